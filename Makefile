@@ -1,0 +1,46 @@
+# KvFs: what can be done here. `make` alone explains it.
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help setup up down test check sim fmt publish clean
+
+KVFS := artifacts/kvfs
+PLACE = $(if $(DATA),--data "$(DATA)") $(if $(MOUNT),--mount "$(MOUNT)")
+
+help: ## Print this list
+	@echo 'KvFs. On a fresh Debian 12 with git, make and the .NET 10 SDK: "make up", then "make test".'
+	@echo
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo '  make up DATA=dir MOUNT=dir      where the node keeps its data, and where the drive appears'
+	@echo '  make test ONLY="core node"      only these folders of tests/'
+	@echo '  make sim SEEDS=1000             so many seeds instead of the few of "make test"'
+
+setup: ## Install the Debian packages that are missing, restore, build (quick when done)
+	@build/setup.sh
+
+up: setup ## Start a node with a drive, mount it, and say where it is
+	@$(KVFS) up $(PLACE)
+
+down: setup ## Unmount the drive and stop its node
+	@$(KVFS) down $(if $(DATA),--data "$(DATA)")
+
+test: setup ## Run every test
+	@build/test.sh $(ONLY)
+
+check: ## Format, analyzers and every test: what .ci/run does
+	@build/check.sh
+
+sim: setup ## Run the simulation with many seeds (SEEDS=100)
+	@KVFS_SEEDS=$(or $(SEEDS),100) build/test.sh simulation
+
+fmt: setup ## Put the sources into the house's format
+	@dotnet format KvFs.sln --no-restore
+
+publish: setup ## Put a runnable kvfs into artifacts/publish
+	@dotnet publish cli/KvFs.Cli.csproj -c Release --no-restore -v quiet -nologo -o artifacts/publish
+	@echo 'artifacts/publish/kvfs is ready'
+
+clean: ## Remove everything that was built here (not a drive's data)
+	@rm -rf artifacts
+	@find . -name .git -prune -o -type d \( -name bin -o -name obj -o -name TestResults \) -prune -exec rm -rf {} +

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# test.sh [FOLDER...]: runs the test projects tests/FOLDER, or all of them, one after the other, as they were last built by
+# setup.sh. Goes on after a failing project. The last line is the sum over all: "N passed, N failed, N skipped".
+# Logs: artifacts/test/FOLDER.log, and FOLDER.trx beside it. Exit code 1 when a test failed, a test host crashed, or a
+# project that has tests ran none.
+#   KVFS_TEST_MINUTES  time one project may take (default 25)
+#   KVFS_HANG_MINUTES  time one single test may take before its host is stopped (default 10)
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_UI_LANGUAGE=en
+export PATH="$PWD/artifacts/tools:$PATH"
+minutes=${KVFS_TEST_MINUTES:-25}
+hang_minutes=${KVFS_HANG_MINUTES:-10}
+logs=artifacts/test
+rm -rf "$logs" && mkdir -p "$logs"
+
+folders=("$@")
+if [ ${#folders[@]} = 0 ]; then
+  for project in tests/*/*.csproj; do folders+=("$(basename "$(dirname "$project")")"); done
+fi
+
+has_tests() { grep -rqE --include='*.cs' --exclude-dir=obj --exclude-dir=bin '\[(Fact|Theory)\b' "tests/$1"; }
+
+for folder in "${folders[@]}"; do
+  if ! compgen -G "tests/$folder/*.csproj" >/dev/null; then
+    echo "test: there is no project in tests/$folder" | tee "$logs/$folder.log" >&2
+    echo "$folder 2 tests" >>"$logs/exits"
+    continue
+  fi
+  if ! has_tests "$folder"; then
+    echo "== $folder: has no tests yet"
+    continue
+  fi
+  echo "== $folder"
+  timeout --kill-after=30 "${minutes}m" dotnet test "tests/$folder" -c Release --no-build -nologo \
+    --logger "trx;LogFileName=$folder.trx" --logger 'console;verbosity=normal' --results-directory "$PWD/$logs" \
+    --blame-hang-timeout "${hang_minutes}m" --blame-hang-dump-type mini \
+    >"$logs/$folder.log" 2>&1 </dev/null
+  code=$?
+  echo "$folder $code" >>"$logs/exits"
+  case $code in
+    124 | 137) echo "   stopped after $minutes minutes (KVFS_TEST_MINUTES). The last test in $logs/$folder.log is the suspect." ;;
+  esac
+  if grep -q 'blame-hang\|inactivity time' "$logs/$folder.log"; then
+    echo "   a test took over $hang_minutes minutes (KVFS_HANG_MINUTES). Its name and a dump: $logs/*/Sequence_*.xml, *_hangdump.dmp"
+  fi
+done
+
+python3 build/sum-tests.py "$logs"
