@@ -1,0 +1,249 @@
+namespace KvFs.Core;
+
+/// <summary>One transaction of a drive in the making: operations read and write it, then it becomes one batch.</summary>
+/// <remarks>
+/// Pure and not thread safe; the owner of the drive's shard keeps one and uses it again and again. In order:
+/// (1) <see cref="Begin"/>; (2) any number of operations, each of which answers a <see cref="Status"/>; (3) if all
+/// answered Ok, <see cref="Build"/>; the new <see cref="State"/> and <see cref="Counters"/> hold once the batch is in the
+/// log. Otherwise it is forgotten: nothing was changed.
+/// Versions: a record that a retained version still sees moves to history before it is overwritten or deleted; in a clone,
+/// the delete of what an origin has leaves a whiteout. Source: docs/design.md, section 5.
+/// </remarks>
+public sealed class DriveTransaction : DriveView
+{
+    private readonly PendingWrites pending = new();
+    private readonly ByteBuffer payloadScratch = new(512);
+    private readonly ByteBuffer raw = new(512);
+    private readonly ByteBuffer envelope = new(512);
+    private IRecordReader? reader;
+    private StoredDriveView? stored;
+    private DriveState? state;
+    private DriveCounters counters;
+
+    public override DriveId Drive => State.Drive;
+
+    public override CowNumber At => CowNumber.Head;
+
+    /// <summary>The drive's state; an operation that changes policy or retained versions sets it.</summary>
+    public DriveState State
+    {
+        get
+        {
+            Invariant.Check(state is not null);
+            return state;
+        }
+
+        set => state = value;
+    }
+
+    public DriveCounters Counters => counters;
+
+    /// <summary>The CoW number that this transaction will have.</summary>
+    public CowNumber Cow { get; private set; }
+
+    /// <summary>The time of the transaction: what it writes as mtime and ctime.</summary>
+    public Timestamp Now { get; private set; }
+
+    /// <summary>Bytes and VNodes that other sessions have reserved and not yet used: they count as used.</summary>
+    public Reservation ReservedByOthers { get; private set; }
+
+    /// <summary>Bytes of records written so far: an operation that works in steps stops at a bound.</summary>
+    public int PendingBytes => pending.ByteCount;
+
+    public bool HasWrites => pending.Count > 0;
+
+    /// <summary>Starts anew. <see cref="Status.Busy"/>: no CoW number is reserved; reserve, then try again.</summary>
+    public Status Begin(
+        DriveState driveState,
+        DriveCounters driveCounters,
+        IRecordReader records,
+        Timestamp now,
+        Reservation reservedByOthers = default)
+    {
+        ArgumentNullException.ThrowIfNull(driveState);
+        ArgumentNullException.ThrowIfNull(records);
+        pending.Clear();
+        counters = driveCounters;
+        if (counters.Next.Cow >= counters.Reserved.Cow) { return Status.Busy; }
+        if (!ReferenceEquals(state, driveState) || !ReferenceEquals(reader, records) || stored is null)
+        {
+            state = driveState;
+            reader = records;
+            stored = new(records, driveState, CowNumber.Head);
+        }
+
+        Cow = new(counters.Next.Cow);
+        counters.Next = counters.Next with { Cow = counters.Next.Cow + 1 };
+        counters.LastCow = Cow;
+        Now = now;
+        ReservedByOthers = reservedByOthers;
+        return Status.Ok;
+    }
+
+    /// <summary>Takes the next VNode id. <see cref="Status.Busy"/>: none is reserved.</summary>
+    public Status AllocateVNode(out VNodeId id)
+    {
+        id = new(counters.Next.VNode);
+        if (id.Value >= counters.Reserved.VNode) { return Status.Busy; }
+        counters.Next = counters.Next with { VNode = id.Value + 1 };
+        return Status.Ok;
+    }
+
+    /// <summary>Takes a run of block ids. <see cref="Status.Busy"/>: not that many are reserved.</summary>
+    public Status AllocateBlocks(uint count, out BlockId first)
+    {
+        first = new(counters.Next.Block);
+        if (first.Value + count > counters.Reserved.Block) { return Status.Busy; }
+        counters.Next = counters.Next with { Block = first.Value + count };
+        return Status.Ok;
+    }
+
+    /// <summary>Takes the next session id. <see cref="Status.Busy"/>: none is reserved.</summary>
+    public Status AllocateSession(out SessionId id)
+    {
+        id = new(counters.Next.Session);
+        if (id.Value >= counters.Reserved.Session) { return Status.Busy; }
+        counters.Next = counters.Next with { Session = id.Value + 1 };
+        return Status.Ok;
+    }
+
+    /// <summary>Charges (or gives back) bytes. <see cref="Status.NoSpace"/> if the drive's quota would be exceeded.</summary>
+    public Status ChargeBytes(long delta)
+    {
+        if (delta > 0 && Exceeds(counters.UsedBytes, ReservedByOthers.Bytes, (ulong)delta, State.Policy.QuotaBytes))
+        {
+            return Status.NoSpace;
+        }
+
+        Invariant.Check(delta >= 0 || counters.UsedBytes >= (ulong)-delta);
+        counters.UsedBytes = (ulong)((long)counters.UsedBytes + delta);
+        return Status.Ok;
+    }
+
+    /// <summary>Charges (or gives back) VNodes. <see cref="Status.NoInodes"/> if the quota would be exceeded.</summary>
+    public Status ChargeInodes(int delta)
+    {
+        if (delta > 0 && Exceeds(counters.UsedInodes, ReservedByOthers.Inodes, (ulong)delta, State.Policy.QuotaInodes))
+        {
+            return Status.NoInodes;
+        }
+
+        Invariant.Check(delta >= 0 || counters.UsedInodes >= (ulong)-delta);
+        counters.UsedInodes = (ulong)((long)counters.UsedInodes + delta);
+        return Status.Ok;
+    }
+
+    public override bool TryGet(ref RecordKey key, ByteBuffer payload, out RecordHeader header)
+    {
+        ArgumentNullException.ThrowIfNull(payload);
+        int at = pending.Count == 0 ? -1 : pending.Find(key.Relative);
+        if (at < 0) { return Stored.TryGet(ref key, payload, out header); }
+        header = new(Cow, Whiteout: false);
+        payload.Set(pending.Payload(at));
+        return !pending.IsDelete(at);
+    }
+
+    public override DriveCursor Walk(RecordKey from, RecordKey to)
+    {
+        DriveCursor below = Stored.Walk(from, to);
+        return pending.Count == 0 ? below : new MergedCursor(new PendingCursor(pending, Cow, from, to), below);
+    }
+
+    /// <summary>Writes a record.</summary>
+    public void Put(ref RecordKey key, ReadOnlySpan<byte> payload) => pending.Put(key.Relative, payload);
+
+    /// <summary>Deletes a record, if there is one.</summary>
+    public void Delete(ref RecordKey key) => pending.Delete(key.Relative);
+
+    public void PutVNode(VNodeId id, in VNode vnode)
+    {
+        RecordKey key = RecordKey.VNode(id);
+        Span<byte> payload = stackalloc byte[VNode.PayloadBytes];
+        vnode.Encode(payload);
+        Put(ref key, payload);
+    }
+
+    public void PutDentry(VNodeId parent, ReadOnlySpan<byte> name, in Dentry dentry)
+    {
+        RecordKey key = RecordKey.Dentry(parent, name);
+        Span<byte> payload = stackalloc byte[Dentry.PayloadBytes];
+        dentry.Encode(payload);
+        Put(ref key, payload);
+    }
+
+    public void DeleteDentry(VNodeId parent, ReadOnlySpan<byte> name)
+    {
+        RecordKey key = RecordKey.Dentry(parent, name);
+        Delete(ref key);
+    }
+
+    /// <summary>Turns what was written into puts and deletes of stored records, history included.</summary>
+    /// <remarks>Keys are in ascending order but for the history records, which precede what they save.</remarks>
+    public void Build(RecordBatch batch)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        for (int at = 0; at < pending.Count; at++)
+        {
+            RecordKey key = RecordKey.FromRelative(pending.Key(at));
+            bool versioned = IsVersioned(key.Relative);
+            if (versioned) { SaveHistory(ref key, batch); }
+            bool whiteout = versioned && pending.IsDelete(at) && OriginHas(ref key);
+            if (pending.IsDelete(at) && !whiteout)
+            {
+                batch.Delete(key.In(Drive));
+                continue;
+            }
+
+            RecordEnvelope.Write(Cow, whiteout, pending.Payload(at), envelope);
+            batch.Put(key.In(Drive), envelope.Span);
+        }
+
+        Span<byte> usage = stackalloc byte[DriveCounters.PayloadBytes];
+        counters.EncodeUsage(usage);
+        RecordKey usageKey = RecordKey.Single(RecordKind.Usage);
+        RecordEnvelope.Write(Cow, whiteout: false, usage, envelope);
+        batch.Put(usageKey.In(Drive), envelope.Span);
+    }
+
+    private StoredDriveView Stored
+    {
+        get
+        {
+            Invariant.Check(stored is not null);
+            return stored;
+        }
+    }
+
+    private static bool Exceeds(ulong used, ulong reserved, ulong delta, ulong quota) =>
+        quota != 0 && (UInt128)used + reserved + delta > quota;
+
+    private static bool IsVersioned(ReadOnlySpan<byte> relative) =>
+        relative[0] is >= (byte)'A' and <= (byte)'Z' && relative[0] != (byte)RecordKind.History;
+
+    private void SaveHistory(ref RecordKey key, RecordBatch batch)
+    {
+        Invariant.Check(reader is not null);
+        if (State.Retained.IsEmpty || !reader.TryGet(key.In(Drive), raw)) { return; }
+        LayerReader.Open(key.In(Drive), raw.Span, out RecordHeader header, out _);
+        if (header.Written > State.LastRetained) { return; }
+        RecordKey history = RecordKey.History(key.Relative, Cow);
+        batch.Put(history.In(Drive), raw.Span);
+    }
+
+    private bool OriginHas(ref RecordKey key)
+    {
+        Invariant.Check(reader is not null);
+        foreach (DriveLayer origin in State.Policy.Origins)
+        {
+            if (LayerReader.TryGet(reader, origin, ref key, payloadScratch, out RecordHeader header, out _))
+            {
+                return !header.Whiteout;
+            }
+        }
+
+        return false;
+    }
+}
+
+/// <summary>Bytes and VNodes that are set aside.</summary>
+public readonly record struct Reservation(ulong Bytes, ulong Inodes);
