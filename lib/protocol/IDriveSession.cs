@@ -1,0 +1,126 @@
+using KvFs.Core;
+
+namespace KvFs.Protocol;
+
+/// <summary>A client's session with one drive: everything a mount asks of the drive's collection primary.</summary>
+/// <remarks>
+/// Thread safe. Spans and requests are lent for the call only: an implementation that cannot answer at once copies them
+/// before it returns. Every method answers a <see cref="Status"/>; it throws only for callers' mistakes.
+/// <para>An answer of Ok means: in the log of every in-sync replica, visible to every later request of anybody; it survives
+/// the death of any process. <see cref="SyncAsync"/> makes all that was answered before it durable. Source: docs/design.md,
+/// section 6.</para>
+/// Parameters named "at": the version to read at; <see cref="CowNumber.Head"/> for the present.
+/// </remarks>
+public interface IDriveSession : IAsyncDisposable
+{
+    SessionId Id { get; }
+
+    DriveId Drive { get; }
+
+    /// <summary>Where the drive's blocks are read and written.</summary>
+    IBlockService Blocks { get; }
+
+    /// <summary>A VNode by name; <see cref="Status.NotFound"/>, <see cref="Status.NotDirectory"/>.</summary>
+    ValueTask<Reply<NodeInfo>> LookupAsync(VNodeId parent, ReadOnlySpan<byte> name, CowNumber at);
+
+    /// <summary>A VNode by id; <see cref="Status.Stale"/> if it is gone.</summary>
+    ValueTask<Reply<NodeInfo>> GetAsync(VNodeId id, CowNumber at);
+
+    /// <summary>Fills a page with the entries whose cookies are greater than the given one, ascending.</summary>
+    ValueTask<Status> ReadDirectoryAsync(
+        VNodeId directory, CowNumber at, ulong cookie, int maxEntries, bool withNodes, DirectoryPage page);
+
+    ValueTask<Status> ReadLinkAsync(VNodeId id, CowNumber at, ByteBuffer target);
+
+    ValueTask<Status> GetXattrAsync(VNodeId id, CowNumber at, ReadOnlySpan<byte> name, ByteBuffer value);
+
+    /// <summary>The names of all attributes, each with a NUL behind it.</summary>
+    ValueTask<Status> ListXattrsAsync(VNodeId id, CowNumber at, ByteBuffer names);
+
+    ValueTask<Reply<NodeInfo>> CreateAsync(in CreateRequest request);
+
+    ValueTask<Reply<NodeInfo>> LinkAsync(in LinkRequest request);
+
+    ValueTask<Reply<UnlinkResult>> UnlinkAsync(in UnlinkRequest request);
+
+    /// <summary>Answers what became of the VNode that the target's name led to before.</summary>
+    ValueTask<Reply<UnlinkResult>> RenameAsync(in RenameRequest request);
+
+    ValueTask<Reply<NodeInfo>> SetAttributesAsync(in SetAttributesRequest request);
+
+    ValueTask<Status> SetXattrAsync(in SetXattrRequest request);
+
+    ValueTask<Status> RemoveXattrAsync(in RemoveXattrRequest request);
+
+    /// <summary>Holds a VNode: until as many <see cref="ReleaseAsync"/>, losing its last name makes it an orphan, not
+    /// nothing.</summary>
+    ValueTask<Reply<NodeInfo>> HoldAsync(VNodeId id);
+
+    ValueTask<Status> ReleaseAsync(VNodeId id);
+
+    /// <summary>What a cluster shows. Immutable; the reply may be shared with other callers.</summary>
+    ValueTask<Reply<ClusterMap>> GetClusterAsync(VNodeId id, uint cluster, CowNumber at);
+
+    /// <summary>Puts runs into files, all in one transaction; answers the VNodes in the order of the commits.</summary>
+    ValueTask<Status> CommitAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results);
+
+    ValueTask<Reply<NodeInfo>> ChangeRangeAsync(in RangeRequest request);
+
+    /// <summary>Answers the bytes that were copied.</summary>
+    ValueTask<Reply<ulong>> CopyRangeAsync(in CopyRangeRequest request);
+
+    /// <summary>Grants a run of block ids to this session; each may be sent with one content only.</summary>
+    ValueTask<Reply<BlockId>> GrantBlocksAsync(uint count);
+
+    /// <summary>Sets bytes and VNodes aside for writes that are buffered: <see cref="Status.NoSpace"/> comes in time. What a
+    /// commit of this session uses is taken from it; the rest returns with <see cref="Unreserve"/>.</summary>
+    ValueTask<Status> ReserveAsync(Reservation reservation);
+
+    void Unreserve(Reservation reservation);
+
+    /// <summary>Makes everything that was answered before this call durable.</summary>
+    ValueTask<Status> SyncAsync();
+
+    /// <summary>The first lock of somebody else that is in the way of the given one; a type of Unlock if there is none.
+    /// </summary>
+    ValueTask<Reply<FileLock>> TestLockAsync(VNodeId id, LockSpace space, FileLock wanted);
+
+    /// <summary>Sets, changes or removes a lock; with <paramref name="wait"/> the answer comes when it is granted.</summary>
+    ValueTask<Status> SetLockAsync(
+        VNodeId id, LockSpace space, FileLock wanted, bool wait, CancellationToken cancellationToken);
+
+    /// <summary>Removes all range locks of an owner on a VNode: what a close does.</summary>
+    ValueTask<Status> UnlockAllAsync(VNodeId id, LockOwner owner);
+
+    ValueTask<Reply<DriveUsage>> GetUsageAsync();
+
+    /// <summary>The drive's snapshots, by name.</summary>
+    ValueTask<Reply<IReadOnlyList<SnapshotInfo>>> ListSnapshotsAsync();
+}
+
+/// <summary>What statfs(2) tells of a drive.</summary>
+/// <param name="TotalBytes">The quota, or what the node's disk could give the drive.</param>
+/// <param name="UsedBytes">Backed bytes of all its files.</param>
+/// <param name="FreeBytes">What may still be written.</param>
+/// <param name="TotalInodes">The quota of VNodes; <see cref="ulong.MaxValue"/> / 2 where there is none.</param>
+/// <param name="UsedInodes">VNodes in use.</param>
+public readonly record struct DriveUsage(
+    ulong TotalBytes, ulong UsedBytes, ulong FreeBytes, ulong TotalInodes, ulong UsedInodes);
+
+/// <summary>A retained version of a drive.</summary>
+public sealed record SnapshotInfo(string Name, CowNumber At, Timestamp Created);
+
+/// <summary>Stores and returns blocks.</summary>
+/// <remarks>Thread safe. Buffers are lent until the answer.</remarks>
+public interface IBlockService
+{
+    /// <summary>Stores a block; Ok once it is on disk (or, of what <see cref="IDriveSession.SyncAsync"/> or a commit orders
+    /// behind it, will be before that). The same id with other content is <see cref="Status.Exists"/>.</summary>
+    ValueTask<Status> WriteBlockAsync(BlockName name, ReadOnlyMemory<byte> content);
+
+    /// <summary>Fills the destination from a block; every touched checksum was compared.</summary>
+    ValueTask<Status> ReadBlockAsync(BlockName name, uint offset, Memory<byte> destination);
+
+    /// <summary>Tells that a part of a block will be read soon.</summary>
+    void Prefetch(BlockName name, uint offset, uint length);
+}
