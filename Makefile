@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test check sim fmt publish clean
+.PHONY: help setup up down test check sim conformance bench fmt publish clean
 
 KVFS := artifacts/kvfs
 PLACE = $(if $(DATA),--data "$(DATA)") $(if $(MOUNT),--mount "$(MOUNT)")
@@ -15,6 +15,8 @@ help: ## Print this list
 	@echo '  make up DATA=dir MOUNT=dir      where the node keeps its data, and where the drive appears'
 	@echo '  make test ONLY="core node"      only these folders of tests/'
 	@echo '  make sim SEEDS=1000             so many seeds instead of the few of "make test"'
+	@echo '  make conformance SUITE=dir      a checkout of pjdfstest, or a folder with an fsx binary'
+	@echo '  make bench SYSTEMS="ext4 kvfs"  only these; as root, on an idle machine'
 
 setup: ## Install the Debian packages that are missing, restore, build (quick when done)
 	@build/setup.sh
@@ -33,6 +35,12 @@ check: ## Format, analyzers and every test: what .ci/run does
 
 sim: setup ## Run the simulation with many seeds (SEEDS=100)
 	@KVFS_SEEDS=$(or $(SEEDS),100) build/test.sh simulation
+
+conformance: setup ## Run an outside suite on a fresh mount (SUITE=dir)
+	@tests/conformance/run.sh "$(SUITE)"
+
+bench: setup ## Measure against ext4 and installed peers, into bench/results/
+	@bench/run.sh $(SYSTEMS)
 
 fmt: setup ## Put the sources into the house's format
 	@dotnet format KvFs.sln --no-restore
