@@ -1,0 +1,153 @@
+using System.Runtime.InteropServices;
+
+namespace KvFs.Mount;
+
+/// <summary>Reads requests from one descriptor and hands them to the handler, until the mount ends.</summary>
+/// <remarks>One thread. Nothing that a request or a handler does ends it: faults are answered and reported.</remarks>
+internal sealed unsafe class FuseWorker(
+    FuseDevice device, IFuseHandler handler, FuseRequestRegistry registry, FuseParserSettings settings)
+{
+    /// <summary>Reads that may fail in a row, for reasons that this code does not know, before the mount is given up: a
+    /// passing fault is ridden out, a lasting one does not spin.</summary>
+    private const int ToleratedReadFailures = 16;
+
+    [ThreadStatic]
+    private static bool isWorkerThread;
+
+    private int readFailures;
+
+    /// <summary>True on a thread that serves requests: it must not wait for the kernel.</summary>
+    public static bool IsWorkerThread => isWorkerThread;
+
+    /// <summary>Serves until the mount ends.</summary>
+    public FuseEnd Run()
+    {
+        isWorkerThread = true;
+        FuseRequestSlot slot = registry.Take();
+        try
+        {
+            while (true)
+            {
+                int length = device.Read(slot.Request, slot.Buffer!.RequestCapacity);
+                if (length > 0)
+                {
+                    readFailures = 0;
+                    if (!Serve(slot, length)) { slot = registry.Take(); }
+                }
+                else if (EndOf(-length) is { } end)
+                {
+                    return end;
+                }
+            }
+        }
+        finally
+        {
+            registry.Return(slot);
+            isWorkerThread = false;
+        }
+    }
+
+    /// <summary>What a failed read means; null: go on.</summary>
+    private FuseEnd? EndOf(int error)
+    {
+        switch (error)
+        {
+            // A signal; nothing there after all; a request that was interrupted before it was read.
+            case Errno.EINTR or Errno.EAGAIN or Errno.ENOENT:
+                return null;
+            case Errno.ENODEV:
+                return new FuseEnd(FuseEndReason.Unmounted, error);
+            case Errno.ECONNABORTED:
+                return new FuseEnd(FuseEndReason.Aborted, error);
+            default:
+                readFailures++;
+                registry.Faults.Report(
+                    FuseFaultKind.DeviceFailed,
+                    default,
+                    error,
+                    $"Reading {FuseDevice.Path} failed with {Errno.Name(error)} ({readFailures} times in a row).");
+                return readFailures < ToleratedReadFailures ? null : new FuseEnd(FuseEndReason.Failed, error);
+        }
+    }
+
+    /// <returns>False if somebody else still holds the slot.</returns>
+    private bool Serve(FuseRequestSlot slot, int length)
+    {
+        FuseParseOutcome outcome = slot.Parse(device, length, settings);
+        FuseOpcode opcode = slot.Parsed.Header.Opcode;
+        if (outcome == FuseParseOutcome.Unanswerable)
+        {
+            registry.Faults.Report(
+                FuseFaultKind.MalformedRequest,
+                slot.Parsed.Header,
+                Errno.EIO,
+                $"A request of {length} bytes is no request.");
+            return true;
+        }
+
+        int error = outcome == FuseParseOutcome.Refused ? slot.Parsed.ErrorNumber : slot.ReplyFits ? 0 : Errno.EINVAL;
+        if (error != 0 && error != Errno.ENOSYS) { ReportRefused(slot, error); }
+        if (opcode is FuseOpcode.Forget or FuseOpcode.BatchForget or FuseOpcode.Interrupt)
+        {
+            if (error == 0) { ServeUnanswered(slot, length); }
+            return true;
+        }
+
+        FuseRequest request = slot.Begin();
+        if (error != 0) { request.ReplyError(error); }
+        else { Call(slot, request); }
+        return slot.LetGo();
+    }
+
+    private void ReportRefused(FuseRequestSlot slot, int error) => registry.Faults.Report(
+        FuseFaultKind.MalformedRequest,
+        slot.Parsed.Header,
+        error,
+        $"A malformed {slot.Parsed.Header.Opcode} was refused with {Errno.Name(error)}.");
+
+    private void Call(FuseRequestSlot slot, FuseRequest request)
+    {
+        try
+        {
+            FuseDispatch.Run(handler, request, settings);
+        }
+        catch (Exception e)
+        {
+            bool answered = !request.TryReply(Errno.EIO);
+            string outcome = answered ? "after it answered" : "and EIO was answered";
+            registry.Faults.Report(
+                FuseFaultKind.HandlerThrew,
+                slot.Parsed.Header,
+                answered ? 0 : Errno.EIO,
+                $"The handler of {slot.Parsed.Header.Opcode} threw, {outcome}.",
+                e);
+        }
+    }
+
+    /// <summary>FORGET, BATCH_FORGET and INTERRUPT. The slot stays ours.</summary>
+    private void ServeUnanswered(FuseRequestSlot slot, int length)
+    {
+        try
+        {
+            // Safe: the parser checked the request, and this worker owns the buffer.
+            ReadOnlySpan<byte> request = new(slot.Request, length);
+            if (slot.Parsed.Header.Opcode == FuseOpcode.Interrupt)
+            {
+                registry.Interrupt(
+                    MemoryMarshal.Read<FuseInterruptIn>(request[FuseParsedRequest.BodyOffset..]).Unique);
+                return;
+            }
+
+            FuseDispatch.RunForget(handler, slot.Parsed, request);
+        }
+        catch (Exception e)
+        {
+            registry.Faults.Report(
+                FuseFaultKind.HandlerThrew,
+                slot.Parsed.Header,
+                0,
+                $"The handler of {slot.Parsed.Header.Opcode} threw.",
+                e);
+        }
+    }
+}
