@@ -57,7 +57,9 @@ public sealed record RocksOptions
     /// <summary>Lets the next group write its log while the last one still fills memtables.</summary>
     public bool PipelinedWrite { get; init; }
 
-    /// <summary>Flushes all families as one, so that they agree after a crash even without the log.</summary>
+    /// <summary>Flushes that RocksDB starts by itself take all families as one, so that they agree after a crash even
+    /// without the log. <see cref="RocksDatabase.Flush"/> still takes one only. Excludes <see cref="PipelinedWrite"/>.
+    /// </summary>
     public bool AtomicFlush { get; init; }
 
     public bool DirectReads { get; init; }
