@@ -3,8 +3,8 @@ using KvFs.RocksDb.Native;
 namespace KvFs.RocksDb;
 
 /// <summary>A value where RocksDB has it: in its block cache, or in a buffer of its own.</summary>
-/// <remarks>Dispose it once, and no copy of it: until then its block cannot be evicted and its database not be closed. Its
-/// default is an absent value: empty, and free to dispose.</remarks>
+/// <remarks>Dispose it once, and no copy of it: until then its block cannot be evicted and its database not be closed.
+/// Its default is an absent value: empty, and free to dispose.</remarks>
 public unsafe ref struct PinnedValue : IDisposable
 {
     private readonly DatabaseHandle? _database;

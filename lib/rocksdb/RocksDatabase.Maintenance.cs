@@ -82,7 +82,8 @@ public sealed unsafe partial class RocksDatabase
         return result == 0 ? value : null;
     }
 
-    /// <summary>All counters since opening, as text. Null unless <see cref="RocksOptions.Statistics"/> was set.</summary>
+    /// <summary>All counters since opening, as text. Null unless <see cref="RocksOptions.Statistics"/> was
+    /// set.</summary>
     public string? GetStatistics()
     {
         ObjectDisposedException.ThrowIf(_handle.IsClosed, this);

@@ -4,8 +4,8 @@ namespace KvFs.RocksDb;
 
 public sealed unsafe partial class RocksDatabase
 {
-    /// <summary>What <see cref="Get(ColumnFamily, ReadOnlySpan{byte}, Span{byte}, RocksSnapshot?)"/> returns for an absent
-    /// key.</summary>
+    /// <summary>What <see cref="Get(ColumnFamily, ReadOnlySpan{byte}, Span{byte}, RocksSnapshot?)"/> returns for an
+    /// absent key.</summary>
     public const int Absent = -1;
 
     /// <summary>Finds a value without copying it. Dispose the value, unless false is returned.</summary>

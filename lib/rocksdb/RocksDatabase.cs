@@ -4,8 +4,8 @@ namespace KvFs.RocksDb;
 
 /// <summary>An open RocksDB: ordered keys and values in families, with one write-ahead log for all.</summary>
 /// <remarks>
-/// Thread safe. <see cref="Dispose"/> bars new calls; the database is closed, and its folder free for others, when the last
-/// running call, iterator, snapshot and pinned value is done.
+/// Thread safe. <see cref="Dispose"/> bars new calls; the database is closed, and its folder free for others, when the
+/// last running call, iterator, snapshot and pinned value is done.
 /// Keys and values are bytes, lent for the time of a call; keys order as unsigned bytes.
 /// Failures are <see cref="RocksException"/>; use after Dispose is <see cref="ObjectDisposedException"/>; a family or
 /// snapshot of another database is <see cref="ArgumentException"/>.
@@ -53,8 +53,8 @@ public sealed unsafe partial class RocksDatabase : IDisposable
     }
 
     /// <summary>Opens a folder as it is, without its lock, and without ever changing it.</summary>
-    /// <remarks>Several may do so at once, also beside a writer, whose later writes they do not see. Families that are not
-    /// named are left alone; naming one that is not there fails.</remarks>
+    /// <remarks>Several may do so at once, also beside a writer, whose later writes they do not see. Families that are
+    /// not named are left alone; naming one that is not there fails.</remarks>
     /// <exception cref="RocksException">Corruption, InvalidArgument, IoError.</exception>
     public static RocksDatabase OpenReadOnly(
         string path, RocksOptions options, IReadOnlyList<ColumnFamilyOptions> families)
@@ -85,7 +85,8 @@ public sealed unsafe partial class RocksDatabase : IDisposable
         }
     }
 
-    /// <summary>Deletes a database's files, and its folder if nothing else is in it. A missing one is no error.</summary>
+    /// <summary>Deletes a database's files, and its folder if nothing else is in it. A missing one is no
+    /// error.</summary>
     /// <exception cref="RocksException">Locked, IoError.</exception>
     public static void Destroy(string path, RocksOptions options)
     {

@@ -14,7 +14,8 @@ public enum RocksErrorCode
     Corruption,
     NotSupported,
 
-    /// <summary>The caller's mistake, or a folder that does not fit the options: it exists, lacks a family, and so on.</summary>
+    /// <summary>The caller's mistake, or a folder that does not fit the options: it exists, lacks a family, and so
+    /// on.</summary>
     InvalidArgument,
     IoError,
 
@@ -36,8 +37,9 @@ public enum RocksErrorCode
 }
 
 /// <summary>Turns the strings, which are all that the C API says of an error, into codes.</summary>
-/// <remarks>Source: Status::ToString of RocksDB 7.8: kind, detail of the kind, then free text. Only the words that RocksDB
-/// itself writes are looked at: the system's own messages may be translated, and paths may hold any text.</remarks>
+/// <remarks>Source: Status::ToString of RocksDB 7.8: kind, detail of the kind, then free text. Only the words that
+/// RocksDB itself writes are looked at: the system's own messages may be translated, and paths may hold any
+/// text.</remarks>
 internal static unsafe class RocksError
 {
     private static readonly (string Prefix, RocksErrorCode Code)[] Kinds =

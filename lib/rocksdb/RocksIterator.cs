@@ -4,8 +4,8 @@ using KvFs.RocksDb.Native;
 namespace KvFs.RocksDb;
 
 /// <summary>Walks one family in byte order of the keys, over the state at the time it was made.</summary>
-/// <remarks>Not thread safe. Keeps its database (and snapshot) open until it is disposed. A walk that ends says not why:
-/// call <see cref="ThrowIfFailed"/> after it.</remarks>
+/// <remarks>Not thread safe. Keeps its database (and snapshot) open until it is disposed. A walk that ends says not
+/// why: call <see cref="ThrowIfFailed"/> after it.</remarks>
 public sealed unsafe class RocksIterator : IDisposable
 {
     private readonly IteratorHandle _handle;

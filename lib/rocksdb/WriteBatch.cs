@@ -4,8 +4,8 @@ namespace KvFs.RocksDb;
 
 /// <summary>Changes that are applied together or not at all, in the order in which they were added.</summary>
 /// <remarks>Not thread safe. Keeps its buffer when cleared: one batch per loop, reused, allocates nothing.
-/// Until it is cleared it belongs to the database of its first family. A batch that names a family which is not there would
-/// be logged, and half applied, before RocksDB notices; so the binding never lets one come about.</remarks>
+/// Until it is cleared it belongs to the database of its first family. A batch that names a family which is not there
+/// would be logged, and half applied, before RocksDB notices; so the binding never lets one come about.</remarks>
 public sealed unsafe class WriteBatch : IDisposable
 {
     /// <summary>Bytes of an empty batch: a sequence number (8) and a count (4).</summary>

@@ -76,7 +76,8 @@ public sealed class CorruptionTests
         for (int i = 0; i < Keys; i++) { source.Put(source.DefaultFamily, Key(i), new byte[20]); }
         string path = folder.Copy("db", "damaged");
         Damage(Directory.GetFiles(path, "*.log").Single(), offset: 5_000, count: 4);
-        foreach (WalRecoveryMode strict in (WalRecoveryMode[])[WalRecoveryMode.TolerateTornTail, WalRecoveryMode.Absolute])
+        WalRecoveryMode[] strictModes = [WalRecoveryMode.TolerateTornTail, WalRecoveryMode.Absolute];
+        foreach (WalRecoveryMode strict in strictModes)
         {
             Fails(RocksErrorCode.Corruption,
                 () => RocksDatabase.Open(path, new RocksOptions { WalRecovery = strict }, []));
@@ -87,9 +88,10 @@ public sealed class CorruptionTests
         Assert.Null(older.Get(older.DefaultFamily, Key(Keys - 1)));
     }
 
-    /// <summary>Any byte of any file may rot: the answer is a right value or a typed error, never a wrong one.</summary>
-    /// <remarks>One gap is RocksDB's own: a record of the manifest whose length reaches past the file's end looks like one
-    /// torn by a crash, and is dropped with all that it added. So keys may be absent after a flip there.</remarks>
+    /// <summary>Any byte of any file may rot: the answer is a right value or a typed error, never a wrong
+    /// one.</summary>
+    /// <remarks>One gap is RocksDB's own: a record of the manifest whose length reaches past the file's end looks like
+    /// one torn by a crash, and is dropped with all that it added. So keys may be absent after a flip there.</remarks>
     [Fact]
     public void A_flipped_bit_anywhere_gives_right_values_or_a_typed_error()
     {
@@ -115,7 +117,7 @@ public sealed class CorruptionTests
                 for (int i = 0; i < Keys; i += 7)
                 {
                     byte[]? value = database.Get(database.DefaultFamily, Key(i));
-                    bool lost = value is null && Path.GetFileName(file).StartsWith("MANIFEST-", StringComparison.Ordinal);
+                    bool lost = value is null && file.Contains("MANIFEST-", StringComparison.Ordinal);
                     Assert.True(lost || value.AsSpan().SequenceEqual(Value(i)), where);
                 }
             }

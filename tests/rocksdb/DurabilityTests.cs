@@ -92,7 +92,8 @@ public sealed class DurabilityTests
         using RocksDatabase reader = RocksDatabase.OpenReadOnly(test.Folder["db"], new RocksOptions(), []);
         Assert.Equal("1", reader.GetText("k"));
         using RocksSnapshot snapshot = reader.CreateSnapshot();
-        using RocksIterator iterator = reader.CreateIterator(reader.DefaultFamily, new ReadOptions { Snapshot = snapshot });
+        using RocksIterator iterator = reader.CreateIterator(
+            reader.DefaultFamily, new ReadOptions { Snapshot = snapshot });
         iterator.SeekToFirst();
         Assert.Equal("k", iterator.Key.Text());
         Fails(RocksErrorCode.NotSupported, () => reader.PutText("k", "2"));

@@ -3,7 +3,7 @@ namespace KvFs.RocksDb.Tests;
 public sealed class RocksErrorTests
 {
     [Theory]
-    [InlineData("IO error: No space left on device: While appending to file: /db/000012.log: x", RocksErrorCode.NoSpace)]
+    [InlineData("IO error: No space left on device: While appending to file: /db/1.log: x", RocksErrorCode.NoSpace)]
     [InlineData("IO error: Space limit reached: x", RocksErrorCode.NoSpace)]
     [InlineData("IO error: While lock file: /db/LOCK: Die Ressource ist belegt", RocksErrorCode.Locked)]
     [InlineData("IO error: lock hold by current process, acquire time 1 acquiring thread 2: /db/LOCK: x",

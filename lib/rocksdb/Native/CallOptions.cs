@@ -1,8 +1,8 @@
 namespace KvFs.RocksDb.Native;
 
 /// <summary>The native options of single calls.</summary>
-/// <remarks>Made once for the process, never changed after that and never freed: any thread may use them at any time, and
-/// no call has to build its own.</remarks>
+/// <remarks>Made once for the process, never changed after that and never freed: any thread may use them at any time,
+/// and no call has to build its own.</remarks>
 internal static class CallOptions
 {
     private static readonly nint[] Writes = CreateWrites();

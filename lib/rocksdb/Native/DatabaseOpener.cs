@@ -5,7 +5,8 @@ namespace KvFs.RocksDb.Native;
 /// <summary>Opens a database with its families, and cleans up if that fails.</summary>
 internal sealed unsafe class DatabaseOpener
 {
-    private DatabaseOpener(OptionsHandle options, string[] names, DatabaseHandle database, ColumnFamilyHandle[] families)
+    private DatabaseOpener(
+        OptionsHandle options, string[] names, DatabaseHandle database, ColumnFamilyHandle[] families)
     {
         Options = options;
         Names = names;
@@ -53,7 +54,8 @@ internal sealed unsafe class DatabaseOpener
     }
 
     private static nint Open(
-        string path, OptionsHandle options, string[] names, OptionsHandle?[] familyOptions, nint[] handles, bool readOnly)
+        string path, OptionsHandle options, string[] names, OptionsHandle?[] familyOptions, nint[] handles,
+        bool readOnly)
     {
         int count = names.Length;
         nint[] nameBytes = Array.ConvertAll(names, Marshal.StringToCoTaskMemUTF8);

@@ -9,8 +9,8 @@ internal abstract class RocksHandle() : SafeHandle(0, ownsHandle: true)
 }
 
 /// <summary>A native object that must not outlive another one.</summary>
-/// <remarks>It counts as a user of its parent from construction to release. So the parent, though disposed, is closed for
-/// good only by whoever releases the last child: a caller, or the finalizer, in any order.</remarks>
+/// <remarks>It counts as a user of its parent from construction to release. So the parent, though disposed, is closed
+/// for good only by whoever releases the last child: a caller, or the finalizer, in any order.</remarks>
 internal abstract class ChildHandle : RocksHandle
 {
     private readonly bool _holdsParent;
@@ -34,7 +34,8 @@ internal abstract class ChildHandle : RocksHandle
         return true;
     }
 
-    /// <summary>Gives the parent back where the native object was never made: an invalid handle is not released.</summary>
+    /// <summary>Gives the parent back where the native object was never made: an invalid handle is not
+    /// released.</summary>
     protected void Abandon()
     {
         if (_holdsParent) { Parent.DangerousRelease(); }

@@ -8,8 +8,8 @@ internal sealed unsafe class IteratorHandle : ChildHandle
     private readonly nint _readOptions;
     private readonly void* _bounds;
 
-    /// <remarks>The native read options keep pointers to the bounds, and the iterator one to the read options; so all three
-    /// live in native memory and are freed in the opposite order.</remarks>
+    /// <remarks>The native read options keep pointers to the bounds, and the iterator one to the read options; so all
+    /// three live in native memory and are freed in the opposite order.</remarks>
     internal IteratorHandle(DatabaseHandle database, ColumnFamilyHandle family, in ReadOptions options)
         : base(options.Snapshot is null ? database : options.Snapshot.Handle)
     {
@@ -75,7 +75,8 @@ internal sealed unsafe class IteratorHandle : ChildHandle
         NativeMethods.rocksdb_readoptions_set_fill_cache(_readOptions, CallOptions.Flag(options.FillCache));
         NativeMethods.rocksdb_readoptions_set_verify_checksums(_readOptions, CallOptions.Flag(options.VerifyChecksums));
         NativeMethods.rocksdb_readoptions_set_total_order_seek(_readOptions, CallOptions.Flag(options.TotalOrder));
-        NativeMethods.rocksdb_readoptions_set_prefix_same_as_start(_readOptions, CallOptions.Flag(options.WithinPrefix));
+        NativeMethods.rocksdb_readoptions_set_prefix_same_as_start(
+            _readOptions, CallOptions.Flag(options.WithinPrefix));
         NativeMethods.rocksdb_readoptions_set_readahead_size(_readOptions, (nuint)options.ReadAheadBytes);
     }
 

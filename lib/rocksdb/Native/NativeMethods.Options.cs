@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace KvFs.RocksDb.Native;
 
 /// <summary>The part of the C API that builds options.</summary>
-/// <remarks>What a setter is given is copied, or its reference count is raised, so that it may be destroyed at once; the
-/// exceptions are the filter policy and the prefix extractor, which the setter takes over.</remarks>
+/// <remarks>What a setter is given is copied, or its reference count is raised, so that it may be destroyed at once;
+/// the exceptions are the filter policy and the prefix extractor, which the setter takes over.</remarks>
 internal static unsafe partial class NativeMethods
 {
     // One object for the options of a database and of a family.
@@ -122,7 +122,8 @@ internal static unsafe partial class NativeMethods
     internal static partial void rocksdb_options_set_num_levels(OptionsHandle options, int value);
 
     [LibraryImport(Library)]
-    internal static partial void rocksdb_options_set_level0_file_num_compaction_trigger(OptionsHandle options, int value);
+    internal static partial void rocksdb_options_set_level0_file_num_compaction_trigger(
+        OptionsHandle options, int value);
 
     [LibraryImport(Library)]
     internal static partial void rocksdb_options_set_level0_slowdown_writes_trigger(OptionsHandle options, int value);
@@ -137,7 +138,8 @@ internal static unsafe partial class NativeMethods
     internal static partial void rocksdb_options_set_max_bytes_for_level_base(OptionsHandle options, ulong value);
 
     [LibraryImport(Library)]
-    internal static partial void rocksdb_options_set_max_bytes_for_level_multiplier(OptionsHandle options, double value);
+    internal static partial void rocksdb_options_set_max_bytes_for_level_multiplier(
+        OptionsHandle options, double value);
 
     [LibraryImport(Library)]
     internal static partial void rocksdb_options_set_level_compaction_dynamic_level_bytes(
@@ -171,7 +173,8 @@ internal static unsafe partial class NativeMethods
     internal static partial void rocksdb_block_based_options_set_block_cache(nint options, BlockCacheHandle cache);
 
     [LibraryImport(Library)]
-    internal static partial void rocksdb_block_based_options_set_cache_index_and_filter_blocks(nint options, byte value);
+    internal static partial void rocksdb_block_based_options_set_cache_index_and_filter_blocks(
+        nint options, byte value);
 
     [LibraryImport(Library)]
     internal static partial void rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(
@@ -184,7 +187,8 @@ internal static unsafe partial class NativeMethods
     internal static partial void rocksdb_block_based_options_set_filter_policy(nint options, nint policy);
 
     [LibraryImport(Library)]
-    internal static partial void rocksdb_options_set_block_based_table_factory(OptionsHandle options, nint table_options);
+    internal static partial void rocksdb_options_set_block_based_table_factory(
+        OptionsHandle options, nint table_options);
 
     [LibraryImport(Library)]
     internal static partial nint rocksdb_cache_create_lru(nuint capacity);

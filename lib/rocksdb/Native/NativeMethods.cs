@@ -7,11 +7,11 @@ namespace KvFs.RocksDb.Native;
 
 /// <summary>RocksDB's C API: C names, C types, no logic.</summary>
 /// <remarks>
-/// Source: rocksdb/c.h of version 7.8. An <c>error</c> argument points to a null pointer; after the call it is null or a
-/// string that <see cref="RocksError"/> turns into an exception and frees.
+/// Source: rocksdb/c.h of version 7.8. An <c>error</c> argument points to a null pointer; after the call it is null or
+/// a string that <see cref="RocksError"/> turns into an exception and frees.
 /// Handles that are passed as <see cref="SafeHandle"/> stay open during the call, even if another thread disposes them.
-/// <see cref="SuppressGCTransitionAttribute"/> stands only where the C function reads a field or two: it neither blocks,
-/// allocates nor calls back.
+/// <see cref="SuppressGCTransitionAttribute"/> stands only where the C function reads a field or two: it neither
+/// blocks, allocates nor calls back.
 /// </remarks>
 internal static unsafe partial class NativeMethods
 {

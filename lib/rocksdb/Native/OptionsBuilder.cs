@@ -6,7 +6,8 @@ internal static class OptionsBuilder
     /// <summary>How often the limiter hands out its budget, in microseconds: RocksDB's own default.</summary>
     private const long LimiterRefillUs = 100_000;
 
-    /// <summary>One refill in ten serves flushes last, so that compactions do not starve: RocksDB's own default.</summary>
+    /// <summary>One refill in ten serves flushes last, so that compactions do not starve: RocksDB's own
+    /// default.</summary>
     private const int LimiterFairness = 10;
 
     internal static OptionsHandle Create(RocksOptions from)

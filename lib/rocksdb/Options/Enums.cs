@@ -7,10 +7,12 @@ public enum WriteFlags
     /// <summary>Into the write-ahead log, not synced: survives the process, not the power.</summary>
     None = 0,
 
-    /// <summary>Returns when the write-ahead log is synced. Writers that wait at the same time share one sync.</summary>
+    /// <summary>Returns when the write-ahead log is synced. Writers that wait at the same time share one
+    /// sync.</summary>
     Sync = 1,
 
-    /// <summary>Past the log: durable only once its memtable is flushed. RocksDB refuses it together with Sync.</summary>
+    /// <summary>Past the log: durable only once its memtable is flushed. RocksDB refuses it together with
+    /// Sync.</summary>
     DisableWal = 2,
 }
 
@@ -48,7 +50,8 @@ public enum WalRecoveryMode
     /// <summary>Any damage is Corruption.</summary>
     Absolute = 1,
 
-    /// <summary>Replays up to the first damage and drops what follows: a consistent state, perhaps an old one.</summary>
+    /// <summary>Replays up to the first damage and drops what follows: a consistent state, perhaps an old
+    /// one.</summary>
     PointInTime = 2,
 
     /// <summary>Replays whatever still reads. For salvage only.</summary>

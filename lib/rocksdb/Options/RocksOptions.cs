@@ -1,8 +1,8 @@
 namespace KvFs.RocksDb;
 
 /// <summary>How a database as a whole behaves.</summary>
-/// <remarks>The defaults are RocksDB 7.8's own, except that a missing folder or family is created, and that the families
-/// share one block cache. Immutable; may serve any number of databases.</remarks>
+/// <remarks>The defaults are RocksDB 7.8's own, except that a missing folder or family is created, and that the
+/// families share one block cache. Immutable; may serve any number of databases.</remarks>
 public sealed record RocksOptions
 {
     public bool CreateIfMissing { get; init; } = true;
@@ -21,8 +21,10 @@ public sealed record RocksOptions
     /// <summary>What RocksDB would give each family on its own.</summary>
     public const long DefaultBlockCacheBytes = 8L << 20;
 
-    /// <summary>Memtables of all families together, in bytes; beyond it the oldest is flushed. 0: no common bound.</summary>
-    /// <remarks>The C API of 7.8 has no write buffer manager to share between databases; this is one per database.</remarks>
+    /// <summary>Memtables of all families together, in bytes; beyond it the oldest is flushed. 0: no common
+    /// bound.</summary>
+    /// <remarks>The C API of 7.8 has no write buffer manager to share between databases; this is one per
+    /// database.</remarks>
     public long TotalWriteBufferBytes { get; init; }
 
     /// <summary>Table files held open; -1: all.</summary>
@@ -34,7 +36,8 @@ public sealed record RocksOptions
     /// <summary>Threads that one compaction may be split over.</summary>
     public int MaxSubcompactions { get; init; } = 1;
 
-    /// <summary>Starts writing a table file back every so many bytes, so that its sync at the end is short. 0: never.</summary>
+    /// <summary>Starts writing a table file back every so many bytes, so that its sync at the end is short. 0:
+    /// never.</summary>
     public long BytesPerSync { get; init; }
 
     /// <summary>The same for the write-ahead log.</summary>
@@ -42,7 +45,8 @@ public sealed record RocksOptions
 
     public WalRecoveryMode WalRecovery { get; init; } = WalRecoveryMode.PointInTime;
 
-    /// <summary>Flushes the families that hold old logs back beyond this many bytes. 0: four times all memtables.</summary>
+    /// <summary>Flushes the families that hold old logs back beyond this many bytes. 0: four times all
+    /// memtables.</summary>
     public long MaxTotalWalBytes { get; init; }
 
     /// <summary>Old log files kept for reuse, which spares the file system's journal on each sync.</summary>
