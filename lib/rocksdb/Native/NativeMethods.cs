@@ -145,9 +145,6 @@ internal static unsafe partial class NativeMethods
     internal static partial nint rocksdb_writebatch_create();
 
     [LibraryImport(Library)]
-    internal static partial nint rocksdb_writebatch_create_from(byte* data, nuint length);
-
-    [LibraryImport(Library)]
     internal static partial void rocksdb_writebatch_destroy(nint batch);
 
     [LibraryImport(Library)]
