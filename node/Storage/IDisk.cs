@@ -62,9 +62,6 @@ public interface IDiskFile : IDisposable
     /// <summary>Cuts, or extends by a hole.</summary>
     Status SetLength(long length);
 
-    /// <summary>Reserves space for the range, so that writes into it cannot meet a full disk; extends the file.</summary>
-    Status Allocate(long offset, long length);
-
     /// <summary>Gives the space of the range back; it reads as zeros. NotSupported where the file system cannot.</summary>
     Status PunchHole(long offset, long length);
 

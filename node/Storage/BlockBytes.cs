@@ -1,0 +1,175 @@
+using System.Buffers;
+using KvFs.Core;
+
+namespace KvFs.Node.Storage;
+
+/// <summary>Moves the bytes of blocks between memory and the extents of an idvd, and checks them.</summary>
+/// <remarks>Thread safe: it keeps nothing but buffers.</remarks>
+internal static class BlockBytes
+{
+    /// <summary>Bytes of a buffer through which unaligned memory goes to the disk: large enough that a call costs
+    /// nothing beside its copy, small enough to stay in the processor's cache.</summary>
+    private const int BounceBytes = 1 << 20;
+
+    /// <summary>Buffers kept: one for each of so many writers at once.</summary>
+    private const int BounceBuffers = 8;
+
+    private static readonly AlignedMemoryPool Bounce = new(BounceBytes, BounceBuffers);
+
+    /// <summary>The checksums of a block's content, one per 64 KiB.</summary>
+    internal static uint[] Checksum(ReadOnlySpan<byte> content)
+    {
+        uint[] checksums = new uint[BlockIndexEntry.UnitCount(content.Length)];
+        for (int unit = 0; unit < checksums.Length; unit++)
+        {
+            int start = unit * Limits.ChecksumUnitBytes;
+            checksums[unit] = Crc32C.Compute(
+                content.Slice(start, Math.Min(Limits.ChecksumUnitBytes, content.Length - start)));
+        }
+
+        return checksums;
+    }
+
+    /// <summary>Writes a block's content into its extents; the last page is filled up with zeros.</summary>
+    internal static Status Write(IDiskFile idvd, ReadOnlySpan<Extent> extents, ReadOnlySpan<byte> content)
+    {
+        bool aligned = IsAligned(content);
+        foreach (Extent extent in extents)
+        {
+            ReadOnlySpan<byte> part = content[..Math.Min(extent.Length, content.Length)];
+            content = content[part.Length..];
+            int whole = aligned ? part.Length / Extent.UnitBytes * Extent.UnitBytes : 0;
+            Status status = whole > 0 ? idvd.Write(extent.Offset, part[..whole]) : Status.Ok;
+            if (status == Status.Ok && whole < part.Length)
+            {
+                status = WriteThroughBuffer(idvd, extent.Offset + whole, part[whole..]);
+            }
+
+            if (status != Status.Ok) { return status; }
+        }
+
+        return Status.Ok;
+    }
+
+    /// <summary>Reads a range of a block and checks every 64 KiB that it touches.</summary>
+    /// <remarks>Units that the range covers are read in place, neighbours in one call; the others through a buffer.</remarks>
+    /// <returns>Ok; Corrupt: a checksum differs, or the idvd ends before; else what the disk answered.</returns>
+    internal static Status Read(IDiskFile idvd, BlockIndexEntry entry, int offset, Span<byte> destination)
+    {
+        while (!destination.IsEmpty)
+        {
+            int unit = offset / Limits.ChecksumUnitBytes;
+            int unitStart = unit * Limits.ChecksumUnitBytes;
+            int unitEnd = Math.Min(unitStart + Limits.ChecksumUnitBytes, entry.Length);
+            int taken;
+            Status status;
+            if (offset == unitStart && destination.Length >= unitEnd - unitStart)
+            {
+                taken = WholeUnits(entry.Length, offset, destination.Length);
+                status = ReadWholeUnits(idvd, entry, offset, destination[..taken]);
+            }
+            else
+            {
+                taken = Math.Min(unitEnd - offset, destination.Length);
+                status = ReadPartOfUnit(idvd, entry, unitStart, unitEnd, offset, destination[..taken]);
+            }
+
+            if (status != Status.Ok) { return status; }
+            offset += taken;
+            destination = destination[taken..];
+        }
+
+        return Status.Ok;
+    }
+
+    /// <summary>Calls for each run of the idvd that holds a part of a range of the block.</summary>
+    internal static void Prefetch(IDiskFile idvd, BlockIndexEntry entry, int offset, int length)
+    {
+        foreach (Extent extent in entry.Extents)
+        {
+            if (offset < extent.Length && length > 0)
+            {
+                int part = Math.Min(extent.Length - offset, length);
+                idvd.Prefetch(extent.Offset + offset, part);
+                length -= part;
+            }
+
+            offset = Math.Max(0, offset - extent.Length);
+        }
+    }
+
+    private static unsafe bool IsAligned(ReadOnlySpan<byte> content)
+    {
+        // Safe: the address is looked at, not followed; memory that moves afterwards is caught by the disk, which looks
+        // again with the memory pinned.
+        fixed (byte* start = content) { return ((nint)start & (Extent.UnitBytes - 1)) == 0; }
+    }
+
+    private static Status WriteThroughBuffer(IDiskFile idvd, long position, ReadOnlySpan<byte> content)
+    {
+        AlignedMemory buffer = Bounce.Rent();
+        Status status = Status.Ok;
+        while (!content.IsEmpty && status == Status.Ok)
+        {
+            ReadOnlySpan<byte> part = content[..Math.Min(content.Length, Bounce.BufferBytes)];
+            content = content[part.Length..];
+            Span<byte> pages = buffer.GetSpan()[..(Extent.UnitsOf(part.Length) * Extent.UnitBytes)];
+            part.CopyTo(pages);
+            pages[part.Length..].Clear();
+            status = idvd.Write(position, pages);
+            position += pages.Length;
+        }
+
+        Bounce.Return(buffer);
+        return status;
+    }
+
+    /// <summary>Bytes of the whole units from <paramref name="offset"/> on that fit into so many bytes.</summary>
+    private static int WholeUnits(int blockLength, int offset, int room) =>
+        offset + room >= blockLength ? blockLength - offset : room / Limits.ChecksumUnitBytes * Limits.ChecksumUnitBytes;
+
+    private static Status ReadWholeUnits(IDiskFile idvd, BlockIndexEntry entry, int offset, Span<byte> destination)
+    {
+        Status status = ReadExtents(idvd, entry.Extents, offset, destination);
+        for (int unit = offset / Limits.ChecksumUnitBytes; status == Status.Ok && !destination.IsEmpty; unit++)
+        {
+            Span<byte> bytes = destination[..Math.Min(Limits.ChecksumUnitBytes, destination.Length)];
+            if (Crc32C.Compute(bytes) != entry.Checksums[unit]) { return Status.Corrupt; }
+            destination = destination[bytes.Length..];
+        }
+
+        return status;
+    }
+
+    private static Status ReadPartOfUnit(
+        IDiskFile idvd, BlockIndexEntry entry, int unitStart, int unitEnd, int offset, Span<byte> destination)
+    {
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(Limits.ChecksumUnitBytes);
+        Span<byte> unit = buffer.AsSpan(0, unitEnd - unitStart);
+        Status status = ReadWholeUnits(idvd, entry, unitStart, unit);
+        if (status == Status.Ok) { unit.Slice(offset - unitStart, destination.Length).CopyTo(destination); }
+        ArrayPool<byte>.Shared.Return(buffer);
+        return status;
+    }
+
+    private static Status ReadExtents(
+        IDiskFile idvd, ReadOnlySpan<Extent> extents, int offset, Span<byte> destination)
+    {
+        foreach (Extent extent in extents)
+        {
+            if (destination.IsEmpty) { break; }
+            if (offset < extent.Length)
+            {
+                Span<byte> part = destination[..Math.Min(extent.Length - offset, destination.Length)];
+                Status status = idvd.Read(extent.Offset + offset, part, out int read);
+                if (status != Status.Ok) { return status; }
+                if (read < part.Length) { return Status.Corrupt; }
+                destination = destination[part.Length..];
+            }
+
+            offset = Math.Max(0, offset - extent.Length);
+        }
+
+        return Status.Ok;
+    }
+}

@@ -1,0 +1,239 @@
+using System.Collections.Immutable;
+using KvFs.Core;
+
+namespace KvFs.Node.Storage;
+
+/// <summary>Keeps the blocks of a node's drives: bytes in <c>drives/&lt;RUID&gt;/idvd</c>, the index in the key-value
+/// store's <c>block</c> family.</summary>
+/// <remarks>
+/// Thread safe. What is durable when (design section 4):
+/// <list type="number">
+/// <item><see cref="WriteBlockUnsynced"/>: the bytes are written and readable; only this process knows of the block.</item>
+/// <item><see cref="SyncBlocks"/>: the bytes are durable, and the index entry is in the key-value log. Only now may
+/// anything that is written down refer to the block: what enters that log later can be durable only if the entry is.</item>
+/// <item><see cref="IKeyValueStore.SyncLog"/>, the caller's own for its log entry: all of it is durable.</item>
+/// </list>
+/// So a transaction with data costs one fdatasync and one sync of the log, both shared with whoever else waits.
+/// <see cref="WriteBlock"/> does the three at once. A failed write or sync latches the store: it acknowledges nothing any
+/// more, reads go on.
+/// </remarks>
+public sealed partial class BlockStore : IDisposable
+{
+    private const string LockFile = "LOCK";
+
+    /// <summary>How often a read looks a block up again that moved or vanished under it.</summary>
+    private const int ReadAttempts = 3;
+
+    private readonly object admin = new();
+    private readonly StoreContext context;
+    private readonly DiskId diskId;
+    private readonly IDisposable heldLock;
+    private ImmutableDictionary<DriveId, DriveStore> open = ImmutableDictionary<DriveId, DriveStore>.Empty;
+    private bool disposed;
+
+    private BlockStore(StoreContext context, DiskId diskId, IDisposable heldLock)
+    {
+        this.context = context;
+        this.diskId = diskId;
+        this.heldLock = heldLock;
+    }
+
+    /// <summary>The identity of this disk.</summary>
+    public DiskId DiskId => diskId;
+
+    /// <summary>Whether a write or sync has failed for good; the node must stop acknowledging.</summary>
+    public bool IsFailed => context.Latch.IsFailed || context.Store.IsFailed;
+
+    /// <summary>What failed, for people; null while nothing has.</summary>
+    public string? Failure => context.Latch.Reason ?? context.Store.Failure;
+
+    /// <summary>Asked before work is accepted, so that the key-value store never meets a full disk.</summary>
+    public SpaceGuard Space => context.Space;
+
+    /// <summary>What opening found that needs a person: folders of unknown drives, left alone.</summary>
+    public ImmutableArray<string> Findings { get; private set; } = [];
+
+    /// <summary>Writes a block; it is durable when this returns.</summary>
+    /// <param name="block">Its name. A name stands for one content only.</param>
+    /// <param name="content">1 byte to 16 MiB; in <see cref="AlignedMemory"/> it is not copied.</param>
+    /// <returns>Ok, also if it was there with the same content; Exists: there with other content; NotFound: no such open
+    /// drive; NoSpace; Busy: somebody is writing it now; Invalid; ReadOnly; IoError: the store is latched.</returns>
+    public Status WriteBlock(BlockName block, ReadOnlySpan<byte> content)
+    {
+        Status status = WriteBlockUnsynced(block, content);
+        if (status == Status.Ok) { status = SyncBlocks(block.Owner); }
+        return status == Status.Ok ? SyncIndex() : status;
+    }
+
+    /// <summary>Writes a block's bytes; nothing may refer to it before <see cref="SyncBlocks"/>.</summary>
+    /// <returns>As <see cref="WriteBlock"/>.</returns>
+    public Status WriteBlockUnsynced(BlockName block, ReadOnlySpan<byte> content)
+    {
+        if (!TryEnter(block.Owner, out DriveStore? drive)) { return Status.NotFound; }
+        try
+        {
+            return drive!.Write(block.Id, content);
+        }
+        finally
+        {
+            drive!.Leave();
+        }
+    }
+
+    /// <summary>Makes the bytes of every block of the drive durable whose write returned before, and puts their entries
+    /// into the key-value log.</summary>
+    /// <returns>Ok; NoSpace: some are not indexed yet, and another call tries again; NotFound; IoError.</returns>
+    public Status SyncBlocks(DriveId owner)
+    {
+        if (!TryEnter(owner, out DriveStore? drive)) { return Status.NotFound; }
+        try
+        {
+            return drive!.Sync();
+        }
+        finally
+        {
+            drive!.Leave();
+        }
+    }
+
+    /// <summary>Reads a range of a block. Every 64 KiB that it touches is checked.</summary>
+    /// <returns>Ok: the destination is full; NotFound; Invalid: the range exceeds the block; Corrupt: the disk does not
+    /// give back what was written, and the destination is undefined.</returns>
+    public Status ReadBlock(BlockName block, int offset, Span<byte> destination)
+    {
+        if (!TryEnter(block.Owner, out DriveStore? drive)) { return Status.NotFound; }
+        try
+        {
+            return Read(drive!, block, offset, destination);
+        }
+        finally
+        {
+            drive!.Leave();
+        }
+    }
+
+    /// <summary>The length of a block: Ok, NotFound, or Corrupt.</summary>
+    public Status GetBlockLength(BlockName block, out int length)
+    {
+        length = 0;
+        if (!TryEnter(block.Owner, out DriveStore? drive)) { return Status.NotFound; }
+        try
+        {
+            Status status = drive!.Find(block.Id, useCache: true, out BlockIndexEntry? entry);
+            length = entry?.Length ?? 0;
+            return status;
+        }
+        finally
+        {
+            drive!.Leave();
+        }
+    }
+
+    /// <summary>Starts bringing a range of a block into memory; never fails, may do nothing.</summary>
+    public void Prefetch(BlockName block, int offset, int length)
+    {
+        if (!TryEnter(block.Owner, out DriveStore? drive)) { return; }
+        try
+        {
+            if (drive!.Find(block.Id, useCache: true, out BlockIndexEntry? entry) != Status.Ok || entry is null) { return; }
+            if (offset < 0 || offset >= entry.Length) { return; }
+            drive.Prefetch(entry, offset, Math.Min(length, entry.Length - offset));
+        }
+        finally
+        {
+            drive!.Leave();
+        }
+    }
+
+    /// <summary>Removes blocks for good: durable when this returns. The caller knows that nothing refers to them, that
+    /// this is durable, and that no reader will ask for them. Unknown ones are gone already.</summary>
+    /// <returns>Ok; NoSpace, IoError, Corrupt (an entry cannot be read): some may be left, call again.</returns>
+    public Status DropBlocks(DriveId owner, ReadOnlySpan<BlockId> ids)
+    {
+        if (!TryEnter(owner, out DriveStore? drive)) { return Status.NotFound; }
+        try
+        {
+            return drive!.Drop(ids);
+        }
+        finally
+        {
+            drive!.Leave();
+        }
+    }
+
+    /// <summary>Walks the indexed blocks of a drive.</summary>
+    /// <exception cref="StorageException">The disk cannot give the index back.</exception>
+    public BlockCursor OpenBlockCursor(DriveId drive) => new(context.Store, drive);
+
+    public BlockStatistics GetStatistics() => context.Counters.Snapshot();
+
+    /// <summary>Figures of an open drive; null if there is none.</summary>
+    public DriveStatistics? GetStatistics(DriveId owner)
+    {
+        if (!TryEnter(owner, out DriveStore? drive)) { return null; }
+        try
+        {
+            return drive!.GetStatistics();
+        }
+        finally
+        {
+            drive!.Leave();
+        }
+    }
+
+    /// <summary>Closes every drive in order, so that the next opening finds its bitmaps, then releases the folder. The
+    /// key-value store stays open: its owner closes it afterwards.</summary>
+    public void Dispose()
+    {
+        lock (admin)
+        {
+            if (disposed) { return; }
+            disposed = true;
+            foreach (DriveId drive in open.Keys.Order()) { CloseLocked(drive); }
+            heldLock.Dispose();
+        }
+    }
+
+    private Status SyncIndex()
+    {
+        Status status = context.Store.SyncLog();
+        return status == Status.Ok ? status : context.Latch.Fail($"Syncing the key-value log failed: {status}.");
+    }
+
+    /// <summary>Keeps an open drive open until its Leave.</summary>
+    private bool TryEnter(DriveId owner, out DriveStore? drive) =>
+        Volatile.Read(ref open).TryGetValue(owner, out drive) && drive.TryEnter();
+
+    private Status Read(DriveStore drive, BlockName block, int offset, Span<byte> destination)
+    {
+        Status status = drive.Find(block.Id, useCache: true, out BlockIndexEntry? entry);
+        for (int attempt = 1; status == Status.Ok; attempt++)
+        {
+            if (offset < 0 || offset > entry!.Length - destination.Length) { return Status.Invalid; }
+            status = drive.Read(entry, offset, destination);
+            if (status == Status.Ok)
+            {
+                context.Counters.OnRead(destination.Length);
+                return Status.Ok;
+            }
+
+            // Perhaps the block was dropped meanwhile, and its room used again. The index knows.
+            context.Cache.Remove(block);
+            Status again = drive.Find(block.Id, useCache: false, out BlockIndexEntry? current);
+            if (again != Status.Ok) { return again; }
+            if (current!.Extents.SequenceEqual(entry.Extents) || attempt == ReadAttempts) { return OnBadRead(status); }
+            entry = current;
+            status = Status.Ok;
+        }
+
+        return status;
+    }
+
+    /// <summary>To the reader a sector that cannot be read is a wrong one: another replica has it.</summary>
+    private Status OnBadRead(Status status)
+    {
+        if (status == Status.Corrupt) { context.Counters.OnCorrupt(); }
+        else { context.Counters.OnReadError(); }
+        return Status.Corrupt;
+    }
+}

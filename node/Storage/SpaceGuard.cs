@@ -1,0 +1,45 @@
+using KvFs.Core;
+
+namespace KvFs.Node.Storage;
+
+/// <summary>What space is wanted for; the less there is, the fewer uses are let through.</summary>
+public enum SpaceUse
+{
+    /// <summary>Bytes of blocks: stopped first.</summary>
+    Data,
+
+    /// <summary>Transactions that add: names, slices, inline bytes.</summary>
+    Metadata,
+
+    /// <summary>Transactions that free space (unlink, truncate, drop): they need a little themselves, so they are stopped
+    /// last, or a full disk could never be emptied.</summary>
+    Release,
+}
+
+/// <summary>Refuses work with NoSpace while there is still room for what is already accepted.</summary>
+/// <remarks>RocksDB must not meet a full disk: its log, flushes and compactions need room that nobody asks for. So the
+/// last <see cref="ReserveBytes"/> plus one percent belong to it. Thread safe; one statvfs(2) (a microsecond) per
+/// question, so that what other programs take is seen too.</remarks>
+public sealed class SpaceGuard(IDisk disk)
+{
+    /// <summary>Bytes kept for the key-value store: one memtable of each family flushed, twice over.</summary>
+    public const long ReserveBytes = 64L << 20;
+
+    /// <summary>The part of the disk kept besides, in percent: compaction needs more where there is more.</summary>
+    public const int ReservePercent = 1;
+
+    /// <summary>Ok, NoSpace, or what the file system answers when asked.</summary>
+    public Status Check(long bytes, SpaceUse use)
+    {
+        Status asked = disk.GetSpace(out DiskSpace space);
+        if (asked != Status.Ok) { return asked; }
+        long reserve = ReserveBytes + (space.TotalBytes / 100 * ReservePercent);
+        long kept = use switch
+        {
+            SpaceUse.Data => reserve,
+            SpaceUse.Metadata => reserve / 2,
+            _ => reserve / 8,
+        };
+        return space.FreeBytes - bytes >= kept ? Status.Ok : Status.NoSpace;
+    }
+}
