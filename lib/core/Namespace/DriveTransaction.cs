@@ -18,6 +18,7 @@ public sealed class DriveTransaction : DriveView
     private IRecordReader? reader;
     private StoredDriveView? stored;
     private DriveState? state;
+    private DriveState? storedState;
     private DriveCounters counters;
 
     public override DriveId Drive => State.Drive;
@@ -65,9 +66,10 @@ public sealed class DriveTransaction : DriveView
         pending.Clear();
         counters = driveCounters;
         if (counters.Next.Cow >= counters.Reserved.Cow) { return Status.Busy; }
-        if (!ReferenceEquals(state, driveState) || !ReferenceEquals(reader, records) || stored is null)
+        state = driveState;
+        if (!ReferenceEquals(storedState, driveState) || !ReferenceEquals(reader, records) || stored is null)
         {
-            state = driveState;
+            storedState = driveState;
             reader = records;
             stored = new(records, driveState, CowNumber.Head);
         }
@@ -185,7 +187,7 @@ public sealed class DriveTransaction : DriveView
         for (int at = 0; at < pending.Count; at++)
         {
             RecordKey key = RecordKey.FromRelative(pending.Key(at));
-            bool versioned = IsVersioned(key.Relative);
+            bool versioned = RecordKey.IsVersioned(key.Relative);
             if (versioned) { SaveHistory(ref key, batch); }
             bool whiteout = versioned && pending.IsDelete(at) && OriginHas(ref key);
             if (pending.IsDelete(at) && !whiteout)
@@ -216,9 +218,6 @@ public sealed class DriveTransaction : DriveView
 
     private static bool Exceeds(ulong used, ulong reserved, ulong delta, ulong quota) =>
         quota != 0 && (UInt128)used + reserved + delta > quota;
-
-    private static bool IsVersioned(ReadOnlySpan<byte> relative) =>
-        relative[0] is >= (byte)'A' and <= (byte)'Z' && relative[0] != (byte)RecordKind.History;
 
     private void SaveHistory(ref RecordKey key, RecordBatch batch)
     {

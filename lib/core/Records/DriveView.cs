@@ -70,6 +70,9 @@ public abstract class DriveCursor : IDisposable
 
     public abstract RecordHeader Header { get; }
 
+    /// <summary>The record says that there is none, whatever lies below it.</summary>
+    public virtual bool Hides => Header.Whiteout;
+
     public abstract bool MoveNext();
 
     public void Dispose()
@@ -82,6 +85,7 @@ public abstract class DriveCursor : IDisposable
 }
 
 /// <summary>Reads a drive at a version, through the drives that it was cloned from.</summary>
+/// <remarks>Plain records belong to one drive and have one value: they neither fall through nor have versions.</remarks>
 public sealed class StoredDriveView(IRecordReader reader, ImmutableArray<DriveLayer> layers) : DriveView
 {
     private readonly ByteBuffer raw = new(512);
@@ -97,6 +101,7 @@ public sealed class StoredDriveView(IRecordReader reader, ImmutableArray<DriveLa
 
     public override bool TryGet(ref RecordKey key, ByteBuffer payload, out RecordHeader header)
     {
+        if (!RecordKey.IsVersioned(key.Relative)) { return TryGetPlain(ref key, payload, out header); }
         foreach (DriveLayer layer in layers)
         {
             if (!LayerReader.TryGet(reader, layer, ref key, raw, out header, out ReadOnlySpan<byte> found)) { continue; }
@@ -112,19 +117,30 @@ public sealed class StoredDriveView(IRecordReader reader, ImmutableArray<DriveLa
 
     public override DriveCursor Walk(RecordKey from, RecordKey to)
     {
+        if (!RecordKey.IsVersioned(from.Relative)) { return new LayerCursor(reader, Drive, from, to, hides: false); }
         if (layers.Length == 1 && layers[0].At == CowNumber.Head)
         {
-            return new LayerCursor(reader, layers[0], from, to);
+            return new LayerCursor(reader, Drive, from, to, hides: true);
         }
 
         DriveCursor[] sources = new DriveCursor[layers.Length];
         for (int i = 0; i < sources.Length; i++)
         {
             sources[i] = layers[i].At == CowNumber.Head
-                ? new LayerCursor(reader, layers[i], from, to)
+                ? new LayerCursor(reader, layers[i].Drive, from, to, hides: true)
                 : new VersionCursor(reader, layers[i], from, to);
         }
 
         return new MergedCursor(sources);
+    }
+
+    private bool TryGetPlain(ref RecordKey key, ByteBuffer payload, out RecordHeader header)
+    {
+        payload.Clear();
+        header = default;
+        if (!reader.TryGet(key.In(Drive), raw)) { return false; }
+        LayerReader.Open(key.In(Drive), raw.Span, out header, out ReadOnlySpan<byte> found);
+        payload.Set(found);
+        return true;
     }
 }

@@ -56,17 +56,20 @@ internal static class LayerReader
     }
 }
 
-/// <summary>Walks the present records of one drive; whiteouts included.</summary>
+/// <summary>Walks the present records of one drive; whiteouts included, which of plain records (history) hide nothing.
+/// </summary>
 internal sealed class LayerCursor : DriveCursor
 {
     private readonly IRecordCursor cursor;
+    private readonly bool hides;
     private RecordHeader header;
     private int payloadStart;
     private int payloadLength;
 
-    public LayerCursor(IRecordReader reader, DriveLayer layer, RecordKey from, RecordKey to)
+    public LayerCursor(IRecordReader reader, DriveId drive, RecordKey from, RecordKey to, bool hides)
     {
-        cursor = reader.OpenCursor(from.In(layer.Drive), to.In(layer.Drive));
+        cursor = reader.OpenCursor(from.In(drive), to.In(drive));
+        this.hides = hides;
     }
 
     public override ReadOnlySpan<byte> Key => cursor.Key[DriveId.Size..];
@@ -74,6 +77,8 @@ internal sealed class LayerCursor : DriveCursor
     public override ReadOnlySpan<byte> Payload => cursor.Value.Slice(payloadStart, payloadLength);
 
     public override RecordHeader Header => header;
+
+    public override bool Hides => hides && header.Whiteout;
 
     public override bool MoveNext()
     {
@@ -215,7 +220,7 @@ internal sealed class MergedCursor : DriveCursor
             SkipCurrent();
             current = Least();
         }
-        while (current >= 0 && sources[current].Header.Whiteout);
+        while (current >= 0 && sources[current].Hides);
 
         return current >= 0;
     }

@@ -16,6 +16,10 @@ public enum RecordKind : byte
     Xattr = (byte)'X',
     Symlink = (byte)'Y',
 
+    /// <summary>A VNode without a name that a session holds: versioned, so that a clone knows which VNodes that it
+    /// inherited have no name, and removes them.</summary>
+    Orphan = (byte)'O',
+
     /// <summary>A superseded value of one of the above that some snapshot or pin still sees.</summary>
     History = (byte)'H',
 
@@ -24,7 +28,6 @@ public enum RecordKind : byte
     Reservation = (byte)'r',
     Snapshot = (byte)'p',
     Pin = (byte)'n',
-    Orphan = (byte)'o',
     Lock = (byte)'k',
     Session = (byte)'s',
     Grant = (byte)'g',
@@ -72,6 +75,10 @@ public struct RecordKey
         return ((ReadOnlySpan<byte>)bytes)[..length];
     }
 
+    /// <summary>Whether snapshots and clones see old values of a record: else only its drive's present one exists.</summary>
+    public static bool IsVersioned(ReadOnlySpan<byte> relative) =>
+        relative[0] is >= (byte)'A' and <= (byte)'Z' && relative[0] != (byte)RecordKind.History;
+
     /// <summary>A key with a copy of a relative key.</summary>
     public static RecordKey FromRelative(ReadOnlySpan<byte> relative)
     {
@@ -100,6 +107,9 @@ public struct RecordKey
         return key;
     }
 
+    /// <summary>The prefix of a directory's entries.</summary>
+    public static RecordKey DentriesOf(VNodeId parent) => new RecordKey(RecordKind.Dentry).With(parent.Value);
+
     /// <summary>The first key a directory's entries may have from a hash on.</summary>
     public static RecordKey DentryFrom(VNodeId parent, ulong hash) =>
         new RecordKey(RecordKind.Dentry).With(parent.Value).With(hash);
@@ -110,6 +120,34 @@ public struct RecordKey
         RecordKey key = new RecordKey(RecordKind.Link).With(id.Value).With(parent.Value);
         key.Append(name);
         return key;
+    }
+
+    /// <summary>The prefix of a VNode's link records.</summary>
+    public static RecordKey LinksOf(VNodeId id) => new RecordKey(RecordKind.Link).With(id.Value);
+
+    /// <summary>Takes a link's relative key apart; false if it is no such key.</summary>
+    public static bool TrySplitLink(ReadOnlySpan<byte> relative, out VNodeId parent, out ReadOnlySpan<byte> name)
+    {
+        parent = default;
+        name = default;
+        if (relative.Length <= 2 + 8 + 8 || relative[0] != (byte)RecordKind.Link) { return false; }
+        parent = new(BinaryPrimitives.ReadUInt64BigEndian(relative[10..]));
+        name = relative[18..];
+        return true;
+    }
+
+    /// <summary>Takes a dentry's relative key apart; false if it is no such key.</summary>
+    public static bool TrySplitDentry(
+        ReadOnlySpan<byte> relative, out VNodeId parent, out ulong hash, out ReadOnlySpan<byte> name)
+    {
+        parent = default;
+        hash = 0;
+        name = default;
+        if (relative.Length <= 2 + 8 + 8 || relative[0] != (byte)RecordKind.Dentry) { return false; }
+        parent = new(BinaryPrimitives.ReadUInt64BigEndian(relative[2..]));
+        hash = BinaryPrimitives.ReadUInt64BigEndian(relative[10..]);
+        name = relative[18..];
+        return true;
     }
 
     /// <summary>Body: 18-25: VNode id; 26-29: cluster; 30-37: CoW number; 38-41: sequence. A base has 0 for both.</summary>
@@ -127,6 +165,20 @@ public struct RecordKey
         RecordKey key = new RecordKey(RecordKind.Xattr).With(id.Value);
         key.Append(name);
         return key;
+    }
+
+    /// <summary>The prefix of a VNode's attributes.</summary>
+    public static RecordKey XattrsOf(VNodeId id) => new RecordKey(RecordKind.Xattr).With(id.Value);
+
+    /// <summary>The name in an attribute's relative key; false if it is no such key.</summary>
+    public static bool TrySplitXattr(ReadOnlySpan<byte> relative, out VNodeId id, out ReadOnlySpan<byte> name)
+    {
+        id = default;
+        name = default;
+        if (relative.Length <= 2 + 8 || relative[0] != (byte)RecordKind.Xattr) { return false; }
+        id = new(BinaryPrimitives.ReadUInt64BigEndian(relative[2..]));
+        name = relative[10..];
+        return true;
     }
 
     /// <summary>Body: 18 on: the snapshot's name.</summary>

@@ -121,7 +121,7 @@ public enum VNodeFlags : uint
     /// <summary>It has, or had, extended attributes: without it, none need be looked for.</summary>
     HasXattrs = 1,
 
-    /// <summary>It has, or had, link records: without it, <see cref="VNode.Parent"/> is its only name's directory.</summary>
+    /// <summary>It has, or had, link records: one for each name but one, which is in <see cref="VNode.Parent"/>.</summary>
     HasLinks = 2,
 
     /// <summary>It has an access ACL: chmod must change its mask, too.</summary>
@@ -129,4 +129,7 @@ public enum VNodeFlags : uint
 
     /// <summary>A directory with a default ACL for what is created in it.</summary>
     HasDefaultAcl = 8,
+
+    /// <summary>Made without a name (O_TMPFILE without O_EXCL), and may get one.</summary>
+    Linkable = 16,
 }

@@ -90,7 +90,12 @@ public readonly ref struct RenameRequest
 /// <param name="Info">The VNode after the operation; <see cref="VNodeId.None"/> if nothing lost a name.</param>
 /// <param name="Removed">It is gone: nobody holds it.</param>
 /// <param name="Orphaned">Its last name is gone, but somebody holds it open.</param>
-public readonly record struct UnlinkResult(NodeInfo Info, bool Removed, bool Orphaned);
+public readonly record struct UnlinkResult(NodeInfo Info, bool Removed, bool Orphaned)
+{
+    /// <summary>It is gone for everybody, but too large to remove in one transaction: <c>ReleaseOrphan</c> (with no
+    /// session) goes on, step by step.</summary>
+    public bool NeedsReaping { get; init; }
+}
 
 /// <summary>Which attributes a <see cref="SetAttributesRequest"/> sets.</summary>
 [Flags]

@@ -1,0 +1,71 @@
+namespace KvFs.Core;
+
+/// <summary>What the operations on names share: opening a directory, and noting that its entries changed.</summary>
+internal static class Directories
+{
+    /// <summary>Reads a directory in which names may be made or taken away.</summary>
+    /// <returns>Stale if there is no such VNode; NotDirectory; NotFound if the directory was removed and is only held
+    /// open, as Linux has it.</returns>
+    public static Status Open(DriveView view, VNodeId id, out VNode directory)
+    {
+        if (!view.TryGetVNode(id, out directory)) { return Status.Stale; }
+        if (!directory.IsDirectory) { return Status.NotDirectory; }
+        return directory.Nlink == 0 ? Status.NotFound : Status.Ok;
+    }
+
+    /// <summary>Reads a VNode that a record of the drive names.</summary>
+    /// <exception cref="RecordCorruptException">There is none: the drive's records contradict one another.</exception>
+    public static VNode Require(DriveView view, VNodeId id)
+    {
+        if (!view.TryGetVNode(id, out VNode vnode))
+        {
+            RecordKey key = RecordKey.VNode(id);
+            view.ThrowCorrupt(ref key);
+        }
+
+        return vnode;
+    }
+
+    /// <summary>Counts entries and subdirectories up or down, and moves the times on.</summary>
+    public static void Change(ref VNode directory, int entries, int subdirectories, DriveTransaction transaction)
+    {
+        directory.Size = (ulong)((long)directory.Size + entries);
+        directory.Nlink = (uint)(directory.Nlink + subdirectories);
+        directory.ModifyTime = transaction.Now;
+        directory.ChangeTime = transaction.Now;
+        directory.DataVersion = transaction.Cow;
+    }
+
+    /// <summary>Whether walking up from a directory meets another one (or starts at it).</summary>
+    /// <remarks>Ends at the root, or at a directory that was removed. A cycle is found by keeping one id of the way and
+    /// taking a new one after 1, 2, 4, … steps: no memory, and at most three times the cycle's length.</remarks>
+    /// <exception cref="RecordCorruptException">A parent does not exist, or the way up goes in a circle.</exception>
+    public static bool IsWithin(DriveView view, VNodeId directory, VNodeId ancestor, out bool reachesRoot)
+    {
+        VNodeId kept = VNodeId.None;
+        ulong stepsLeft = 1;
+        ulong stride = 1;
+        bool met = false;
+        while (true)
+        {
+            met |= directory == ancestor;
+            reachesRoot = directory == VNodeId.Root;
+            VNode vnode = Require(view, directory);
+            if (reachesRoot || vnode.Nlink == 0) { return met; }
+            if (!vnode.IsDirectory || directory == kept)
+            {
+                RecordKey key = RecordKey.VNode(directory);
+                view.ThrowCorrupt(ref key);
+            }
+
+            if (--stepsLeft == 0)
+            {
+                kept = directory;
+                stride *= 2;
+                stepsLeft = stride;
+            }
+
+            directory = vnode.Parent;
+        }
+    }
+}

@@ -1,0 +1,15 @@
+namespace KvFs.Core;
+
+/// <summary>Decides whether an id that comes without a session is valid: walking up from it reaches the root.</summary>
+/// <remarks>An orphan is valid only for the sessions that hold it. Source: docs/design.md, section 5.</remarks>
+public static class VerifyReachable
+{
+    /// <returns>Ok; Stale: it is gone, has no name, or lies in a directory that has none.</returns>
+    public static Status Apply(DriveView view, VNodeId id)
+    {
+        ArgumentNullException.ThrowIfNull(view);
+        if (!view.TryGetVNode(id, out VNode vnode) || vnode.Nlink == 0) { return Status.Stale; }
+        Directories.IsWithin(view, vnode.IsDirectory ? id : vnode.Parent, id, out bool reachesRoot);
+        return reachesRoot ? Status.Ok : Status.Stale;
+    }
+}
