@@ -165,6 +165,26 @@ public sealed partial class BlockStore : IDisposable
     /// <exception cref="StorageException">The disk cannot give the index back.</exception>
     public BlockCursor OpenBlockCursor(DriveId drive) => new(context.Store, drive);
 
+    /// <summary>Checks a drive, while it is in use: every entry, bounds, overlaps, the bitmap and, if asked, every byte.
+    /// </summary>
+    /// <returns>What was found; null if the drive is not open.</returns>
+    /// <exception cref="StorageException">The disk cannot give the index back.</exception>
+    /// <exception cref="OperationCanceledException">The caller has had enough.</exception>
+    public DriveReport? VerifyDrive(
+        DriveId owner, bool readBytes, Action<VerifyProgress>? onProgress, CancellationToken cancellation)
+    {
+        if (!TryEnter(owner, out DriveStore? drive)) { return null; }
+        try
+        {
+            using DriveMoment moment = drive!.TakeMoment();
+            return new DriveVerifier(context, owner, drive, moment, readBytes, onProgress).Run(cancellation);
+        }
+        finally
+        {
+            drive!.Leave();
+        }
+    }
+
     public BlockStatistics GetStatistics() => context.Counters.Snapshot();
 
     /// <summary>Figures of an open drive; null if there is none.</summary>

@@ -116,6 +116,18 @@ internal sealed partial class DriveStore
         }
     }
 
+    /// <summary>Index and bitmap as they are together at one moment.</summary>
+    internal DriveMoment TakeMoment()
+    {
+        lock (gate)
+        {
+            List<Extent> unindexed = [.. releasing];
+            foreach (BlockIndexEntry entry in pending.Values) { unindexed.AddRange(entry.Extents); }
+            foreach (Extent[] extents in writing.Values) { unindexed.AddRange(extents); }
+            return new DriveMoment(context.Store.CreateSnapshot(), allocator.Clone(), unindexed);
+        }
+    }
+
     /// <summary>Waits until nobody uses the drive, and lets nobody in any more.</summary>
     internal void StopUsers() => users.CloseAndWait();
 

@@ -152,6 +152,20 @@ public sealed class BuddyAllocator
         else { used[..ChunkMap.Words].Fill(source.IsFree ? 0 : ulong.MaxValue); }
     }
 
+    /// <summary>A copy that changes on its own.</summary>
+    public BuddyAllocator Clone()
+    {
+        BuddyAllocator copy = new();
+        Span<ulong> used = stackalloc ulong[ChunkMap.Words];
+        for (int chunk = 0; chunk < chunks.Count; chunk++)
+        {
+            CopyChunk(chunk, used);
+            copy.TryAddChunk(used);
+        }
+
+        return copy;
+    }
+
     /// <summary>Adds a chunk at the end whose used bits are given; the way back from <see cref="CopyChunk"/>.</summary>
     internal bool TryAddChunk(ReadOnlySpan<ulong> used)
     {
