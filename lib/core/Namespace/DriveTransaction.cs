@@ -11,15 +11,28 @@ namespace KvFs.Core;
 /// </remarks>
 public sealed class DriveTransaction : DriveView
 {
+    /// <summary>Bytes of a batch around a relative key and a payload: its own header, the RUID, the envelope.</summary>
+    private const int RecordBatchBytes = 7 + DriveId.Size + RecordEnvelope.Overhead;
+
     private readonly PendingWrites pending = new();
     private readonly ByteBuffer payloadScratch = new(512);
     private readonly ByteBuffer raw = new(512);
     private readonly ByteBuffer envelope = new(512);
+    private readonly List<CrowdedCluster> crowded = [];
+    private readonly ClusterCache ownClusters = new(capacity: 1024);
+    private ClusterCache? clusters;
     private IRecordReader? reader;
     private StoredDriveView? stored;
     private DriveState? state;
     private DriveState? storedState;
     private DriveCounters counters;
+    private uint lastSequence;
+    private int historyBytes;
+
+    public DriveTransaction()
+    {
+        Blocks = new(this);
+    }
 
     public override DriveId Drive => State.Drive;
 
@@ -51,7 +64,35 @@ public sealed class DriveTransaction : DriveView
     /// <summary>Bytes of records written so far: an operation that works in steps stops at a bound.</summary>
     public int PendingBytes => pending.ByteCount;
 
-    public bool HasWrites => pending.Count > 0;
+    public bool HasWrites => pending.Count > 0 || Blocks.HasChanges;
+
+    /// <summary>What the batch will have, at the most, but for records in history that were not told by
+    /// <see cref="OnSuperseded"/>.</summary>
+    public int BatchBytes => pending.ByteCount + (pending.Count * RecordBatchBytes) + historyBytes + Blocks.BatchBytes;
+
+    /// <summary>Whether an operation that works in steps should stop here.</summary>
+    public bool IsStepFull => BatchBytes >= Limits.StepBytes;
+
+    /// <summary>What refers to the drive's blocks.</summary>
+    public BlockReferences Blocks { get; }
+
+    /// <summary>Coverage of clusters from earlier transactions; null: records are read. The driver sets it once.</summary>
+    public ClusterCache? Clusters
+    {
+        get => clusters;
+        set
+        {
+            Invariant.Check(!HasWrites);
+            clusters = value;
+        }
+    }
+
+    /// <summary>Why an operation answered <see cref="Status.Busy"/>, if not for want of reserved ids: what the driver must do
+    /// before it tries again.</summary>
+    public Obstacle? Obstacle { get; internal set; }
+
+    /// <summary>Clusters that this transaction leaves worth folding. Each is told now and then, not every time.</summary>
+    public IReadOnlyList<CrowdedCluster> Crowded => crowded;
 
     /// <summary>Starts anew. <see cref="Status.Busy"/>: no CoW number is reserved; reserve, then try again.</summary>
     public Status Begin(
@@ -63,7 +104,7 @@ public sealed class DriveTransaction : DriveView
     {
         ArgumentNullException.ThrowIfNull(driveState);
         ArgumentNullException.ThrowIfNull(records);
-        pending.Clear();
+        Forget();
         counters = driveCounters;
         if (counters.Next.Cow >= counters.Reserved.Cow) { return Status.Busy; }
         state = driveState;
@@ -81,6 +122,45 @@ public sealed class DriveTransaction : DriveView
         ReservedByOthers = reservedByOthers;
         return Status.Ok;
     }
+
+    /// <summary>The drive at a retained version (or, for <see cref="CowNumber.Head"/>, as this transaction sees it).</summary>
+    public DriveView ViewAt(CowNumber at)
+    {
+        Invariant.Check(reader is not null);
+        return at == CowNumber.Head ? this : new StoredDriveView(reader, State, at);
+    }
+
+    /// <summary>The next number that orders the slices of this transaction; from 1, because 0 is a base's.</summary>
+    internal uint NextSequence() => ++lastSequence;
+
+    /// <summary>Whether a present record that is overwritten or deleted now moves to history: then the blocks that it names
+    /// stay referred to until that is reaped.</summary>
+    public bool KeepsHistory(RecordHeader header) => !State.Retained.IsEmpty && header.Written <= State.LastRetained;
+
+    /// <summary>A record of this many payload bytes will move to history: the batch will have it, too.</summary>
+    internal void OnSuperseded(int payloadBytes) =>
+        historyBytes += payloadBytes + RecordEnvelope.Overhead + RecordBatchBytes + RecordKey.MaxBytes / 4;
+
+    internal void OnCrowded(CrowdedCluster cluster) => crowded.Add(cluster);
+
+    /// <summary>The coverage of a cluster, this transaction's own slices included.</summary>
+    internal ClusterCoverage CoverageOf(VNodeId node, uint cluster)
+    {
+        ClusterCache cache = clusters ?? ownClusters;
+        ClusterCoverage? coverage = cache.Find(Drive, node, cluster);
+        if (coverage is not null) { return coverage; }
+        coverage = CoverageLoader.Load(this, node, cluster);
+        cache.Add(Drive, node, cluster, coverage, isUncertain: HasWrites);
+        return coverage;
+    }
+
+    /// <summary>The coverage that <see cref="CoverageOf"/> lent was changed.</summary>
+    internal void OnCoverageChanged(VNodeId node, uint cluster) =>
+        (clusters ?? ownClusters).OnChanged(Drive, node, cluster);
+
+    /// <summary>Slice records of a cluster were changed in another way than the coverage can follow.</summary>
+    internal void ForgetCoverage(VNodeId node, uint cluster) =>
+        (clusters ?? ownClusters).Forget(Drive, node, cluster);
 
     /// <summary>Takes the next VNode id. <see cref="Status.Busy"/>: none is reserved.</summary>
     public Status AllocateVNode(out VNodeId id)
@@ -154,6 +234,13 @@ public sealed class DriveTransaction : DriveView
     /// <summary>Writes a record.</summary>
     public void Put(ref RecordKey key, ReadOnlySpan<byte> payload) => pending.Put(key.Relative, payload);
 
+    /// <summary>Writes a slice record: only for <see cref="SliceWriter"/>.</summary>
+    internal void PutSlice(ref RecordKey key, Slice slice, ReadOnlySpan<byte> inline)
+    {
+        slice.Encode(inline, payloadScratch);
+        Put(ref key, payloadScratch.Span);
+    }
+
     /// <summary>Deletes a record, if there is one.</summary>
     public void Delete(ref RecordKey key) => pending.Delete(key.Relative);
 
@@ -184,6 +271,8 @@ public sealed class DriveTransaction : DriveView
     public void Build(RecordBatch batch)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        Blocks.Flush();
+        clusters?.Accept();
         for (int at = 0; at < pending.Count; at++)
         {
             RecordKey key = RecordKey.FromRelative(pending.Key(at));
@@ -205,6 +294,19 @@ public sealed class DriveTransaction : DriveView
         RecordKey usageKey = RecordKey.Single(RecordKind.Usage);
         RecordEnvelope.Write(Cow, whiteout: false, usage, envelope);
         batch.Put(usageKey.In(Drive), envelope.Span);
+    }
+
+    /// <summary>What the last transaction did and did not build never happened.</summary>
+    private void Forget()
+    {
+        pending.Clear();
+        Blocks.Clear();
+        crowded.Clear();
+        clusters?.Rollback();
+        ownClusters.Clear();
+        Obstacle = null;
+        lastSequence = 0;
+        historyBytes = 0;
     }
 
     private StoredDriveView Stored

@@ -46,6 +46,17 @@ public static class Limits
     /// <summary>Bytes of one transaction's batch: bounds a log entry, and so what a replica must buffer.</summary>
     public const int TransactionBytes = 4 << 20;
 
+    /// <summary>Bytes of batch behind which an operation that works in steps stops: far enough below
+    /// <see cref="TransactionBytes"/> for the largest record that may still follow, and short for the shard's loop.</summary>
+    public const int StepBytes = 1 << 20;
+
+    /// <summary>Hidden bytes of one cluster above which it is worth folding, however few its slices: what overwritten blocks
+    /// still occupy on disk.</summary>
+    public const ulong FoldHiddenBytes = 16 << 20;
+
+    /// <summary>Runs of one folded cluster at the most: one per 4 KiB; bounds its base record to 360 KiB.</summary>
+    public const int ClusterRuns = ClusterBytes / 4096;
+
     /// <summary>Depth of clones of clones, after which a copy flattens.</summary>
     public const int CloneDepth = 8;
 

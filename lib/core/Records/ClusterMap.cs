@@ -47,8 +47,7 @@ public sealed class ClusterMap
     {
         if (ClusterBase.IsBase(payload))
         {
-            Invariant.Check(runs.Count == 0);
-            if (!ClusterBase.TryDecode(payload, runs)) { return false; }
+            if (runs.Count > 0 || DeltaCount > 0 || !ClusterBase.TryDecode(payload, runs)) { return false; }
             foreach (Slice run in runs) { MappedBytes += run.Length; }
             return true;
         }

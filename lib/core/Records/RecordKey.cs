@@ -20,6 +20,9 @@ public enum RecordKind : byte
     /// inherited have no name, and removes them.</summary>
     Orphan = (byte)'O',
 
+    /// <summary>A file's clusters from some number on are cut off, but their records are not yet removed.</summary>
+    Cut = (byte)'C',
+
     /// <summary>A superseded value of one of the above that some snapshot or pin still sees.</summary>
     History = (byte)'H',
 
@@ -51,6 +54,8 @@ public struct RecordKey
     public const int HistorySuffixBytes = 9;
 
     public const byte KeyVersion = 1;
+
+    private const int SliceBytes = 2 + 8 + 4 + 8 + 4;
 
     private Storage bytes;
     private int length;
@@ -199,10 +204,12 @@ public struct RecordKey
         return key;
     }
 
-    /// <summary>Body: 18-25: one number: a VNode (Orphan), a session, a block (BlockLive, BlockDead).</summary>
+    /// <summary>Body: 18-25: one number: a VNode (Orphan, Cut), a session, a block (BlockLive, BlockDead).</summary>
     public static RecordKey Numbered(RecordKind kind, ulong number) => new RecordKey(kind).With(number);
 
-    /// <summary>Body: 18-25 and 26-33: two numbers: Orphan (VNode, session), Grant (session, first id).</summary>
+    /// <summary>Body: 18-25 and 26-33: two numbers: Orphan (VNode, session), Grant (session, last id).</summary>
+    /// <remarks>A grant is named by its last id, so that the first key from (session, id) on is the one that may hold the
+    /// id.</remarks>
     public static RecordKey Numbered(RecordKind kind, ulong first, ulong second) =>
         new RecordKey(kind).With(first).With(second);
 
@@ -237,6 +244,35 @@ public struct RecordKey
         RecordKey key = new(RecordKind.History);
         key.Append(original);
         return key;
+    }
+
+    /// <summary>Reads the relative key of a slice; false if it is no such key.</summary>
+    public static bool TrySplitSlice(ReadOnlySpan<byte> relative, out SliceKey key)
+    {
+        key = default;
+        if (relative.Length != SliceBytes || relative[0] != (byte)RecordKind.Slice || relative[1] != KeyVersion)
+        {
+            return false;
+        }
+
+        key = new(
+            new(BinaryPrimitives.ReadUInt64BigEndian(relative[2..])),
+            BinaryPrimitives.ReadUInt32BigEndian(relative[10..]),
+            new(BinaryPrimitives.ReadUInt64BigEndian(relative[14..])),
+            BinaryPrimitives.ReadUInt32BigEndian(relative[22..]));
+        return true;
+    }
+
+    /// <summary>Reads the numbers of a relative key made by <see cref="Numbered(RecordKind, ulong, ulong)"/>, or by the
+    /// one-number form (then <paramref name="second"/> is 0); false if it is neither.</summary>
+    public static bool TrySplitNumbers(ReadOnlySpan<byte> relative, out ulong first, out ulong second)
+    {
+        first = 0;
+        second = 0;
+        if (relative.Length is not (10 or 18) || relative[1] != KeyVersion) { return false; }
+        first = BinaryPrimitives.ReadUInt64BigEndian(relative[2..]);
+        second = relative.Length == 18 ? BinaryPrimitives.ReadUInt64BigEndian(relative[10..]) : 0;
+        return true;
     }
 
     /// <summary>Splits the relative key of a history record; false if it is no such key.</summary>
@@ -295,4 +331,11 @@ public struct RecordKey
     {
         private byte first;
     }
+}
+
+/// <summary>What the key of a slice record says.</summary>
+public readonly record struct SliceKey(VNodeId Node, uint Cluster, CowNumber Cow, uint Sequence)
+{
+    /// <summary>The place of a folded cluster's base: below all deltas.</summary>
+    public bool IsBase => Cow == default && Sequence == 0;
 }

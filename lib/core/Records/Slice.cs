@@ -38,8 +38,11 @@ public readonly record struct Slice(uint Offset, uint Length, SliceKind Kind, Bl
 
     public uint End => Offset + Length;
 
-    /// <summary>Whether the run is backed: charged to the quota, and data for SEEK_DATA.</summary>
+    /// <summary>Whether the run is backed: charged to the quota.</summary>
     public bool IsMapped => Kind != SliceKind.Hole;
+
+    /// <summary>Whether somebody wrote the run: data for SEEK_DATA. Preallocated space is a hole there, as on ext4.</summary>
+    public bool IsData => Kind is SliceKind.Inline or SliceKind.Block;
 
     /// <summary>Writes the payload; <paramref name="inline"/> are the bytes of an inline slice, else empty.</summary>
     public void Encode(ReadOnlySpan<byte> inline, ByteBuffer payload)

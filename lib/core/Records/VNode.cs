@@ -132,4 +132,7 @@ public enum VNodeFlags : uint
 
     /// <summary>Made without a name (O_TMPFILE without O_EXCL), and may get one.</summary>
     Linkable = 16,
+
+    /// <summary>It has a <see cref="RecordKind.Cut"/> record: clusters from there on show nothing.</summary>
+    HasCut = 32,
 }

@@ -4,7 +4,7 @@ namespace KvFs.Core;
 /// <param name="FileOffset">First byte in the file; a run lies within one cluster.</param>
 /// <param name="Length">Bytes.</param>
 /// <param name="Kind">Inline, Block, Hole or Unwritten.</param>
-/// <param name="Block">The block, already durable, for <see cref="SliceKind.Block"/>.</param>
+/// <param name="Block">The block, of this drive and already stored, for <see cref="SliceKind.Block"/>.</param>
 /// <param name="SourceOffset">First byte in the block; of an inline run: in <see cref="FileCommit.Inline"/>.</param>
 public readonly record struct FileRun(
     ulong FileOffset, uint Length, SliceKind Kind, BlockName Block, uint SourceOffset);
@@ -14,6 +14,9 @@ public readonly record struct FileRun(
 public sealed class FileCommit
 {
     public VNodeId Node { get; set; }
+
+    /// <summary>Who commits: new blocks must come from its grants. The driver fills it in.</summary>
+    public SessionId Session { get; set; }
 
     public List<FileRun> Runs { get; } = [];
 
@@ -32,6 +35,7 @@ public sealed class FileCommit
     public void Clear()
     {
         Node = VNodeId.None;
+        Session = default;
         Runs.Clear();
         Inline.Clear();
         MinSize = 0;

@@ -1,0 +1,59 @@
+using System.Buffers.Binary;
+
+namespace KvFs.Core;
+
+/// <summary>Gives a session a run of block ids: it may store a block under each and commit slices that name it.</summary>
+/// <remarks>The node's own packer works under <see cref="SessionId"/> 0. An id leaves its grant with the first slice that
+/// names it, so that what is still in a grant when its session ends was never referred to: <see cref="CloseGrants"/>.</remarks>
+public static class GrantBlocks
+{
+    /// <summary>Ids of one grant: 64 GiB of the largest blocks; bounds what a dead client leaves behind.</summary>
+    public const uint MaxCount = 4096;
+
+    public static Status Apply(SessionId session, uint count, DriveTransaction transaction, out BlockId first)
+    {
+        ArgumentNullException.ThrowIfNull(transaction);
+        first = default;
+        if (count is 0 or > MaxCount) { return Status.Invalid; }
+        Status status = transaction.AllocateBlocks(count, out first);
+        if (status == Status.Ok) { Put(session, first.Value, first.Value + count - 1, transaction); }
+        return status;
+    }
+
+    /// <summary>Takes one id out of a session's grants; false if it is in none of them.</summary>
+    internal static bool TryTake(SessionId session, BlockId block, DriveTransaction transaction)
+    {
+        RecordKey from = RecordKey.Numbered(RecordKind.Grant, session.Value, block.Value);
+        RecordKey to = RecordKey.Numbered(RecordKind.Grant, session.Value);
+        to.ToPrefixEnd();
+        ulong first;
+        ulong last;
+        RecordKey key;
+        using (DriveCursor cursor = transaction.Walk(from, to))
+        {
+            if (!cursor.MoveNext()) { return false; }
+            key = RecordKey.FromRelative(cursor.Key);
+            last = BinaryPrimitives.ReadUInt64BigEndian(cursor.Key[^8..]);
+            if (!BlockGrant.TryDecode(cursor.Payload, out BlockGrant grant) || grant.Count > last + 1)
+            {
+                transaction.ThrowCorrupt(ref key);
+            }
+
+            first = last + 1 - grant.Count;
+        }
+
+        if (block.Value < first) { return false; }
+        if (block.Value > first) { Put(session, first, block.Value - 1, transaction); }
+        if (block.Value < last) { Put(session, block.Value + 1, last, transaction); }
+        else { transaction.Delete(ref key); }
+        return true;
+    }
+
+    private static void Put(SessionId session, ulong first, ulong last, DriveTransaction transaction)
+    {
+        RecordKey key = RecordKey.Numbered(RecordKind.Grant, session.Value, last);
+        Span<byte> payload = stackalloc byte[BlockGrant.PayloadBytes];
+        new BlockGrant((uint)(last - first + 1)).Encode(payload);
+        transaction.Put(ref key, payload);
+    }
+}
