@@ -20,6 +20,10 @@ public interface IDriveSession : IAsyncDisposable
     /// <summary>Where the drive's blocks are read and written.</summary>
     IBlockService Blocks { get; }
 
+    /// <summary>Names who answers when the primary recalls what this session keeps. Call once, before the first write.
+    /// </summary>
+    void OnRecall(ISessionRecall recall);
+
     /// <summary>A VNode by name; <see cref="Status.NotFound"/>, <see cref="Status.NotDirectory"/>.</summary>
     ValueTask<Reply<NodeInfo>> LookupAsync(VNodeId parent, ReadOnlySpan<byte> name, CowNumber at);
 
@@ -96,6 +100,17 @@ public interface IDriveSession : IAsyncDisposable
 
     /// <summary>The drive's snapshots, by name.</summary>
     ValueTask<Reply<IReadOnlyList<SnapshotInfo>>> ListSnapshotsAsync();
+}
+
+/// <summary>What a client does when the primary asks its session for what it keeps.</summary>
+/// <remarks>Called from threads that serve no requests; never with a lock of the primary held.</remarks>
+public interface ISessionRecall
+{
+    /// <summary>Commits everything that is buffered: before a snapshot, a clone, a restore.</summary>
+    ValueTask<Status> FlushAsync();
+
+    /// <summary>Drops everything that is cached: the drive was changed behind the session's back.</summary>
+    ValueTask InvalidateAsync();
 }
 
 /// <summary>What statfs(2) tells of a drive.</summary>
