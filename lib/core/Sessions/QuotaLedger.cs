@@ -1,0 +1,52 @@
+namespace KvFs.Core;
+
+/// <summary>What each session of a drive has set aside for writes that it buffers: it counts as used until it is consumed or
+/// returned, so that the quota is never exceeded and a write hears of it in time.</summary>
+/// <remarks>Pure, in memory: it ends with the sessions. Not thread safe: the shard's owner has it.</remarks>
+public sealed class QuotaLedger
+{
+    private readonly Dictionary<SessionId, Reservation> bySession = [];
+    private Reservation total;
+
+    /// <summary>What sessions other than the given one have set aside.</summary>
+    public Reservation ReservedByOthers(SessionId session)
+    {
+        Reservation own = bySession.GetValueOrDefault(session);
+        return new(total.Bytes - own.Bytes, total.Inodes - own.Inodes);
+    }
+
+    /// <summary>Sets bytes and VNodes aside. <see cref="Status.NoSpace"/>, <see cref="Status.NoInodes"/>: the quota (0: none)
+    /// has no room beside what is used and set aside; nothing was changed.</summary>
+    public Status Reserve(SessionId session, Reservation wanted, Reservation used, Reservation quota)
+    {
+        if (quota.Bytes != 0 && (UInt128)used.Bytes + total.Bytes + wanted.Bytes > quota.Bytes) { return Status.NoSpace; }
+        if (quota.Inodes != 0 && (UInt128)used.Inodes + total.Inodes + wanted.Inodes > quota.Inodes)
+        {
+            return Status.NoInodes;
+        }
+
+        Reservation own = bySession.GetValueOrDefault(session);
+        bySession[session] = new(checked(own.Bytes + wanted.Bytes), checked(own.Inodes + wanted.Inodes));
+        total = new(checked(total.Bytes + wanted.Bytes), checked(total.Inodes + wanted.Inodes));
+        return Status.Ok;
+    }
+
+    /// <summary>A commit used some of what its session had set aside; what it used beyond that was charged anyway.</summary>
+    public void Consume(SessionId session, Reservation used) => Return(session, used);
+
+    /// <summary>Gives back; more than there is gives back all.</summary>
+    public void Return(SessionId session, Reservation returned)
+    {
+        if (!bySession.TryGetValue(session, out Reservation own)) { return; }
+        Reservation taken = new(Math.Min(own.Bytes, returned.Bytes), Math.Min(own.Inodes, returned.Inodes));
+        total = new(total.Bytes - taken.Bytes, total.Inodes - taken.Inodes);
+        bySession[session] = new(own.Bytes - taken.Bytes, own.Inodes - taken.Inodes);
+    }
+
+    /// <summary>The session has ended.</summary>
+    public void Remove(SessionId session)
+    {
+        if (!bySession.Remove(session, out Reservation own)) { return; }
+        total = new(total.Bytes - own.Bytes, total.Inodes - own.Inodes);
+    }
+}
