@@ -13,39 +13,34 @@ public sealed class TestDrive
     private readonly DriveTransaction transaction = new();
     private readonly RecordBatch batch = new();
 
-    /// <summary>Takes a drive that is in the records already.</summary>
-    public TestDrive(MemoryRecords records, DriveState state, DriveCounters counters)
+    /// <summary>A new drive, alone in the records: nothing but a root directory.</summary>
+    public TestDrive(ulong quotaBytes = 0, ulong quotaInodes = 0)
+        : this(new(), new(1), "test", quotaBytes, quotaInodes)
     {
-        Records = records;
-        State = state;
-        Counters = counters;
     }
 
-    /// <summary>A new drive: nothing but a root directory.</summary>
-    public TestDrive(ulong quotaBytes = 0, ulong quotaInodes = 0)
-        : this(
-            new(),
-            new(
-                new(1),
-                new("test", DriveKind.FileSystem, DriveFlags.None, quotaBytes, quotaInodes, default, []),
-                []),
-            new() { Next = new(1, 1, 1, 1), Reserved = new(1, 1, 1, 1) })
+    /// <summary>A new drive beside others.</summary>
+    public TestDrive(
+        MemoryRecords records, DriveId drive, string name, ulong quotaBytes = 0, ulong quotaInodes = 0)
     {
-        Status made = Run((DriveTransaction t) =>
+        Records = records;
+        CreateDriveRequest request = new()
         {
-            Status status = t.AllocateVNode(out VNodeId root);
-            Assert.Equal(VNodeId.Root, root);
-            t.PutVNode(root, new()
-            {
-                Kind = VNodeKind.Directory,
-                Mode = 0b111_101_101,
-                Nlink = 2,
-                Parent = root,
-                DataVersion = t.Cow,
-            });
-            return status == Status.Ok ? t.ChargeInodes(1) : status;
-        });
-        Assert.Equal(Status.Ok, made);
+            Drive = drive, Name = name, QuotaBytes = quotaBytes, QuotaInodes = quotaInodes,
+        };
+        Status status = CreateDrive.Apply(request, DriveCatalog.Read(records), records, default, transaction);
+        Assert.Equal(Status.Ok, status);
+        State = transaction.State;
+        Commit();
+    }
+
+    /// <summary>A drive that is in the records already, as its shard's owner finds it after a start.</summary>
+    public TestDrive(MemoryRecords records, DriveId drive)
+    {
+        Records = records;
+        Assert.Equal(Status.Ok, DriveRecords.Load(records, drive, out DriveState? state, out DriveCounters counters));
+        State = state!;
+        Counters = counters;
     }
 
     public MemoryRecords Records { get; }
@@ -70,33 +65,81 @@ public sealed class TestDrive
     /// <summary>Runs operations as one transaction: applied if the answer is Ok, else forgotten.</summary>
     public Status Run(Func<DriveTransaction, Status> operations)
     {
+        Status status = operations(Begin());
+        if (status == Status.Ok) { Commit(); }
+        return status;
+    }
+
+    /// <summary>Begins a transaction; the one before is forgotten, if it was not committed.</summary>
+    public DriveTransaction Begin()
+    {
         Reserve();
         Now = new(Now.Nanoseconds + 1_000_000_000);
         Assert.Equal(Status.Ok, transaction.Begin(State, Counters, Records, Now, ReservedByOthers));
-        Status status = operations(transaction);
+        return transaction;
+    }
+
+    /// <summary>Makes a clone and applies both batches as one.</summary>
+    public Status Clone(DriveId id, string name, string? snapshot, out TestDrive? clone)
+    {
+        DriveTransaction clones = new();
+        CreateCloneRequest request = new() { Drive = id, Name = name, Snapshot = snapshot };
+        Status status = CreateClone.Apply(request, DriveCatalog.Read(Records), Records, Begin(), clones);
+        clone = null;
         if (status != Status.Ok) { return status; }
         batch.Clear();
+        clones.Build(batch);
+        Commit(clear: false);
+        clone = new(Records, id) { Now = Now };
+        return status;
+    }
+
+    /// <summary>Removes the records of a drive that is being deleted, and its pin on this one.</summary>
+    public Status Forget(TestDrive clone)
+    {
+        batch.Clear();
+        Status status = DeleteDrive.Forget(clone.State, Begin(), batch);
+        if (status == Status.Ok) { Commit(clear: false); }
+        return status;
+    }
+
+    /// <summary>Runs an operation that works in steps to its end, each step in a transaction of its own.</summary>
+    /// <returns>How many steps it took.</returns>
+    public int RunSteps(Func<DriveTransaction, bool> step)
+    {
+        bool more = true;
+        int steps = 0;
+        for (; more; steps++)
+        {
+            Assert.True(steps < 100_000, "The steps come to no end.");
+            Assert.Equal(Status.Ok, Run(transaction =>
+            {
+                more = step(transaction);
+                return Status.Ok;
+            }));
+        }
+
+        return steps;
+    }
+
+    private void Commit(bool clear = true)
+    {
+        if (clear) { batch.Clear(); }
         transaction.Build(batch);
         Tamper?.Invoke(batch);
         Records.Apply(batch);
         State = transaction.State;
         Counters = transaction.Counters;
-        return status;
-    }
-
-    /// <summary>Takes over what a transaction that somebody else built left behind.</summary>
-    public void Accept(DriveState state, DriveCounters counters)
-    {
-        State = state;
-        Counters = counters;
     }
 
     private void Reserve()
     {
-        DriveCounters counters = Counters;
-        IdMarks next = counters.Next;
-        counters.Reserved = new(
+        IdMarks next = Counters.Next;
+        IdMarks reserved = new(
             next.Cow + ReservedIds, next.VNode + ReservedIds, next.Block + ReservedIds, next.Session + ReservedIds);
-        Counters = counters;
+        batch.Clear();
+        DriveRecords.Reserve(State.Drive, reserved, batch);
+        Records.Apply(batch);
+        Counters = Counters with { Reserved = reserved };
     }
 }

@@ -13,8 +13,8 @@ internal static class NodeRemoval
     public static Status Apply(VNodeId id, ref VNode vnode, DriveTransaction transaction, out bool done)
     {
         // 1.
-        done = vnode.Kind != VNodeKind.File || vnode.Size == 0;
-        if (!done) { return Status.Ok; }
+        Status status = RemoveData.Apply(id, ref vnode, transaction, out done);
+        if (status != Status.Ok || !done) { return status; }
 
         // 2.
         done = (vnode.Flags & VNodeFlags.HasXattrs) == 0 || RemoveXattrs(id, transaction);

@@ -194,6 +194,9 @@ public struct RecordKey
         return key;
     }
 
+    /// <summary>The name in a snapshot's relative key.</summary>
+    public static ReadOnlySpan<byte> SnapshotName(ReadOnlySpan<byte> relative) => relative[2..];
+
     /// <summary>Body: 18-33: the clone's RUID.</summary>
     public static RecordKey Pin(DriveId clone)
     {

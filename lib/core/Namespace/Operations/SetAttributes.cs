@@ -12,7 +12,7 @@ public static class SetAttributes
     /// <summary>In order: (1) check; (2) change the size; (3) clear what a change of content or owner clears; (4) change
     /// owner and mode, and the access ACL with it; (5) change the times; (6) write the VNode.</summary>
     /// <returns>Ok, Stale, IsDirectory and Invalid (a size for what is no file), TooLarge, and what
-    /// <c>Truncate</c> answers.</returns>
+    /// <see cref="Truncate"/> answers.</returns>
     public static Status Apply(in SetAttributesRequest request, DriveTransaction transaction, out NodeInfo result)
     {
         ArgumentNullException.ThrowIfNull(transaction);
@@ -29,7 +29,8 @@ public static class SetAttributes
         // 2.
         if (resizes)
         {
-            return Status.NotSupported;
+            Status status = Truncate.Apply(request.Node, ref vnode, request.Size, transaction);
+            if (status != Status.Ok) { return status; }
         }
 
         // 3.

@@ -1,0 +1,55 @@
+namespace KvFs.Core;
+
+/// <summary>Knows which sessions still hold what they held.</summary>
+public interface ISessionLiveness
+{
+    bool IsLive(SessionId session);
+}
+
+/// <summary>Removes VNodes without a name that no living session holds, step by step: after an unlink that was too much for
+/// one transaction, when a session has expired, after a crash, and what a clone inherited.</summary>
+public static class ReapOrphans
+{
+    /// <summary>VNodes that one step looks at: bounds the time that it keeps the shard's loop.</summary>
+    private const int NodesPerStep = 256;
+
+    /// <param name="sessions">Who is still there. Sessions of an origin, which a clone inherits in its records, are not.
+    /// </param>
+    /// <param name="next">Where to begin, <see cref="VNodeId.None"/> for the first; where the next step begins.</param>
+    /// <param name="transaction">The transaction.</param>
+    /// <param name="more">Call again, in a later transaction.</param>
+    /// <returns>Ok.</returns>
+    public static Status Apply(
+        ISessionLiveness sessions, ref VNodeId next, DriveTransaction transaction, out bool more)
+    {
+        ArgumentNullException.ThrowIfNull(sessions);
+        ArgumentNullException.ThrowIfNull(transaction);
+        more = false;
+        RecordKey end = RecordKey.Single(RecordKind.Orphan);
+        end.ToPrefixEnd();
+        int nodes = 0;
+        using DriveCursor cursor = transaction.Walk(RecordKey.Numbered(RecordKind.Orphan, next.Value), end);
+        while (cursor.MoveNext())
+        {
+            RecordKey key = RecordKey.FromRelative(cursor.Key);
+            if (!RecordKey.TrySplitNumbers(key.Relative, out ulong node, out ulong session))
+            {
+                transaction.ThrowCorrupt(ref key);
+            }
+
+            if (node != next.Value)
+            {
+                next = new(node);
+                more = ++nodes > NodesPerStep || transaction.IsStepFull;
+                if (more) { return Status.Ok; }
+            }
+
+            if (session != Orphans.Nobody.Value && sessions.IsLive(new(session))) { continue; }
+            Status status = ReleaseOrphan.Apply(next, new(session), transaction, out more);
+            if (status != Status.Ok || more) { return status; }
+        }
+
+        next = VNodeId.None;
+        return Status.Ok;
+    }
+}
