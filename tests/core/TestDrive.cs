@@ -43,6 +43,14 @@ public sealed class TestDrive
         Counters = counters;
     }
 
+    /// <summary>A drive of which the test knows all.</summary>
+    public TestDrive(MemoryRecords records, DriveState state, DriveCounters counters)
+    {
+        Records = records;
+        State = state;
+        Counters = counters;
+    }
+
     public MemoryRecords Records { get; }
 
     public DriveState State { get; private set; }
@@ -120,6 +128,13 @@ public sealed class TestDrive
         }
 
         return steps;
+    }
+
+    /// <summary>Replaces what the owner of the drive's shard keeps of it.</summary>
+    public void Accept(DriveState state, DriveCounters counters)
+    {
+        State = state;
+        Counters = counters;
     }
 
     private void Commit(bool clear = true)
