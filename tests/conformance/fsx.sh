@@ -28,7 +28,8 @@ one_mode() {
 one_mode buffered
 one_mode large-file -l 8388608 -o 1048576
 one_mode without-maps -R -W
-one_mode synced-before-close -c 100
+one_mode reopened -c 100
+if knows '-f: flush'; then one_mode flushed -f; fi
 if knows '-Z'; then
   one_mode direct -Z -r 4096 -w 4096 -t 4096 -R -W
 else
