@@ -44,7 +44,7 @@ public sealed partial class BlockStore
 
     /// <summary>The drives that this node has, open or not, in the order of their RUIDs.</summary>
     /// <exception cref="StorageException">The disk cannot give the records back.</exception>
-    public ImmutableArray<DriveId> ListDrives() => 
+    public ImmutableArray<DriveId> ListDrives() =>
     [
         .. ReadRecords().Where(static known => known.Record.State == DriveFolderState.Active)
             .Select(static known => known.Drive),

@@ -82,7 +82,7 @@ public sealed class FuseConnection : IDisposable
     public void Dispose()
     {
         if (!Ended.IsCompleted) { Unmount(FuseUnmountMode.Force); }
-        Ended.Wait();
+        Ended.Wait();  // House: Dispose is synchronous, and the abort above ends every worker.
     }
 
     /// <summary>Starts the workers.</summary>
