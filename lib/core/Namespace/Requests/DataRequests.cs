@@ -29,6 +29,9 @@ public sealed class FileCommit
     /// <summary>When the last of the writes happened: the new mtime and ctime.</summary>
     public Timestamp ModifyTime { get; set; }
 
+    /// <summary>Leaves the times alone: they were set after the last of the writes.</summary>
+    public bool KeepTimes { get; set; }
+
     /// <summary>Clears set-id bits as a write by somebody without privilege does.</summary>
     public bool KillSetId { get; set; }
 
@@ -40,6 +43,7 @@ public sealed class FileCommit
         Inline.Clear();
         MinSize = 0;
         ModifyTime = default;
+        KeepTimes = false;
         KillSetId = false;
     }
 }

@@ -1,0 +1,216 @@
+using KvFs.Core;
+using KvFs.Protocol;
+
+namespace KvFs.Client;
+
+/// <content>Names and attributes: the session answers, and what is in memory is merged in or goes first.</content>
+public sealed partial class DriveClient
+{
+    /// <summary>A VNode by name, dirty data merged in.</summary>
+    public ValueTask<Reply<NodeInfo>> LookupAsync(VNodeId parent, ReadOnlySpan<byte> name, CowNumber at)
+    {
+        long evictions = table.Evictions;
+        ValueTask<Reply<NodeInfo>> reply = session.LookupAsync(parent, name, at);
+        return at == CowNumber.Head ? MergeAsync(reply, evictions) : reply;
+    }
+
+    /// <summary>A VNode by id, dirty data merged in.</summary>
+    public ValueTask<Reply<NodeInfo>> GetAsync(VNodeId id, CowNumber at)
+    {
+        long evictions = table.Evictions;
+        ValueTask<Reply<NodeInfo>> reply = session.GetAsync(id, at);
+        return at == CowNumber.Head ? MergeAsync(reply, evictions) : reply;
+    }
+
+    /// <summary>A VNode at the present version with dirty data merged in: for answers of <see cref="Session"/> that carry
+    /// VNodes, as those of directories.</summary>
+    public NodeInfo Merge(in NodeInfo info)
+    {
+        if (table.Find(info.Id, CowNumber.Head) is not { } state) { return info; }
+        lock (state.Gate)
+        {
+            if (state.IsEvicted) { return info; }
+            state.Learn(info);
+            return state.Merged();
+        }
+    }
+
+    /// <summary>Changes attributes. A new size cuts dirty data off; new times outlast writes that were before.</summary>
+    public ValueTask<Reply<NodeInfo>> SetAttributesAsync(in SetAttributesRequest request)
+    {
+        const AttributeMask Data = AttributeMask.Size | AttributeMask.ModifyTime | AttributeMask.ModifyTimeNow
+            | AttributeMask.ChangeTime;
+        const AttributeMask Owners = AttributeMask.Mode | AttributeMask.Uid | AttributeMask.Gid;
+        if (table.Find(request.Node, CowNumber.Head) is not { } state) { return session.SetAttributesAsync(request); }
+        if ((request.Mask & Data) != 0) { return SetWithDataAsync(state, request); }
+        bool flushFirst;
+        lock (state.Gate) { flushFirst = state.KillSetId && (request.Mask & Owners) != 0; }
+        return flushFirst ? FlushAndSetAsync(state, request) : MergeAsync(session.SetAttributesAsync(request), table.Evictions);
+    }
+
+    /// <summary>Gives a VNode one more name; its data is committed before.</summary>
+    public ValueTask<Reply<NodeInfo>> LinkAsync(in LinkRequest request)
+    {
+        if (table.Find(request.Node, CowNumber.Head) is { } state && IsDirty(state))
+        {
+            return FlushAndLinkAsync(state, request.NewParent, request.NewName.ToArray());
+        }
+
+        return MergeAsync(session.LinkAsync(request), table.Evictions);
+    }
+
+    /// <summary>Takes a name away. The dirty data of a VNode that is gone goes, too.</summary>
+    public ValueTask<Reply<UnlinkResult>> UnlinkAsync(in UnlinkRequest request)
+    {
+        ValueTask<Reply<UnlinkResult>> reply = session.UnlinkAsync(request);
+
+        // House: the answer is there.
+        return reply.IsCompletedSuccessfully ? new(NoteUnlinked(reply.Result)) : NoteUnlinkedAsync(reply);
+    }
+
+    /// <summary>Moves a name. A file that takes another's place is committed before, so that no crash leaves an empty
+    /// one.</summary>
+    public ValueTask<Reply<UnlinkResult>> RenameAsync(in RenameRequest request)
+    {
+        if (memory.Pool.RentedBuffers > 0)
+        {
+            return FlushAndRenameAsync(
+                request.OldParent, request.OldName.ToArray(), request.NewParent, request.NewName.ToArray(),
+                request.Flags, request.Caller);
+        }
+
+        ValueTask<Reply<UnlinkResult>> reply = session.RenameAsync(request);
+
+        // House: the answer is there.
+        return reply.IsCompletedSuccessfully ? new(NoteUnlinked(reply.Result)) : NoteUnlinkedAsync(reply);
+    }
+
+    /// <summary>What statfs(2) tells; dirty data counts as used.</summary>
+    public async ValueTask<Reply<DriveUsage>> StatfsAsync()
+    {
+        Reply<DriveUsage> reply = await session.GetUsageAsync();
+        if (!reply.IsOk) { return reply; }
+        ulong dirty = Math.Min(quota.NeededBytes, reply.Value.FreeBytes);
+        return Reply.Ok(reply.Value with
+        {
+            UsedBytes = reply.Value.UsedBytes + dirty,
+            FreeBytes = reply.Value.FreeBytes - dirty,
+        });
+    }
+
+    private static bool IsDirty(FileState state)
+    {
+        lock (state.Gate) { return state.IsDirty; }
+    }
+
+    private ValueTask<Reply<NodeInfo>> MergeAsync(ValueTask<Reply<NodeInfo>> reply, long evictions)
+    {
+        if (!reply.IsCompletedSuccessfully) { return MergeLaterAsync(reply, evictions); }
+
+        // House: the answer is there.
+        Reply<NodeInfo> info = reply.Result;
+        if (!info.IsOk) { return new(info); }
+        bool isKnown = table.Find(info.Value.Id, CowNumber.Head) is not null;
+        return isKnown || table.Evictions == evictions
+            ? new(Reply.Ok(Merge(info.Value)))
+            : GetAgainAsync(info.Value.Id);
+    }
+
+    private async ValueTask<Reply<NodeInfo>> MergeLaterAsync(ValueTask<Reply<NodeInfo>> reply, long evictions)
+    {
+        Reply<NodeInfo> info = await reply;
+        return await MergeAsync(new ValueTask<Reply<NodeInfo>>(info), evictions);
+    }
+
+    /// <summary>A state was let go between an answer and its merging: what it had is committed, and a new answer has it.
+    /// </summary>
+    private async ValueTask<Reply<NodeInfo>> GetAgainAsync(VNodeId id)
+    {
+        Reply<NodeInfo> info = await session.GetAsync(id, CowNumber.Head);
+        return info.IsOk ? Reply.Ok(Merge(info.Value)) : info;
+    }
+
+    private async ValueTask<Reply<NodeInfo>> FlushAndSetAsync(FileState state, SetAttributesRequest request)
+    {
+        Status status = await flusher.FlushAsync(state, isOwner: false);
+        if (status != Status.Ok) { return Reply.Failed<NodeInfo>(status); }
+        return await MergeAsync(session.SetAttributesAsync(request), table.Evictions);
+    }
+
+    /// <summary>Changes size or times of a file that may be dirty: in its order with the writes before and after.</summary>
+    private async ValueTask<Reply<NodeInfo>> SetWithDataAsync(FileState state, SetAttributesRequest request)
+    {
+        await state.EnterExclusiveAsync();
+        try
+        {
+            // What is captured must commit first; what is not stays, but for what a new size cuts off.
+            Status drained = await flusher.DrainAsync(state);
+            if (drained != Status.Ok) { return Reply.Failed<NodeInfo>(drained); }
+            Reply<NodeInfo> reply = await session.SetAttributesAsync(request);
+            if (!reply.IsOk) { return reply; }
+            lock (state.Gate)
+            {
+                if ((request.Mask & AttributeMask.Size) != 0)
+                {
+                    state.Maps.Clear();
+                    state.Dirty.DropFrom(request.Size);
+                }
+
+                state.Learn(reply.Value);
+                state.WriteTime = null;
+                return Reply.Ok(state.Merged());
+            }
+        }
+        finally
+        {
+            flusher.LeaveExclusive(state);
+        }
+    }
+
+    private async ValueTask<Reply<NodeInfo>> FlushAndLinkAsync(FileState state, VNodeId parent, byte[] name)
+    {
+        Status status = await flusher.FlushAsync(state, isOwner: false);
+        if (status != Status.Ok) { return Reply.Failed<NodeInfo>(status); }
+        ValueTask<Reply<NodeInfo>> linked =
+            session.LinkAsync(new LinkRequest { Node = state.Id, NewParent = parent, NewName = name });
+        return await MergeAsync(linked, table.Evictions);
+    }
+
+    private async ValueTask<Reply<UnlinkResult>> FlushAndRenameAsync(
+        VNodeId oldParent, byte[] oldName, VNodeId newParent, byte[] newName, RenameFlags flags, Credentials caller)
+    {
+        Reply<NodeInfo> moved = await session.LookupAsync(oldParent, oldName, CowNumber.Head);
+        if (moved.IsOk && table.Find(moved.Value.Id, CowNumber.Head) is { } state && IsDirty(state))
+        {
+            Reply<NodeInfo> replaced = await session.LookupAsync(newParent, newName, CowNumber.Head);
+            Status status = replaced.IsOk ? await flusher.FlushAsync(state, isOwner: false) : Status.Ok;
+            if (status != Status.Ok) { return Reply.Failed<UnlinkResult>(status); }
+        }
+
+        return NoteUnlinked(await session.RenameAsync(new RenameRequest
+        {
+            OldParent = oldParent,
+            OldName = oldName,
+            NewParent = newParent,
+            NewName = newName,
+            Flags = flags,
+            Caller = caller,
+        }));
+    }
+
+    private async ValueTask<Reply<UnlinkResult>> NoteUnlinkedAsync(ValueTask<Reply<UnlinkResult>> reply) =>
+        NoteUnlinked(await reply);
+
+    private Reply<UnlinkResult> NoteUnlinked(in Reply<UnlinkResult> reply)
+    {
+        if (!reply.IsOk || reply.Value.Info.Id == VNodeId.None) { return reply; }
+        if (table.Find(reply.Value.Info.Id, CowNumber.Head) is not { } state) { return reply; }
+        lock (state.Gate)
+        {
+            state.Learn(reply.Value.Info);
+            if (reply.Value.Removed) { state.MarkRemoved(); }
+            table.NoteIdle(state);
+            return Reply.Ok(reply.Value with { Info = state.Merged() });
+        }
+    }
+}

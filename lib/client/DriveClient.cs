@@ -1,0 +1,248 @@
+using KvFs.Core;
+using KvFs.Protocol;
+
+namespace KvFs.Client;
+
+/// <summary>What an open of a new file answers.</summary>
+public readonly record struct CreatedFile(NodeInfo Info, OpenFile File);
+
+/// <summary>A drive as programs use it: files are opened, read and written through memory; names and attributes go to the
+/// session, with what is still in memory merged into the answers.</summary>
+/// <remarks>
+/// Thread safe. Owns the session. Answers come on the caller's thread, at once, where memory, quota and session allow it.
+/// What an Ok promises: of a write, that every later read of this client sees it; of <see cref="FsyncAsync"/>, that it is on
+/// disk. A write is committed within some seconds, in batches; the order of the writes of one file is kept where they
+/// overlap. Operations on names and attributes are in the log when they answer. Source: docs/design.md, sections 6 and 8.
+/// What needs nothing of the client's memory (links, attributes by name, locks, snapshots) is asked of
+/// <see cref="Session"/>.
+/// </remarks>
+public sealed partial class DriveClient : IAsyncDisposable
+{
+    private readonly IDriveSession session;
+    private readonly DirtyMemory memory;
+    private readonly QuotaKeeper quota;
+    private readonly FileTable table;
+    private readonly Flusher flusher;
+    private readonly ReadAhead readAhead;
+    private readonly FileReader reader;
+    private readonly FileWriter writer;
+
+    public DriveClient(IDriveSession session, ClientOptions options, TimeProvider time)
+    {
+        ArgumentNullException.ThrowIfNull(session);
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(time);
+        this.session = session;
+        memory = new(options.DirtyBytes);
+        quota = new(session, options.ReserveStepBytes);
+        table = new(options.ClosedFiles, memory, quota);
+        flusher = new(session, options, time, memory, quota, table.NoteIdle);
+        readAhead = new(session.Blocks, options);
+        reader = new(session, readAhead, flusher);
+        writer = new(time, memory, quota, flusher, reader);
+        Completion = Task.WhenAll(flusher.Completion, readAhead.Completion);
+    }
+
+    public IDriveSession Session => session;
+
+    /// <summary>Ends, failed, if a background thread meets a bug; else when the client is disposed of.</summary>
+    public Task Completion { get; }
+
+    /// <summary>The memory of dirty data, for gauges.</summary>
+    public BufferPool DirtyMemory => memory.Pool;
+
+    /// <summary>Buffers that hold what was read ahead, for gauges.</summary>
+    public int ReadAheadBuffers => readAhead.Chunks.Buffers;
+
+    /// <summary>Opens a file; at <see cref="CowNumber.Head"/> it is held until it is closed, at a snapshot it is read-only.
+    /// </summary>
+    public async ValueTask<Reply<OpenFile>> OpenAsync(VNodeId id, CowNumber at)
+    {
+        if (table.Find(id, at) is { } known && TryOpenAgain(known) is { } again) { return Reply.Ok(again); }
+        bool isHead = at == CowNumber.Head;
+        Reply<NodeInfo> info = isHead ? await session.HoldAsync(id) : await session.GetAsync(id, at);
+        return info.IsOk ? Reply.Ok(OpenHeld(at, info.Value, holds: isHead ? 1 : 0)) : Reply.Failed<OpenFile>(info.Status);
+    }
+
+    /// <summary>Makes a file and opens it.</summary>
+    public ValueTask<Reply<CreatedFile>> CreateOpenAsync(in CreateRequest request)
+    {
+        ValueTask<Reply<NodeInfo>> created = session.CreateAsync(request with { OpenedBy = session.Id });
+
+        // House: the answer is there.
+        return created.IsCompletedSuccessfully ? new(OpenCreated(created.Result)) : OpenCreatedAsync(created);
+    }
+
+    /// <summary>Reads up to the file's end; answers the bytes read.</summary>
+    public ValueTask<Reply<int>> ReadAsync(OpenFile file, ulong offset, Memory<byte> destination)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        return reader.ReadAsync(file, offset, destination);
+    }
+
+    /// <summary>Writes; answers the bytes written: fewer than given only where space runs out in the middle.</summary>
+    public ValueTask<Reply<int>> WriteAsync(
+        OpenFile file, ulong offset, ReadOnlyMemory<byte> data, WriteOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        ValueTask<Reply<int>> written = writer.WriteAsync(file.State, offset, data, options.KillSetId);
+        return options.Sync ? SyncWrittenAsync(file, written) : written;
+    }
+
+    /// <summary>Makes a file's data and attributes durable, and tells once what an earlier flush failed with.</summary>
+    public async ValueTask<Status> FsyncAsync(OpenFile file)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        if (!file.State.IsHead) { return Status.Ok; }
+        Status flushed = await flusher.FlushAsync(file.State, isOwner: false);
+        Status synced = await session.SyncAsync();
+        Status earlier = TakeError(file);
+        if (flushed != Status.Ok) { return flushed; }
+        return earlier != Status.Ok ? earlier : synced;
+    }
+
+    /// <summary>What close(2) asks: tells once what a flush failed with. Dirty data is left to be written behind.</summary>
+    public ValueTask<Status> FlushAsync(OpenFile file)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        Status earlier = TakeError(file);
+        return new(Completion.IsFaulted ? Status.IoError : earlier);
+    }
+
+    /// <summary>Ends a handle. The data of a file that has no name and no other handle goes with it.</summary>
+    public async ValueTask<Status> CloseAsync(OpenFile file)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        FileState state = file.State;
+        int holds = 0;
+        lock (state.Gate)
+        {
+            Invariant.Check(state.Opens > 0);
+            state.Opens--;
+            if (state.Opens == 0)
+            {
+                holds = state.Holds;
+                state.Holds = 0;
+                if (state.IsHead && state.Info.VNode.Nlink == 0) { state.MarkRemoved(); }
+            }
+
+            table.NoteIdle(state);
+        }
+
+        Status status = Status.Ok;
+        for (; holds > 0; holds--)
+        {
+            Status released = await session.ReleaseAsync(state.Id);
+            if (released != Status.Ok) { status = released; }
+        }
+
+        table.Trim();
+        return status;
+    }
+
+    /// <summary>Commits all dirty data and makes everything durable (syncfs).</summary>
+    public async ValueTask<Status> SyncAllAsync()
+    {
+        List<FileState> skipped = [];
+        Status flushed = await flusher.FlushAllAsync(skipped);
+        foreach (FileState file in skipped)
+        {
+            Status status = await flusher.FlushAsync(file, isOwner: false);
+            if (status != Status.Ok) { flushed = status; }
+        }
+
+        Status synced = await session.SyncAsync();
+        return flushed != Status.Ok ? flushed : synced;
+    }
+
+    /// <summary>What the timer does: commits what has been dirty for long, tries again what failed.</summary>
+    public async ValueTask TickAsync()
+    {
+        await flusher.TickAsync();
+        if (memory.Pool.RentedBuffers == 0) { quota.ReleaseSurplus(); }
+    }
+
+    /// <summary>Somebody else wants to change the VNode: commits what is dirty and forgets what is cached.</summary>
+    public async ValueTask<Status> RecallAsync(VNodeId id)
+    {
+        if (table.Find(id, CowNumber.Head) is not { } state) { return Status.Ok; }
+        Status status = await flusher.FlushAsync(state, isOwner: false);
+        lock (state.Gate) { state.Maps.Clear(); }
+        return status;
+    }
+
+    /// <summary>Adds all dirty data as flat records.</summary>
+    public void CopyDirtyRecords(ICollection<DirtyRecord> records)
+    {
+        ArgumentNullException.ThrowIfNull(records);
+        foreach (FileState state in table.All)
+        {
+            lock (state.Gate)
+            {
+                foreach (ref readonly DirtyRun run in state.Dirty.Runs)
+                {
+                    int start = (int)(run.Offset - run.Segment.FileStart);
+                    records.Add(new(state.Id, run.Offset, run.Length, run.Segment.Buffer.Slot, start));
+                }
+            }
+        }
+    }
+
+    /// <summary>Commits what it can, ends the threads and the session, and frees the memory. Who must know whether all is
+    /// durable calls <see cref="SyncAllAsync"/> before.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await flusher.FlushAllAsync(null);
+        await flusher.DisposeAsync();
+        await readAhead.DisposeAsync();
+        quota.ReleaseSurplus();
+        await session.DisposeAsync();
+        memory.Dispose();
+    }
+
+    private static Status TakeError(OpenFile file)
+    {
+        lock (file.State.Gate) { return file.TakeError(); }
+    }
+
+    private static OpenFile? TryOpenAgain(FileState state)
+    {
+        lock (state.Gate)
+        {
+            if (state.Opens == 0) { return null; }
+            state.Opens++;
+            return new(state);
+        }
+    }
+
+    private OpenFile OpenHeld(CowNumber at, in NodeInfo info, int holds)
+    {
+        for (;;)
+        {
+            FileState state = table.GetOrAdd(at, info);
+            lock (state.Gate)
+            {
+                if (state.IsEvicted) { continue; }
+                state.Learn(info);
+                state.Opens++;
+                state.Holds += holds;
+                return new(state);
+            }
+        }
+    }
+
+    private Reply<CreatedFile> OpenCreated(in Reply<NodeInfo> created) => created.IsOk
+        ? Reply.Ok<CreatedFile>(new(created.Value, OpenHeld(CowNumber.Head, created.Value, holds: 1)))
+        : Reply.Failed<CreatedFile>(created.Status);
+
+    private async ValueTask<Reply<CreatedFile>> OpenCreatedAsync(ValueTask<Reply<NodeInfo>> created) =>
+        OpenCreated(await created);
+
+    private async ValueTask<Reply<int>> SyncWrittenAsync(OpenFile file, ValueTask<Reply<int>> written)
+    {
+        Reply<int> reply = await written;
+        if (!reply.IsOk) { return reply; }
+        Status status = await FsyncAsync(file);
+        return status == Status.Ok ? reply : Reply.Failed<int>(status);
+    }
+}

@@ -1,0 +1,258 @@
+using KvFs.Core;
+
+namespace KvFs.Client;
+
+/// <summary>Which batches there are, who works on them, and when each may commit.</summary>
+/// <remarks>
+/// Thread safe. Of one file, batches commit in the order in which they were captured, because of two runs over the same
+/// bytes the later commit wins; batches without a file in common commit in any order, at the same time.
+/// A batch goes through: captured; claimed by one caller, who writes its block (<see cref="Written"/>); if it is the first of
+/// all its files, he commits it (<see cref="Ended"/>), and after it those that waited for it.
+/// </remarks>
+internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<FileState> onIdle)
+{
+    private readonly List<FlushBatch> underWay = [];
+    private readonly Signal progress = new();
+
+    /// <summary>The order lock: guards batches, <see cref="FileState.Batches"/> and <see cref="Capture"/>.</summary>
+    public Lock Gate { get; } = new();
+
+    public BatchCapture Capture { get; } = new();
+
+    /// <summary>Ends when a batch has ended or failed after this call; under the gate.</summary>
+    public Task WaitProgressAsync() => progress.WaitAsync();
+
+    /// <summary>Ends the capture that was begun under this hold of the gate.</summary>
+    public void EndCapture()
+    {
+        Capture.End();
+        underWay.AddRange(Capture.Captured);
+    }
+
+    /// <summary>Claims a batch that nobody works on.</summary>
+    public bool TryClaim(FlushBatch batch)
+    {
+        lock (Gate) { return TryClaimLocked(batch); }
+    }
+
+    /// <summary>The first batch that <paramref name="file"/> (or, if null, anything) up to a number waits for and nobody
+    /// works on, claimed; null if there is none. <paramref name="pending"/>: something is still under way.</summary>
+    public FlushBatch? ClaimFor(FileState? file, ulong upTo, out bool pending)
+    {
+        pending = false;
+        foreach (FlushBatch batch in file is null ? underWay : file.Batches)
+        {
+            if (batch.Number > upTo) { continue; }
+            pending = true;
+            FlushBatch root = Root(batch);
+            if (TryClaimLocked(root)) { return root; }
+        }
+
+        return null;
+    }
+
+    /// <summary>Why a batch that was run is parked; Ok if it is not. It may be in use again, under another number.
+    /// </summary>
+    public Status FailureOf(FlushBatch batch, ulong number)
+    {
+        lock (Gate)
+        {
+            return batch.Number == number && batch.State == BatchState.Parked ? batch.Failure : Status.Ok;
+        }
+    }
+
+    /// <summary>Lists the parked batches, for another try.</summary>
+    public void ListParked(List<FlushBatch> parked)
+    {
+        lock (Gate)
+        {
+            foreach (FlushBatch batch in underWay)
+            {
+                if (batch.State == BatchState.Parked) { parked.Add(batch); }
+            }
+        }
+    }
+
+    /// <summary>A claimed batch's block is written, or could not be. Returns the batches to commit now, in a chain.</summary>
+    public FlushBatch? Written(FlushBatch batch, Status status)
+    {
+        lock (Gate)
+        {
+            Invariant.Check(batch.State == BatchState.Running);
+            if (status == Status.Ok)
+            {
+                batch.State = BatchState.Written;
+                return TryStartCommit(batch, null);
+            }
+
+            if (FlushRetry.MayRetry(status))
+            {
+                Park(batch, status);
+                return null;
+            }
+
+            foreach (BatchFile entry in batch.Files) { entry.Outcome ??= status; }
+            return End(batch);
+        }
+    }
+
+    /// <summary>A commit was answered: what is done leaves its files; what may be retried is parked. Returns the batches
+    /// that waited for it and may commit now, in a chain.</summary>
+    /// <param name="batch">A batch that was returned as ready to commit.</param>
+    /// <param name="retry">Why some of its files have no outcome yet; Ok if all have one.</param>
+    public FlushBatch? Ended(FlushBatch batch, Status retry)
+    {
+        lock (Gate)
+        {
+            Invariant.Check(batch.State == BatchState.Committing);
+            if (retry == Status.Ok) { return End(batch); }
+            Park(batch, retry);
+            return null;
+        }
+    }
+
+    private static bool TryClaimLocked(FlushBatch batch)
+    {
+        if (batch.State is not (BatchState.Captured or BatchState.Parked)) { return false; }
+        batch.State = BatchState.Running;
+        return true;
+    }
+
+    private static bool IsFirst(FlushBatch batch)
+    {
+        foreach (BatchFile entry in batch.Files)
+        {
+            if (entry.File.Batches[0] != batch) { return false; }
+        }
+
+        return true;
+    }
+
+    /// <summary>The batch that keeps a written one from committing; itself if none does.</summary>
+    private static FlushBatch Root(FlushBatch batch)
+    {
+        while (batch.State == BatchState.Written)
+        {
+            FlushBatch? blocker = null;
+            foreach (BatchFile entry in batch.Files)
+            {
+                if (entry.File.Batches[0] == batch) { continue; }
+                blocker = entry.File.Batches[0];
+                break;
+            }
+
+            if (blocker is null) { break; }
+            batch = blocker;
+        }
+
+        return batch;
+    }
+
+    private static FlushBatch? TryStartCommit(FlushBatch batch, FlushBatch? chain)
+    {
+        if (batch.State != BatchState.Written || !IsFirst(batch)) { return chain; }
+        batch.State = BatchState.Committing;
+        batch.Next = chain;
+        return batch;
+    }
+
+    private void Park(FlushBatch batch, Status status)
+    {
+        batch.State = BatchState.Parked;
+        batch.Failure = status;
+        foreach (BatchFile entry in batch.Files)
+        {
+            if (batch.IsFailureNoted || entry.Outcome is not null) { continue; }
+            lock (entry.File.Gate) { entry.File.AddError(status); }
+        }
+
+        batch.IsFailureNoted = true;
+        progress.Raise();
+        memory.WakeWaiters();
+    }
+
+    /// <summary>Every file of the batch has its outcome: data leaves the dirty maps, the batch its files.</summary>
+    private FlushBatch? End(FlushBatch batch)
+    {
+        FlushBatch? ready = null;
+        foreach (BatchFile entry in batch.Files) { EndFile(batch, entry); }
+        foreach (BatchFile entry in batch.Files)
+        {
+            entry.File.Batches.Remove(batch);
+            if (entry.File.Batches.Count > 0) { ready = TryStartCommit(entry.File.Batches[0], ready); }
+        }
+
+        foreach (BatchFile entry in batch.Files)
+        {
+            lock (entry.File.Gate) { onIdle(entry.File); }
+        }
+
+        foreach (DirtySegment segment in batch.Segments)
+        {
+            Invariant.Check(segment.Runs == 0);
+            memory.Return(segment);
+        }
+
+        underWay.Remove(batch);
+        Capture.Recycle(batch);
+        progress.Raise();
+        return ready;
+    }
+
+    private void EndFile(FlushBatch batch, BatchFile entry)
+    {
+        FileState file = entry.File;
+        ulong charged = 0;
+        lock (file.Gate)
+        {
+            Invariant.Check(entry.Outcome is not null);
+            if (entry.Outcome == Status.Ok)
+            {
+                ulong before = file.Info.VNode.AllocatedBytes;
+                ulong after = entry.Result.VNode.AllocatedBytes;
+                charged = after > before ? after - before : 0;
+                DropMaps(file, entry);
+                file.LearnCommitted(entry.Result);
+            }
+            else if (!file.IsRemoved)
+            {
+                file.AddError(entry.Outcome.Value);
+            }
+
+            file.Dirty.RemoveBatch(batch);
+            if (file.Dirty.IsEmpty)
+            {
+                file.WriteTime = null;
+                file.KillSetId = false;
+            }
+        }
+
+        quota.Committed(entry.Reserved, charged);
+    }
+
+    private static void DropMaps(FileState file, BatchFile entry)
+    {
+        ulong from = ulong.MaxValue;
+        ulong to = 0;
+        foreach (BatchPiece piece in entry.Pieces)
+        {
+            from = Math.Min(from, piece.Offset);
+            to = Math.Max(to, piece.Offset + (ulong)piece.Length);
+        }
+
+        file.Maps.Drop(from, to);
+    }
+}
+
+/// <summary>Which failures of a flush may pass.</summary>
+internal static class FlushRetry
+{
+    /// <summary>Attempts at once, for what says that it is just busy.</summary>
+    public const int BusyAttempts = 16;
+
+    /// <summary>Whether the data is kept for another attempt: nothing was applied, or applying it again does no harm
+    /// (the same runs of the same blocks, by the only writer).</summary>
+    public static bool MayRetry(Status status) =>
+        status is Status.NoSpace or Status.QuotaExceeded or Status.NoInodes or Status.Busy or Status.StaleEpoch
+            or Status.Unknown;
+}

@@ -1,0 +1,135 @@
+using KvFs.Core;
+using KvFs.Protocol;
+
+namespace KvFs.Client;
+
+/// <summary>Carries a claimed batch out: its block, then its commit, then those that waited for it.</summary>
+/// <remarks>Thread safe. Bounded by <paramref name="packs"/>: that many packed blocks are built at once.</remarks>
+internal sealed class BatchWriter(IDriveSession session, BatchOrder order, uint blockGrant, int packs) : IDisposable
+{
+    private readonly BlockIds blockIds = new(session, blockGrant);
+    private readonly BufferPool packBuffers = new((long)packs * BatchCapture.PackBytes);
+    private readonly SemaphoreSlim packTurns = new(packs, packs);
+
+    /// <summary>Writes and, if it is its turn, commits a batch that the caller claimed. The batch tells what came of it.
+    /// </summary>
+    public async ValueTask RunAsync(FlushBatch batch)
+    {
+        Status status = batch.IsInline || batch.IsBlockWritten ? Status.Ok : await WriteBlockAsync(batch);
+        FlushBatch? ready = order.Written(batch, status);
+        while (ready is not null)
+        {
+            FlushBatch current = ready;
+            ready = current.Next;
+            current.Next = null;
+            Status retry = await CommitAsync(current);
+            ready = Join(order.Ended(current, retry), ready);
+        }
+    }
+
+    public void Dispose()
+    {
+        Invariant.Check(packBuffers.RentedBuffers == 0);
+        packBuffers.Dispose();
+        packTurns.Dispose();
+    }
+
+    private static FlushBatch? Join(FlushBatch? first, FlushBatch? second)
+    {
+        if (first is null) { return second; }
+        FlushBatch last = first;
+        while (last.Next is not null) { last = last.Next; }
+        last.Next = second;
+        return first;
+    }
+
+    private async ValueTask<Status> WriteBlockAsync(FlushBatch batch)
+    {
+        if (batch.Block is null)
+        {
+            Reply<BlockId> id = await blockIds.TakeAsync();
+            if (!id.IsOk) { return id.Status; }
+            batch.Block = new(session.Drive, id.Value);
+        }
+
+        Status status = batch.IsDirect
+            ? await WriteBlockAsync(batch.Block.Value, batch.Segments[0].Buffer.Memory[..batch.Bytes])
+            : await PackAndWriteAsync(batch);
+        batch.IsBlockWritten = status == Status.Ok;
+        return status;
+    }
+
+    private async ValueTask<Status> PackAndWriteAsync(FlushBatch batch)
+    {
+        await packTurns.WaitAsync();
+        PoolBuffer? buffer = packBuffers.TryRent(BatchCapture.PackBytes);
+        try
+        {
+            Invariant.Check(buffer is not null);
+            batch.Pack(buffer.Span);
+            return await WriteBlockAsync(batch.Block!.Value, buffer.Memory[..batch.Bytes]);
+        }
+        finally
+        {
+            if (buffer is not null) { packBuffers.Return(buffer); }
+            packTurns.Release();
+        }
+    }
+
+    private async ValueTask<Status> WriteBlockAsync(BlockName name, ReadOnlyMemory<byte> content)
+    {
+        Status status = Status.Busy;
+        for (int attempt = 0; status == Status.Busy && attempt < FlushRetry.BusyAttempts; attempt++)
+        {
+            status = await session.Blocks.WriteBlockAsync(name, content);
+        }
+
+        return status;
+    }
+
+    /// <summary>Commits the files that have no outcome yet. Ok: all have one now; else why some have none.</summary>
+    private async ValueTask<Status> CommitAsync(FlushBatch batch)
+    {
+        List<FileCommit> commits = batch.BuildCommits();
+        Status status = await CommitAsync(commits, batch.Results);
+        if (status == Status.Ok)
+        {
+            batch.TakeResults();
+            return Status.Ok;
+        }
+
+        if (FlushRetry.MayRetry(status)) { return status; }
+        return commits.Count == 1 ? batch.FailRest(status) : await CommitEachAsync(batch);
+    }
+
+    /// <summary>One file's refusal is not the others' fault: each commits alone.</summary>
+    private async ValueTask<Status> CommitEachAsync(FlushBatch batch)
+    {
+        FileCommit[] one = new FileCommit[1];
+        for (int at = 0; at < batch.FileCount; at++)
+        {
+            BatchFile entry = batch.File(at);
+            if (entry.Outcome is not null) { continue; }
+            one[0] = entry.Commit;
+            batch.Results.Clear();
+            Status status = await CommitAsync(one, batch.Results);
+            if (FlushRetry.MayRetry(status)) { return status; }
+            if (status == Status.Ok) { entry.Result = batch.Results[0]; }
+            entry.Outcome = status;
+        }
+
+        return Status.Ok;
+    }
+
+    private async ValueTask<Status> CommitAsync(IReadOnlyList<FileCommit> commits, List<NodeInfo> results)
+    {
+        Status status = Status.Busy;
+        for (int attempt = 0; status == Status.Busy && attempt < FlushRetry.BusyAttempts; attempt++)
+        {
+            results.Clear();
+            status = await session.CommitAsync(commits, results);
+        }
+
+        return status;
+    }
+}

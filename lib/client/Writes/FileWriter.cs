@@ -1,0 +1,154 @@
+using KvFs.Core;
+using KvFs.Protocol;
+
+namespace KvFs.Client;
+
+/// <summary>Takes writes into memory.</summary>
+/// <remarks>
+/// Thread safe. The common case takes quota and memory that are at hand, copies, and answers on the spot. Else, in order: (1)
+/// wait for whoever changes the whole file; (2) reserve quota; (3) make memory free by flushing. Near a full quota bytes are
+/// counted exactly: what only overwrites needs none, the rest is reserved to the byte, and what cannot be is refused here,
+/// never by a later flush.
+/// </remarks>
+internal sealed class FileWriter(
+    TimeProvider time, DirtyMemory memory, QuotaKeeper quota, Flusher flusher, FileReader reader)
+{
+    /// <summary>Bytes that are asked for when a whole piece is refused: a page, the least that a file is backed with.</summary>
+    private const int LeastBytes = 4096;
+
+    private const long NanosecondsPerTick = 100;
+
+    /// <summary>Buffers a write; answers the bytes taken: fewer than given only where space runs out.</summary>
+    public ValueTask<Reply<int>> WriteAsync(
+        FileState file, ulong offset, ReadOnlyMemory<byte> data, bool killSetId)
+    {
+        if (!file.IsHead) { return new(Reply.Failed<int>(Status.ReadOnly)); }
+        if (offset > Limits.FileBytes - (ulong)data.Length || offset > Limits.FileBytes)
+        {
+            return new(Reply.Failed<int>(Status.TooLarge));
+        }
+
+        int done = 0;
+        WriteStep step = Take(file, offset, data.Span, killSetId, reserve: true, ref done);
+        return step == WriteStep.Done
+            ? new(Reply.Ok(done))
+            : WriteOnAsync(file, offset, data, killSetId, done);
+    }
+
+    /// <summary>The present time.</summary>
+    public Timestamp Now() => new((time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * NanosecondsPerTick);
+
+    private WriteStep Take(
+        FileState file, ulong offset, ReadOnlySpan<byte> data, bool killSetId, bool reserve, ref int done)
+    {
+        lock (file.Gate)
+        {
+            if (file.IsExclusive) { return WriteStep.NeedTurn; }
+            bool wasClean = file.Dirty.OpenBytes == 0;
+            int before = done;
+            WriteStep step = file.Dirty.Write(offset + (ulong)done, data[done..], reserve, ref done);
+            if (done > before)
+            {
+                file.WriteTime = Now();
+                file.KillSetId |= killSetId;
+                flusher.NoteWritten(file, wasClean);
+            }
+
+            return step;
+        }
+    }
+
+    private async ValueTask<Reply<int>> WriteOnAsync(
+        FileState file, ulong offset, ReadOnlyMemory<byte> data, bool killSetId, int done)
+    {
+        bool isExact = false;
+        int most = data.Length;
+        for (;;)
+        {
+            Task freed = memory.WaitFreedAsync();
+            int length = Math.Min(data.Length, done + most);
+            bool reserve = true;
+            if (isExact)
+            {
+                Reply<(int Length, bool IsBacked)> piece = await NextPieceAsync(file, offset + (ulong)done, length - done);
+                if (!piece.IsOk) { return Answer(done, piece.Status); }
+                length = done + piece.Value.Length;
+                reserve = !piece.Value.IsBacked;
+            }
+
+            WriteStep step = Take(file, offset, data.Span[..length], killSetId, reserve, ref done);
+            if (done == data.Length) { return Reply.Ok(done); }
+            Status status = Status.Ok;
+            switch (step)
+            {
+                case WriteStep.NeedTurn:
+                    await WaitTurnAsync(file);
+                    break;
+                case WriteStep.NeedMemory:
+                    status = await flusher.RelieveAsync(freed);
+                    break;
+                case WriteStep.NeedQuota:
+                    status = await quota.EnsureAsync((ulong)Math.Min(length - done, BufferPool.SlabBytes));
+                    if (status == Status.NoSpace && !isExact)
+                    {
+                        isExact = true;
+                        status = await ReleaseAllAsync();
+                    }
+                    else if (status == Status.NoSpace && most > LeastBytes)
+                    {
+                        most = LeastBytes;
+                        status = Status.Ok;
+                    }
+
+                    break;
+                default:
+                    break;
+            }
+
+            if (status != Status.Ok) { return Answer(done, status); }
+        }
+    }
+
+    private static Reply<int> Answer(int done, Status status) =>
+        done > 0 ? Reply.Ok(done) : Reply.Failed<int>(status);
+
+    /// <summary>Commits everything, so that what was reserved and not needed comes back.</summary>
+    private async ValueTask<Status> ReleaseAllAsync()
+    {
+        await flusher.FlushAllAsync(null);
+        quota.ReleaseSurplus();
+        return Status.Ok;
+    }
+
+    private static async ValueTask WaitTurnAsync(FileState file)
+    {
+        Task turn;
+        lock (file.Gate)
+        {
+            if (!file.IsExclusive) { return; }
+            turn = file.WaitTurnAsync();
+        }
+
+        await turn;
+    }
+
+    /// <summary>How many bytes from an offset on are all backed, or all not.</summary>
+    private async ValueTask<Reply<(int Length, bool IsBacked)>> NextPieceAsync(FileState file, ulong offset, int length)
+    {
+        uint cluster = (uint)(offset / Limits.ClusterBytes);
+        uint from = (uint)(offset % Limits.ClusterBytes);
+        Reply<ClusterMap> map = await reader.GetMapAsync(file, cluster);
+        if (!map.IsOk) { return new(map.Status, default); }
+        uint end = (uint)Math.Min(from + (ulong)length, Limits.ClusterBytes);
+        int at = map.Value.FirstEndingAfter(from);
+        if (at == map.Value.Runs.Count || map.Value.Runs[at].Offset >= end)
+        {
+            return Reply.Ok(((int)(end - from), false));
+        }
+
+        Slice run = map.Value.Runs[at];
+        return run.Offset > from
+            ? Reply.Ok(((int)(run.Offset - from), false))
+            : Reply.Ok(((int)(Math.Min(run.End, end) - from), true));
+    }
+}
