@@ -3,8 +3,8 @@ namespace KvFs.Client;
 /// <summary>What a client may hold, and when it lets go.</summary>
 public sealed record ClientOptions
 {
-    /// <summary>Bytes of memory for written data that is not committed yet: at some 500 MB/s a quarter of a second of disk
-    /// time, so that writers and disk overlap.</summary>
+    /// <summary>Bytes of memory for written data that is not committed yet: at some 500 MB/s a quarter of a second of
+    /// disk time, so that writers and disk overlap.</summary>
     public long DirtyBytes { get; init; } = 128L << 20;
 
     /// <summary>Bytes of memory for data that was read ahead.</summary>
@@ -42,7 +42,8 @@ public sealed record ClientOptions
 /// <param name="Sync">Answers only once the data is durable (O_SYNC, O_DSYNC).</param>
 public readonly record struct WriteOptions(bool KillSetId, bool Sync);
 
-/// <summary>A run of dirty data as a flat record: enough, with the buffer's bytes, to commit it after a restart.</summary>
+/// <summary>A run of dirty data as a flat record: enough, with the buffer's bytes, to commit it after a
+/// restart.</summary>
 /// <param name="Node">The file.</param>
 /// <param name="Offset">First byte in the file.</param>
 /// <param name="Length">Bytes.</param>

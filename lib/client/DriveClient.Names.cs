@@ -22,8 +22,8 @@ public sealed partial class DriveClient
         return at == CowNumber.Head ? MergeAsync(reply, evictions) : reply;
     }
 
-    /// <summary>A VNode at the present version with dirty data merged in: for answers of <see cref="Session"/> that carry
-    /// VNodes, as those of directories.</summary>
+    /// <summary>A VNode at the present version with dirty data merged in: for answers of <see cref="Session"/> that
+    /// carry VNodes, as those of directories.</summary>
     public NodeInfo Merge(in NodeInfo info)
     {
         if (table.Find(info.Id, CowNumber.Head) is not { } state) { return info; }
@@ -35,7 +35,8 @@ public sealed partial class DriveClient
         }
     }
 
-    /// <summary>Changes attributes. A new size cuts dirty data off; new times outlast writes that were before.</summary>
+    /// <summary>Changes attributes. A new size cuts dirty data off; new times outlast writes that were
+    /// before.</summary>
     public ValueTask<Reply<NodeInfo>> SetAttributesAsync(in SetAttributesRequest request)
     {
         const AttributeMask Data = AttributeMask.Size | AttributeMask.ModifyTime | AttributeMask.ModifyTimeNow
@@ -45,7 +46,9 @@ public sealed partial class DriveClient
         if ((request.Mask & Data) != 0) { return SetWithDataAsync(state, request); }
         bool flushFirst;
         lock (state.Gate) { flushFirst = state.KillSetId && (request.Mask & Owners) != 0; }
-        return flushFirst ? FlushAndSetAsync(state, request) : MergeAsync(session.SetAttributesAsync(request), table.Evictions);
+        return flushFirst
+            ? FlushAndSetAsync(state, request)
+            : MergeAsync(session.SetAttributesAsync(request), table.Evictions);
     }
 
     /// <summary>Gives a VNode one more name; its data is committed before.</summary>
@@ -122,8 +125,8 @@ public sealed partial class DriveClient
         return await MergeAsync(new ValueTask<Reply<NodeInfo>>(info), evictions);
     }
 
-    /// <summary>A state was let go between an answer and its merging: what it had is committed, and a new answer has it.
-    /// </summary>
+    /// <summary>A state was let go between an answer and its merging: what it had is committed, and a new answer has
+    /// it. </summary>
     private async ValueTask<Reply<NodeInfo>> GetAgainAsync(VNodeId id)
     {
         Reply<NodeInfo> info = await session.GetAsync(id, CowNumber.Head);
@@ -137,7 +140,8 @@ public sealed partial class DriveClient
         return await MergeAsync(session.SetAttributesAsync(request), table.Evictions);
     }
 
-    /// <summary>Changes size or times of a file that may be dirty: in its order with the writes before and after.</summary>
+    /// <summary>Changes size or times of a file that may be dirty: in its order with the writes before and
+    /// after.</summary>
     private async ValueTask<Reply<NodeInfo>> SetWithDataAsync(FileState state, SetAttributesRequest request)
     {
         await state.EnterExclusiveAsync();

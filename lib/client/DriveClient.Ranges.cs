@@ -70,7 +70,8 @@ public sealed partial class DriveClient
     }
 
     /// <summary>The next data or hole from an offset on; <see cref="Status.NoData"/> behind the last.</summary>
-    /// <remarks>Dirty data is committed before; if that fails, all of the file counts as data, which is always true enough.
+    /// <remarks>Dirty data is committed before; if that fails, all of the file counts as data, which is always true
+    /// enough.
     /// </remarks>
     public async ValueTask<Reply<ulong>> SeekAsync(OpenFile file, ulong offset, SeekTarget target)
     {

@@ -6,17 +6,17 @@ namespace KvFs.Client;
 /// <summary>What an open of a new file answers.</summary>
 public readonly record struct CreatedFile(NodeInfo Info, OpenFile File);
 
-/// <summary>A drive as programs use it: files are opened, read and written through memory; names and attributes go to the
-/// session, with what is still in memory merged into the answers.</summary>
+/// <summary>A drive as programs use it: files are opened, read and written through memory; names and attributes go to
+/// the session, with what is still in memory merged into the answers.</summary>
 /// <remarks>
-/// Thread safe. Owns the session. Answers come on the caller's thread, at once, where memory, quota and session allow it.
-/// What an Ok promises: of a write, that every later read of this client sees it; of <see cref="FsyncAsync"/>, that it is on
-/// disk. A write is committed within some seconds, in batches; the order of the writes of one file is kept where they
-/// overlap. Operations on names and attributes are in the log when they answer. Source: docs/design.md, sections 6 and 8.
-/// What needs nothing of the client's memory (links, attributes by name, locks, snapshots) is asked of
-/// <see cref="Session"/>.
+/// Thread safe. Owns the session. Answers come on the caller's thread, at once, where memory, quota and session allow
+/// it. What an Ok promises: of a write, that every later read of this client sees it; of <see cref="FsyncAsync"/>, that
+/// it is on disk. A write is committed within some seconds, in batches; the order of the writes of one file is kept
+/// where they overlap. Operations on names and attributes are in the log when they answer. Source: docs/design.md,
+/// sections 6 and 8. What needs nothing of the client's memory (links, attributes by name, locks, snapshots) is asked
+/// of <see cref="Session"/>.
 /// </remarks>
-public sealed partial class DriveClient : IAsyncDisposable
+public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
 {
     private readonly IDriveSession session;
     private readonly DirtyMemory memory;
@@ -41,6 +41,7 @@ public sealed partial class DriveClient : IAsyncDisposable
         reader = new(session, readAhead, flusher);
         writer = new(time, memory, quota, flusher, reader);
         Completion = Task.WhenAll(flusher.Completion, readAhead.Completion);
+        session.OnRecall(this);
     }
 
     public IDriveSession Session => session;
@@ -48,20 +49,26 @@ public sealed partial class DriveClient : IAsyncDisposable
     /// <summary>Ends, failed, if a background thread meets a bug; else when the client is disposed of.</summary>
     public Task Completion { get; }
 
+    /// <summary>Called when the drive was changed behind the session's back, after the client has dropped what it
+    /// cached: the mount drops what the kernel has. Set it before the first request.</summary>
+    public Func<ValueTask>? Invalidated { get; set; }
+
     /// <summary>The memory of dirty data, for gauges.</summary>
     public BufferPool DirtyMemory => memory.Pool;
 
     /// <summary>Buffers that hold what was read ahead, for gauges.</summary>
     public int ReadAheadBuffers => readAhead.Chunks.Buffers;
 
-    /// <summary>Opens a file; at <see cref="CowNumber.Head"/> it is held until it is closed, at a snapshot it is read-only.
-    /// </summary>
+    /// <summary>Opens a file; at <see cref="CowNumber.Head"/> it is held until it is closed, at a snapshot it is
+    /// read-only. </summary>
     public async ValueTask<Reply<OpenFile>> OpenAsync(VNodeId id, CowNumber at)
     {
         if (table.Find(id, at) is { } known && TryOpenAgain(known) is { } again) { return Reply.Ok(again); }
         bool isHead = at == CowNumber.Head;
         Reply<NodeInfo> info = isHead ? await session.HoldAsync(id) : await session.GetAsync(id, at);
-        return info.IsOk ? Reply.Ok(OpenHeld(at, info.Value, holds: isHead ? 1 : 0)) : Reply.Failed<OpenFile>(info.Status);
+        return info.IsOk
+            ? Reply.Ok(OpenHeld(at, info.Value, holds: isHead ? 1 : 0))
+            : Reply.Failed<OpenFile>(info.Status);
     }
 
     /// <summary>Makes a file and opens it.</summary>
@@ -101,7 +108,8 @@ public sealed partial class DriveClient : IAsyncDisposable
         return earlier != Status.Ok ? earlier : synced;
     }
 
-    /// <summary>What close(2) asks: tells once what a flush failed with. Dirty data is left to be written behind.</summary>
+    /// <summary>What close(2) asks: tells once what a flush failed with. Dirty data is left to be written
+    /// behind.</summary>
     public ValueTask<Status> FlushAsync(OpenFile file)
     {
         ArgumentNullException.ThrowIfNull(file);
@@ -143,6 +151,14 @@ public sealed partial class DriveClient : IAsyncDisposable
     /// <summary>Commits all dirty data and makes everything durable (syncfs).</summary>
     public async ValueTask<Status> SyncAllAsync()
     {
+        Status flushed = await FlushAsync();
+        Status synced = await session.SyncAsync();
+        return flushed != Status.Ok ? flushed : synced;
+    }
+
+    /// <summary>Commits everything that is dirty now: before a snapshot, or when the primary asks for it.</summary>
+    public async ValueTask<Status> FlushAsync()
+    {
         List<FileState> skipped = [];
         Status flushed = await flusher.FlushAllAsync(skipped);
         foreach (FileState file in skipped)
@@ -151,8 +167,24 @@ public sealed partial class DriveClient : IAsyncDisposable
             if (status != Status.Ok) { flushed = status; }
         }
 
-        Status synced = await session.SyncAsync();
-        return flushed != Status.Ok ? flushed : synced;
+        return flushed;
+    }
+
+    /// <summary>The drive was changed behind the session's back: forgets what is cached.</summary>
+    public async ValueTask InvalidateAsync()
+    {
+        foreach (FileState state in table.All)
+        {
+            if (!state.IsHead) { continue; }
+            Reply<NodeInfo> info = await session.GetAsync(state.Id, CowNumber.Head);
+            lock (state.Gate)
+            {
+                state.Maps.Clear();
+                if (info.IsOk) { state.Learn(info.Value); }
+            }
+        }
+
+        if (Invalidated is { } invalidated) { await invalidated(); }
     }
 
     /// <summary>What the timer does: commits what has been dirty for long, tries again what failed.</summary>
@@ -188,8 +220,8 @@ public sealed partial class DriveClient : IAsyncDisposable
         }
     }
 
-    /// <summary>Commits what it can, ends the threads and the session, and frees the memory. Who must know whether all is
-    /// durable calls <see cref="SyncAllAsync"/> before.</summary>
+    /// <summary>Commits what it can, ends the threads and the session, and frees the memory. Who must know whether all
+    /// is durable calls <see cref="SyncAllAsync"/> before.</summary>
     public async ValueTask DisposeAsync()
     {
         await flusher.FlushAllAsync(null);

@@ -2,10 +2,11 @@ using KvFs.Core;
 
 namespace KvFs.Client;
 
-/// <summary>What a client knows of one VNode at one version: its open handles, dirty data, cached maps, errors.</summary>
-/// <remarks>Two locks guard it. <see cref="Gate"/>: all but <see cref="Batches"/>; held for moments, never across a call of
-/// the session. The flusher's order lock: <see cref="Batches"/>. Order of locks: the flusher's, then the gate, then those of
-/// memory, quota and queues.</remarks>
+/// <summary>What a client knows of one VNode at one version: its open handles, dirty data, cached maps,
+/// errors.</summary>
+/// <remarks>Two locks guard it. <see cref="Gate"/>: all but <see cref="Batches"/>; held for moments, never across a
+/// call of the session. The flusher's order lock: <see cref="Batches"/>. Order of locks: the flusher's, then the gate,
+/// then those of memory, quota and queues.</remarks>
 internal sealed class FileState
 {
     private readonly Signal turn = new();
@@ -65,7 +66,8 @@ internal sealed class FileState
     /// <summary>Set-id bits go with the next commit.</summary>
     public bool KillSetId { get; set; }
 
-    /// <summary>Batches that captured data of this file and are not done, in the order in which they must commit.</summary>
+    /// <summary>Batches that captured data of this file and are not done, in the order in which they must
+    /// commit.</summary>
     public List<FlushBatch> Batches { get; } = [];
 
     /// <summary>Raised under the flusher's order lock whenever a batch of this file is done or fails.</summary>
@@ -176,8 +178,8 @@ internal sealed class FileState
         return (ushort)((cleared & GroupExecute) != 0 ? cleared & ~SetGid : cleared);
     }
 
-    /// <summary>By how much the dirty data will grow the backed space: exact for appends and full files; for sparse ones
-    /// an upper bound.</summary>
+    /// <summary>By how much the dirty data will grow the backed space: exact for appends and full files; for sparse
+    /// ones an upper bound.</summary>
     private ulong EstimateGrowth()
     {
         ulong inside = info.VNode.Size > info.VNode.AllocatedBytes ? info.VNode.Size - info.VNode.AllocatedBytes : 0;

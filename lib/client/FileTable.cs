@@ -4,8 +4,8 @@ using KvFs.Core;
 namespace KvFs.Client;
 
 /// <summary>The files that the client knows something of: open, dirty, or closed a short while ago.</summary>
-/// <remarks>Thread safe. Bounded by what is open or dirty and <paramref name="maxClosed"/> others. A state that is let go is
-/// marked under its gate, so that whoever has just found it looks again.</remarks>
+/// <remarks>Thread safe. Bounded by what is open or dirty and <paramref name="maxClosed"/> others. A state that is let
+/// go is marked under its gate, so that whoever has just found it looks again.</remarks>
 internal sealed class FileTable(int maxClosed, DirtyMemory memory, QuotaKeeper quota)
 {
     /// <summary>Files looked at per close: more than one, so that those which cannot go yet do not pile up.</summary>

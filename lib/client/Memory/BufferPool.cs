@@ -4,8 +4,8 @@ using KvFs.Core;
 namespace KvFs.Client;
 
 /// <summary>A bounded store of page-aligned native buffers of 4 KiB to 4 MiB.</summary>
-/// <remarks>Thread safe. Memory is taken in slabs of 4 MiB as it is needed and kept until the pool is disposed; a slab whose
-/// buffers are all back may be cut into another size. After warm-up nothing is allocated.</remarks>
+/// <remarks>Thread safe. Memory is taken in slabs of 4 MiB as it is needed and kept until the pool is disposed; a slab
+/// whose buffers are all back may be cut into another size. After warm-up nothing is allocated.</remarks>
 public sealed class BufferPool : IDisposable
 {
     /// <summary>Bytes of a slab, and of the largest buffer: the block of a stream.</summary>

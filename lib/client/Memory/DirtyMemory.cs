@@ -1,8 +1,8 @@
 namespace KvFs.Client;
 
 /// <summary>A window of one file's dirty bytes: [FileStart, FileStart + Used), in one buffer.</summary>
-/// <remarks>Open: bytes within it may be overwritten and appended. Sealed: a batch has captured it, and its bytes do not
-/// change until they are committed; newer writes hide parts of it. The file's gate guards it.</remarks>
+/// <remarks>Open: bytes within it may be overwritten and appended. Sealed: a batch has captured it, and its bytes do
+/// not change until they are committed; newer writes hide parts of it. The file's gate guards it.</remarks>
 internal sealed class DirtySegment
 {
     private PoolBuffer? buffer;

@@ -27,7 +27,8 @@ internal sealed unsafe class Slab : MemoryManager<byte>
 
     public int Class { get; private set; }
 
-    /// <summary>Its place in the pool's list of slabs of its class that have free buffers; -1 if it is not there.</summary>
+    /// <summary>Its place in the pool's list of slabs of its class that have free buffers; -1 if it is not
+    /// there.</summary>
     public int PartialPlace { get; set; } = -1;
 
     public bool HasFree => free.Count > 0;

@@ -15,8 +15,8 @@ internal enum ChunkState
 /// <summary>Names a chunk: the part of a block from Index times <see cref="ChunkCache.ChunkBytes"/> on.</summary>
 internal readonly record struct ChunkKey(BlockName Block, uint Index);
 
-/// <summary>A part of a block that was read ahead. The cache's lock guards it; its bytes do not change once it is ready.
-/// </summary>
+/// <summary>A part of a block that was read ahead. The cache's lock guards it; its bytes do not change once it is
+/// ready. </summary>
 internal sealed class Chunk
 {
     public ChunkKey Key { get; set; }

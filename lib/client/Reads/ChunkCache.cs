@@ -4,13 +4,14 @@ namespace KvFs.Client;
 
 /// <summary>Parts of blocks that are read before they are asked for.</summary>
 /// <remarks>
-/// Thread safe. Blocks never change, so a chunk is right for as long as it is kept, whatever becomes of the file. A chunk
-/// whose bytes were all handed out goes at once: the reader's kernel keeps them from now on; else the oldest goes when memory
-/// is needed. A reader who needs a chunk that no thread has begun takes it out and reads himself.
+/// Thread safe. Blocks never change, so a chunk is right for as long as it is kept, whatever becomes of the file. A
+/// chunk whose bytes were all handed out goes at once: the reader's kernel keeps them from now on; else the oldest goes
+/// when memory is needed. A reader who needs a chunk that no thread has begun takes it out and reads himself.
 /// </remarks>
 internal sealed class ChunkCache(long maxBytes) : IDisposable
 {
-    /// <summary>Bytes of a chunk: long enough for a disk's full speed, short enough that a reader seldom waits.</summary>
+    /// <summary>Bytes of a chunk: long enough for a disk's full speed, short enough that a reader seldom
+    /// waits.</summary>
     public const uint ChunkBytes = 1 << 20;
 
     private readonly BufferPool pool = new(maxBytes);

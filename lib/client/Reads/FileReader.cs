@@ -5,10 +5,10 @@ namespace KvFs.Client;
 
 /// <summary>Answers reads: dirty bytes over cluster maps over blocks.</summary>
 /// <remarks>
-/// Thread safe. Under the file's gate a read sees at one moment which of its bytes are dirty and which map is current; a
-/// commit moves bytes from the one to the other under the same gate. So: (1) nothing dirty in the range: the map, or a later
-/// one, is right. (2) All of it dirty: copied under the gate. (3) Some of it: the base is read first, then the dirty bytes
-/// are laid over it, unless a commit came between: then again.
+/// Thread safe. Under the file's gate a read sees at one moment which of its bytes are dirty and which map is current;
+/// a commit moves bytes from the one to the other under the same gate. So: (1) nothing dirty in the range: the map, or
+/// a later one, is right. (2) All of it dirty: copied under the gate. (3) Some of it: the base is read first, then the
+/// dirty bytes are laid over it, unless a commit came between: then again.
 /// </remarks>
 internal sealed class FileReader(IDriveSession session, ReadAhead readAhead, Flusher flusher)
 {
@@ -29,7 +29,11 @@ internal sealed class FileReader(IDriveSession session, ReadAhead readAhead, Flu
             if (offset >= size || destination.IsEmpty) { return new(Reply.Ok(0)); }
             destination = destination[..(int)Math.Min((ulong)destination.Length, size - offset)];
             hasDirty = file.Dirty.Overlaps(offset, destination.Length);
-            if (hasDirty && file.Dirty.TryCopyAll(offset, destination.Span)) { return new(Reply.Ok(destination.Length)); }
+            if (hasDirty && file.Dirty.TryCopyAll(offset, destination.Span))
+            {
+                return new(Reply.Ok(destination.Length));
+            }
+
             map = file.Maps.Find(cluster);
         }
 

@@ -3,8 +3,8 @@ using KvFs.Core;
 namespace KvFs.Client;
 
 /// <summary>The cluster maps of one file that are known to be current.</summary>
-/// <remarks>The file's gate guards it. A map that was asked for before a change is not kept after it: whoever asks takes
-/// <see cref="Generation"/> along. Bounded over all files by <see cref="MaxWeight"/>.</remarks>
+/// <remarks>The file's gate guards it. A map that was asked for before a change is not kept after it: whoever asks
+/// takes <see cref="Generation"/> along. Bounded over all files by <see cref="MaxWeight"/>.</remarks>
 internal sealed class MapCache
 {
     /// <summary>Runs that all cached maps of the process may have together: some 15 MiB.</summary>

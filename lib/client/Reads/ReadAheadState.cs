@@ -1,15 +1,17 @@
 namespace KvFs.Client;
 
 /// <summary>Tells from the reads of one handle whether it reads on and on, and how far ahead to read for it.</summary>
-/// <remarks>Thread safe. A small read counts only if it starts where the last one ended, so that random reads never read
-/// ahead; large ones may come a little out of order, because the kernel's own read-ahead is served by several threads.
+/// <remarks>Thread safe. A small read counts only if it starts where the last one ended, so that random reads never
+/// read ahead; large ones may come a little out of order, because the kernel's own read-ahead is served by several
+/// threads.
 /// </remarks>
 internal sealed class ReadAheadState
 {
     /// <summary>Bytes read ahead at first.</summary>
     private const ulong FirstWindowBytes = 1 << 20;
 
-    /// <summary>Bytes read ahead at the most: some 20 ms of a fast disk, so that neither it nor the reader waits.</summary>
+    /// <summary>Bytes read ahead at the most: some 20 ms of a fast disk, so that neither it nor the reader
+    /// waits.</summary>
     private const ulong MaxWindowBytes = 16 << 20;
 
     /// <summary>Bytes that a large read may be away from where it is expected.</summary>

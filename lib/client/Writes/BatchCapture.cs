@@ -3,22 +3,24 @@ using KvFs.Core;
 namespace KvFs.Client;
 
 /// <summary>Seals dirty data and makes batches of it: large segments alone, small runs of many files packed.</summary>
-/// <remarks>Used under the flusher's order lock, from <see cref="Begin"/> to <see cref="End"/>. The order in which a file
-/// gets its batches is the order in which they commit; a batch of many files is closed before the next one is begun, so
-/// that no two batches wait for each other.</remarks>
+/// <remarks>Used under the flusher's order lock, from <see cref="Begin"/> to <see cref="End"/>. The order in which a
+/// file gets its batches is the order in which they commit; a batch of many files is closed before the next one is
+/// begun, so that no two batches wait for each other.</remarks>
 internal sealed class BatchCapture
 {
-    /// <summary>Bytes of a packed block: large enough that its sync costs little, small enough to be repacked.</summary>
+    /// <summary>Bytes of a packed block: large enough that its sync costs little, small enough to be
+    /// repacked.</summary>
     public const int PackBytes = 4 << 20;
 
-    /// <summary>Bytes of a batch up to which they go into the transaction itself: one sync for data and metadata, and no
-    /// block write. Above that a block is cheaper, because the log would write them twice.</summary>
+    /// <summary>Bytes of a batch up to which they go into the transaction itself: one sync for data and metadata, and
+    /// no block write. Above that a block is cheaper, because the log would write them twice.</summary>
     public const int InlineBytes = 64 << 10;
 
     /// <summary>Runs of one batch: with some 256 bytes of records each, a quarter of a transaction's bound.</summary>
     private const int MaxPieces = Limits.TransactionBytes / 4 / 256;
 
-    /// <summary>Pieces of at least a page begin on a page of the block, so that reading one back touches no other.</summary>
+    /// <summary>Pieces of at least a page begin on a page of the block, so that reading one back touches no
+    /// other.</summary>
     private const int PageBytes = 4096;
 
     /// <summary>Batches kept for use again.</summary>

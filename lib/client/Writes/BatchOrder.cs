@@ -5,9 +5,9 @@ namespace KvFs.Client;
 /// <summary>Which batches there are, who works on them, and when each may commit.</summary>
 /// <remarks>
 /// Thread safe. Of one file, batches commit in the order in which they were captured, because of two runs over the same
-/// bytes the later commit wins; batches without a file in common commit in any order, at the same time.
-/// A batch goes through: captured; claimed by one caller, who writes its block (<see cref="Written"/>); if it is the first of
-/// all its files, he commits it (<see cref="Ended"/>), and after it those that waited for it.
+/// bytes the later commit wins; batches without a file in common commit in any order, at the same time. A batch goes
+/// through: captured; claimed by one caller, who writes its block (<see cref="Written"/>); if it is the first of all
+/// its files, he commits it (<see cref="Ended"/>), and after it those that waited for it.
 /// </remarks>
 internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<FileState> onIdle)
 {
@@ -35,8 +35,9 @@ internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<F
         lock (Gate) { return TryClaimLocked(batch); }
     }
 
-    /// <summary>The first batch that <paramref name="file"/> (or, if null, anything) up to a number waits for and nobody
-    /// works on, claimed; null if there is none. <paramref name="pending"/>: something is still under way.</summary>
+    /// <summary>The first batch that <paramref name="file"/> (or, if null, anything) up to a number waits for and
+    /// nobody works on, claimed; null if there is none. <paramref name="pending"/>: something is still under
+    /// way.</summary>
     public FlushBatch? ClaimFor(FileState? file, ulong upTo, out bool pending)
     {
         pending = false;
@@ -73,7 +74,8 @@ internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<F
         }
     }
 
-    /// <summary>A claimed batch's block is written, or could not be. Returns the batches to commit now, in a chain.</summary>
+    /// <summary>A claimed batch's block is written, or could not be. Returns the batches to commit now, in a
+    /// chain.</summary>
     public FlushBatch? Written(FlushBatch batch, Status status)
     {
         lock (Gate)
@@ -96,8 +98,8 @@ internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<F
         }
     }
 
-    /// <summary>A commit was answered: what is done leaves its files; what may be retried is parked. Returns the batches
-    /// that waited for it and may commit now, in a chain.</summary>
+    /// <summary>A commit was answered: what is done leaves its files; what may be retried is parked. Returns the
+    /// batches that waited for it and may commit now, in a chain.</summary>
     /// <param name="batch">A batch that was returned as ready to commit.</param>
     /// <param name="retry">Why some of its files have no outcome yet; Ok if all have one.</param>
     public FlushBatch? Ended(FlushBatch batch, Status retry)

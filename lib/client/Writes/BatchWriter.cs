@@ -11,8 +11,8 @@ internal sealed class BatchWriter(IDriveSession session, BatchOrder order, uint 
     private readonly BufferPool packBuffers = new((long)packs * BatchCapture.PackBytes);
     private readonly SemaphoreSlim packTurns = new(packs, packs);
 
-    /// <summary>Writes and, if it is its turn, commits a batch that the caller claimed. The batch tells what came of it.
-    /// </summary>
+    /// <summary>Writes and, if it is its turn, commits a batch that the caller claimed. The batch tells what came of
+    /// it. </summary>
     public async ValueTask RunAsync(FlushBatch batch)
     {
         Status status = batch.IsInline || batch.IsBlockWritten ? Status.Ok : await WriteBlockAsync(batch);

@@ -35,7 +35,8 @@ internal enum WriteStep
 /// runs. Appending to the last segment is O(1); a random write is a binary search and an insert.</remarks>
 internal sealed class DirtyMap(DirtyMemory memory, QuotaKeeper quota)
 {
-    /// <summary>Bytes from which a segment is written as a block of its own, without a copy into a packed one.</summary>
+    /// <summary>Bytes from which a segment is written as a block of its own, without a copy into a packed
+    /// one.</summary>
     public const int DirectBytes = 512 << 10;
 
     /// <summary>Bytes of segments that count as a stream's: when one is full, it is written at once.</summary>
@@ -66,7 +67,8 @@ internal sealed class DirtyMap(DirtyMemory memory, QuotaKeeper quota)
     /// <summary>A large segment has become full since this was last reset.</summary>
     public bool HasFullSegment { get; set; }
 
-    /// <summary>Buffers as much of a write as it can at once; <paramref name="done"/> grows by what was taken.</summary>
+    /// <summary>Buffers as much of a write as it can at once; <paramref name="done"/> grows by what was
+    /// taken.</summary>
     public WriteStep Write(ulong offset, ReadOnlySpan<byte> data, bool reserve, ref int done)
     {
         while (!data.IsEmpty)
@@ -288,7 +290,8 @@ internal sealed class DirtyMap(DirtyMemory memory, QuotaKeeper quota)
         runs.Insert(at, run);
     }
 
-    /// <summary>Hides the sealed runs of a range; returns the place where a run that starts at its begin belongs.</summary>
+    /// <summary>Hides the sealed runs of a range; returns the place where a run that starts at its begin
+    /// belongs.</summary>
     private int Hide(int at, ulong from, ulong to)
     {
         while (at < runs.Count && runs[at].Offset < to)

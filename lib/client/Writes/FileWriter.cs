@@ -5,15 +5,16 @@ namespace KvFs.Client;
 
 /// <summary>Takes writes into memory.</summary>
 /// <remarks>
-/// Thread safe. The common case takes quota and memory that are at hand, copies, and answers on the spot. Else, in order: (1)
-/// wait for whoever changes the whole file; (2) reserve quota; (3) make memory free by flushing. Near a full quota bytes are
-/// counted exactly: what only overwrites needs none, the rest is reserved to the byte, and what cannot be is refused here,
-/// never by a later flush.
+/// Thread safe. The common case takes quota and memory that are at hand, copies, and answers on the spot. Else, in
+/// order: (1) wait for whoever changes the whole file; (2) reserve quota; (3) make memory free by flushing. Near a full
+/// quota bytes are counted exactly: what only overwrites needs none, the rest is reserved to the byte, and what cannot
+/// be is refused here, never by a later flush.
 /// </remarks>
 internal sealed class FileWriter(
     TimeProvider time, DirtyMemory memory, QuotaKeeper quota, Flusher flusher, FileReader reader)
 {
-    /// <summary>Bytes that are asked for when a whole piece is refused: a page, the least that a file is backed with.</summary>
+    /// <summary>Bytes that are asked for when a whole piece is refused: a page, the least that a file is backed
+    /// with.</summary>
     private const int LeastBytes = 4096;
 
     private const long NanosecondsPerTick = 100;
@@ -70,7 +71,8 @@ internal sealed class FileWriter(
             bool reserve = true;
             if (isExact)
             {
-                Reply<(int Length, bool IsBacked)> piece = await NextPieceAsync(file, offset + (ulong)done, length - done);
+                Reply<(int Length, bool IsBacked)> piece =
+                    await NextPieceAsync(file, offset + (ulong)done, length - done);
                 if (!piece.IsOk) { return Answer(done, piece.Status); }
                 length = done + piece.Value.Length;
                 reserve = !piece.Value.IsBacked;

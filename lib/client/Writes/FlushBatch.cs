@@ -71,7 +71,8 @@ internal sealed class BatchFile
         Result = default;
     }
 
-    /// <summary>Fills <see cref="Commit"/>: pieces cut at clusters, inline ones also at the bound of a record.</summary>
+    /// <summary>Fills <see cref="Commit"/>: pieces cut at clusters, inline ones also at the bound of a
+    /// record.</summary>
     public void BuildCommit(BlockName? block)
     {
         Commit.Clear();
@@ -134,8 +135,8 @@ internal sealed class BatchFile
 }
 
 /// <summary>Dirty data of one or many files that goes into at most one block and one transaction.</summary>
-/// <remarks>Filled under the flusher's order lock and its files' gates; from then on its content does not change. The order
-/// lock guards its state. Used again and again.</remarks>
+/// <remarks>Filled under the flusher's order lock and its files' gates; from then on its content does not change. The
+/// order lock guards its state. Used again and again.</remarks>
 internal sealed class FlushBatch
 {
     private readonly List<BatchFile> files = [];

@@ -9,8 +9,8 @@ namespace KvFs.Client;
 internal readonly record struct FlushWork(FlushBatch? Batch, FileState? File, bool Aged);
 
 /// <summary>What waits to be flushed, and the threads' sleep.</summary>
-/// <remarks>Thread safe; its lock is the last in the order of locks. Each list holds a file once at the most (the file's own
-/// flags say so, under its gate), so they are bounded by the dirty memory.</remarks>
+/// <remarks>Thread safe; its lock is the last in the order of locks. Each list holds a file once at the most (the
+/// file's own flags say so, under its gate), so they are bounded by the dirty memory.</remarks>
 internal sealed class FlushQueue
 {
     private readonly object gate = new();

@@ -18,10 +18,10 @@ internal enum GatherScope
 
 /// <summary>Makes dirty data committed: captures it in batches, writes their blocks, commits them in order.</summary>
 /// <remarks>
-/// Thread safe. Any thread may flush; flush threads are only those that have nothing else to do. Who waits for data to be
-/// committed takes part in the work that it waits for, so that an fsync of little data never changes threads.
-/// Effects, in order: block durable (<see cref="IBlockService.WriteBlockAsync"/>), then commit
-/// (<see cref="IDriveSession.CommitAsync"/>), then the data leaves the dirty map, so that readers see it all along.
+/// Thread safe. Any thread may flush; flush threads are only those that have nothing else to do. Who waits for data to
+/// be committed takes part in the work that it waits for, so that an fsync of little data never changes threads.
+/// Effects, in order: block durable (<see cref="IBlockService.WriteBlockAsync"/>), then commit (<see
+/// cref="IDriveSession.CommitAsync"/>), then the data leaves the dirty map, so that readers see it all along.
 /// </remarks>
 internal sealed class Flusher : IAsyncDisposable
 {
@@ -58,7 +58,8 @@ internal sealed class Flusher : IAsyncDisposable
 
         if (threads.Length > 0)
         {
-            timer = time.CreateTimer(_ => queue.WantGather(aged: true), null, options.TickInterval, options.TickInterval);
+            timer = time.CreateTimer(
+                _ => queue.WantGather(aged: true), null, options.TickInterval, options.TickInterval);
         }
     }
 
@@ -132,8 +133,8 @@ internal sealed class Flusher : IAsyncDisposable
         }
     }
 
-    /// <summary>Does a part of what must be done before memory comes back, or waits for it. Ok: try again; else memory is
-    /// full of what cannot be written.</summary>
+    /// <summary>Does a part of what must be done before memory comes back, or waits for it. Ok: try again; else memory
+    /// is full of what cannot be written.</summary>
     /// <param name="freed">Ends when memory comes back; taken before the attempt that failed.</param>
     public async ValueTask<Status> RelieveAsync(Task freed)
     {
@@ -315,7 +316,8 @@ internal sealed class Flusher : IAsyncDisposable
 
         if (!work.Aged)
         {
-            if (Gather(GatherScope.Oldest, null) && memory.OpenBytes > options.BackgroundBytes) { queue.WantGather(aged: false); }
+            bool goesOn = Gather(GatherScope.Oldest, null) && memory.OpenBytes > options.BackgroundBytes;
+            if (goesOn) { queue.WantGather(aged: false); }
             return false;
         }
 

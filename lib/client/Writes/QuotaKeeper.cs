@@ -3,9 +3,10 @@ using KvFs.Protocol;
 
 namespace KvFs.Client;
 
-/// <summary>Keeps enough of the drive's quota reserved for all dirty data, so that no flush meets a full quota.</summary>
-/// <remarks>Thread safe. Dirty data is charged as if all of it were new; what turns out to overwrite comes back with its
-/// commit. At all times needed ≤ held, and held is what the session has set aside for this client.</remarks>
+/// <summary>Keeps enough of the drive's quota reserved for all dirty data, so that no flush meets a full
+/// quota.</summary>
+/// <remarks>Thread safe. Dirty data is charged as if all of it were new; what turns out to overwrite comes back with
+/// its commit. At all times needed ≤ held, and held is what the session has set aside for this client.</remarks>
 internal sealed class QuotaKeeper(IDriveSession session, ulong stepBytes)
 {
     private readonly Lock gate = new();

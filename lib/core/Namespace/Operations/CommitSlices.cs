@@ -31,8 +31,12 @@ public static class CommitSlices
         status = BackedBytes.Charge(ref vnode, growth, transaction);
         if (status != Status.Ok) { return status; }
         vnode.Size = size;
-        vnode.ModifyTime = commit.ModifyTime;
-        vnode.ChangeTime = commit.ModifyTime;
+        if (!commit.KeepTimes)
+        {
+            vnode.ModifyTime = commit.ModifyTime;
+            vnode.ChangeTime = commit.ModifyTime;
+        }
+
         if (commit.KillSetId) { vnode.Mode = WritePrivileges.WithoutSetId(vnode.Mode); }
         Xattrs.DropCapability(commit.Node, vnode, transaction);
         info = FileNodes.PutChanged(commit.Node, ref vnode, transaction);
