@@ -18,5 +18,6 @@ public readonly record struct Obstacle(ObstacleKind Kind, VNodeId Node, uint Clu
 /// <param name="Node">The file.</param>
 /// <param name="Cluster">The cluster.</param>
 /// <param name="Deltas">Its slices above the base.</param>
+/// <param name="BaseRuns">Runs of its base.</param>
 /// <param name="HiddenBytes">Bytes that the fold would give back.</param>
-public readonly record struct CrowdedCluster(VNodeId Node, uint Cluster, int Deltas, ulong HiddenBytes);
+public readonly record struct CrowdedCluster(VNodeId Node, uint Cluster, int Deltas, int BaseRuns, ulong HiddenBytes);

@@ -54,8 +54,13 @@ public static class Limits
     /// still occupy on disk.</summary>
     public const ulong FoldHiddenBytes = 16 << 20;
 
-    /// <summary>Runs of one folded cluster at the most: one per 4 KiB; bounds its base record to 360 KiB.</summary>
-    public const int ClusterRuns = ClusterBytes / 4096;
+    /// <summary>Bytes below which a gap between backed runs may be filled when a cluster is folded: what other file systems
+    /// have as their block.</summary>
+    public const int FillBytes = 4096;
+
+    /// <summary>Runs of one folded cluster at the most: with all small gaps filled and all small runs joined there are no
+    /// more. Bounds a base record to 720 KiB.</summary>
+    public const int ClusterRuns = (ClusterBytes / (FillBytes / 2)) + 1;
 
     /// <summary>Depth of clones of clones, after which a copy flattens.</summary>
     public const int CloneDepth = 8;

@@ -10,11 +10,15 @@ internal sealed class DataDrive
 {
     public const int CellBytes = 1024;
     public const int ClusterCells = Limits.ClusterBytes / CellBytes;
-    public const long Hole = 0;
-    public const long Unwritten = 1;
+    public const int Hole = 0;
+    public const int Unwritten = 1;
+
+    /// <summary>Zeros that a fold put into a gap.</summary>
+    public const int Filled = 2;
 
     private readonly BlockShelf shelf;
     private readonly bool cached;
+    private readonly int[] shown = new int[DataWorkload.Cells];
 
     public DataDrive(BlockShelf shelf, TestDrive drive, bool cached)
     {
@@ -60,7 +64,7 @@ internal sealed class DataDrive
     }
 
     /// <summary>Grants a block to the session and stores its tokens.</summary>
-    public BlockName StoreBlock(SessionId session, ReadOnlySpan<long> tokens)
+    public BlockName StoreBlock(SessionId session, ReadOnlySpan<int> tokens)
     {
         BlockId id = default;
         Assert.Equal(Status.Ok, Run(transaction => GrantBlocks.Apply(session, 1, transaction, out id)));
@@ -78,6 +82,66 @@ internal sealed class DataDrive
         if (status == Status.Ok) { transaction.PutVNode(id, vnode); }
         return status;
     });
+
+    /// <summary>Runs a range operation to its end.</summary>
+    public Status ChangeRange(RangeRequest request)
+    {
+        while (request.Length > 0)
+        {
+            RangeRequest rest = default;
+            RangeRequest step = request;
+            Status status = Run(transaction => Core.ChangeRange.Apply(step, transaction, out rest, out _));
+            if (status != Status.Ok) { return status; }
+            request = rest;
+        }
+
+        return Status.Ok;
+    }
+
+    public Status Copy(CopyRangeRequest request, out ulong copied)
+    {
+        ulong answered = 0;
+        Status status = Run(transaction => CopyRange.Apply(request, transaction, out answered, out _));
+        copied = answered;
+        return status;
+    }
+
+    /// <summary>Does what a packer does: reads, plans, copies, stores, folds.</summary>
+    public Status Fold(VNodeId id, uint cluster, IReadOnlySet<BlockName>? evacuated, bool fillsGaps)
+    {
+        FoldRequest request = new();
+        ClusterMap map = new();
+        Status status = ReadForFold.Apply(id, cluster, Drive.Head, request, map);
+        if (status == Status.NoData) { return status; }
+        Assert.Equal(Status.Ok, status);
+        FoldPlan plan = new();
+        FoldPlanner.Fill(map, evacuated, plan, fillsGaps);
+        List<BlockName> packed = [];
+        int[] tokens = [.. plan.Pieces.SelectMany(piece => Tokens(piece, map))];
+        for (int block = 0; block < plan.BlockCount; block++)
+        {
+            int start = block * (Limits.BlockBytes / CellBytes);
+            packed.Add(StoreBlock(default, tokens.AsSpan(start, plan.BlockLength(block) / CellBytes)));
+        }
+
+        plan.Complete([.. packed], request);
+        status = Run(transaction => Core.Fold.Apply(request, transaction));
+        Assert.Equal(Status.Ok, status);
+        return status;
+    }
+
+    private IEnumerable<int> Tokens(PackedPiece piece, ClusterMap map)
+    {
+        for (uint at = 0; at < piece.Length; at += CellBytes)
+        {
+            yield return piece.Kind switch
+            {
+                SliceKind.Inline => BinaryPrimitives.ReadInt32LittleEndian(map.Inline[(int)(piece.SourceOffset + at)..]),
+                SliceKind.Block => shelf.Blocks[piece.Block][(piece.SourceOffset + at) / CellBytes],
+                _ => Filled,
+            };
+        }
+    }
 
     /// <summary>Removes a file and its data; returns how many transactions that took.</summary>
     public int Remove(VNodeId id)
@@ -160,14 +224,14 @@ internal sealed class DataDrive
         return new(shelf, new(Drive.Records, state, counters), cached);
     }
 
-    /// <summary>What a file shows, in cells; null if it does not exist.</summary>
-    public long[]? Read(VNodeId id, CowNumber at, int cells)
+    /// <summary>What a file shows, in cells; valid until the next read.</summary>
+    public ReadOnlySpan<int> Read(VNodeId id, CowNumber at)
     {
         DriveView view = Drive.ViewAt(at);
-        if (!view.TryGetVNode(id, out VNode vnode)) { return null; }
-        long[] shown = new long[cells];
+        Assert.True(view.TryGetVNode(id, out VNode vnode));
+        shown.AsSpan().Clear();
         ClusterMap map = new();
-        for (uint cluster = 0; cluster < cells / ClusterCells; cluster++)
+        for (uint cluster = 0; cluster < shown.Length / ClusterCells; cluster++)
         {
             Assert.Equal(Status.Ok, ReadCluster.Apply(id, vnode, cluster, view, map));
             Render(map, shown.AsSpan((int)cluster * ClusterCells, ClusterCells));
@@ -189,7 +253,7 @@ internal sealed class DataDrive
         return used;
     }
 
-    public void Render(ClusterMap map, Span<long> cells)
+    public void Render(ClusterMap map, Span<int> cells)
     {
         foreach (Slice run in map.Runs)
         {
@@ -198,7 +262,7 @@ internal sealed class DataDrive
                 cells[(int)((run.Offset + at) / CellBytes)] = run.Kind switch
                 {
                     SliceKind.Unwritten => Unwritten,
-                    SliceKind.Inline => BinaryPrimitives.ReadInt64LittleEndian(map.Inline[(int)(run.SourceOffset + at)..]),
+                    SliceKind.Inline => BinaryPrimitives.ReadInt32LittleEndian(map.Inline[(int)(run.SourceOffset + at)..]),
                     SliceKind.Block => shelf.Blocks[run.Block][(run.SourceOffset + at) / CellBytes],
                     _ => throw new InvalidOperationException($"A map shows {run.Kind}."),
                 };
@@ -207,14 +271,14 @@ internal sealed class DataDrive
     }
 
     /// <summary>Adds a run of tokens as inline bytes to a commit.</summary>
-    public static void AddInline(FileCommit commit, ulong offset, ReadOnlySpan<long> tokens)
+    public static void AddInline(FileCommit commit, ulong offset, ReadOnlySpan<int> tokens)
     {
         uint source = (uint)commit.Inline.Length;
-        foreach (long token in tokens)
+        foreach (int token in tokens)
         {
             Span<byte> cell = commit.Inline.Extend(CellBytes);
             cell.Clear();
-            BinaryPrimitives.WriteInt64LittleEndian(cell, token);
+            BinaryPrimitives.WriteInt32LittleEndian(cell, token);
         }
 
         commit.Runs.Add(new(offset, (uint)(tokens.Length * CellBytes), SliceKind.Inline, default, source));
@@ -224,9 +288,9 @@ internal sealed class DataDrive
 /// <summary>The content of all blocks of all drives, in tokens; a block is written once.</summary>
 internal sealed class BlockShelf
 {
-    public Dictionary<BlockName, long[]> Blocks { get; } = [];
+    public Dictionary<BlockName, int[]> Blocks { get; } = [];
 
-    private long lastToken = DataDrive.Unwritten;
+    private int lastToken = DataDrive.Filled;
 
-    public long NextToken() => ++lastToken;
+    public int NextToken() => ++lastToken;
 }

@@ -1,15 +1,20 @@
 namespace KvFs.Core;
 
-/// <summary>Removes the slice records of a file's last clusters, in steps.</summary>
+/// <summary>Removes all slice records of a range of a file's clusters, in steps.</summary>
 /// <remarks>Within a cluster the oldest records go first, so that what is left is always what the newer ones alone show; the
 /// VNode's backed bytes and the drive's quota follow each step exactly.</remarks>
 internal static class SliceReaper
 {
-    /// <summary>Removes what one transaction may of the clusters from a number on; true when nothing is left.</summary>
-    public static bool Step(VNodeId node, ref VNode vnode, uint fromCluster, DriveTransaction transaction)
+    /// <summary>Stands for "to the end of the file".</summary>
+    public const uint EndOfFile = uint.MaxValue;
+
+    /// <summary>Removes what one transaction may of the clusters [<paramref name="fromCluster"/>,
+    /// <paramref name="endCluster"/>); true when nothing is left.</summary>
+    public static bool Step(
+        VNodeId node, ref VNode vnode, uint fromCluster, uint endCluster, DriveTransaction transaction)
     {
         RecordKey from = RecordKey.SlicesFrom(node, fromCluster);
-        RecordKey to = RecordKey.SlicesFrom(node, uint.MaxValue);
+        RecordKey to = RecordKey.SlicesFrom(node, endCluster);
         ClusterMap shown = new();
         ClusterMap left = new();
         uint cluster = fromCluster;

@@ -18,12 +18,7 @@ internal static class SliceWriter
         DriveTransaction transaction,
         ref long growth)
     {
-        if (cluster >= extent.FirstCut)
-        {
-            transaction.Obstacle = new(ObstacleKind.Cut, node, cluster);
-            return Status.Busy;
-        }
-
+        if (IsCut(node, extent, cluster, transaction)) { return Status.Busy; }
         ClusterCoverage coverage = transaction.CoverageOf(node, cluster);
         if (coverage.Deltas >= Limits.MaxSlices)
         {
@@ -45,10 +40,19 @@ internal static class SliceWriter
         if (coverage.Deltas % Limits.FoldSlices == 0
             || hiddenBefore / Limits.FoldHiddenBytes != coverage.HiddenBytes / Limits.FoldHiddenBytes)
         {
-            transaction.OnCrowded(new(node, cluster, coverage.Deltas, coverage.HiddenBytes));
+            transaction.OnCrowded(new(node, cluster, coverage.Deltas, coverage.BaseRuns, coverage.HiddenBytes));
         }
 
         return Status.Ok;
+    }
+
+    /// <summary>Whether the records of a cluster wait to be removed: then nothing can be laid over them yet, and the
+    /// transaction has its <see cref="DriveTransaction.Obstacle"/>.</summary>
+    public static bool IsCut(VNodeId node, in DataExtent extent, uint cluster, DriveTransaction transaction)
+    {
+        if (cluster < extent.FirstCut) { return false; }
+        transaction.Obstacle = new(ObstacleKind.Cut, node, cluster);
+        return true;
     }
 
     /// <summary>Deletes a slice or base record that a walk of this transaction showed.</summary>

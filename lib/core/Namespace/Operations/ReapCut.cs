@@ -12,7 +12,7 @@ public static class ReapCut
         if (!transaction.TryGetVNode(id, out VNode vnode)) { return Status.Stale; }
         DataExtent extent = DataExtent.Read(id, vnode, transaction);
         if (extent == DataExtent.Whole) { return Status.Ok; }
-        done = SliceReaper.Step(id, ref vnode, extent.FirstCut, transaction);
+        done = SliceReaper.Step(id, ref vnode, extent.FirstCut, SliceReaper.EndOfFile, transaction);
         if (done) { DataExtent.Remove(id, ref vnode, transaction); }
         transaction.PutVNode(id, vnode);
         return Status.Ok;

@@ -34,7 +34,8 @@ internal static class Truncate
         }
 
         if (cluster >= extent.FirstCut) { return Status.Ok; }
-        if (SliceReaper.Step(id, ref vnode, cluster, transaction)) { DataExtent.Remove(id, ref vnode, transaction); }
+        bool done = SliceReaper.Step(id, ref vnode, cluster, SliceReaper.EndOfFile, transaction);
+        if (done) { DataExtent.Remove(id, ref vnode, transaction); }
         else { DataExtent.Write(id, ref vnode, cluster, transaction); }
         return Status.Ok;
     }

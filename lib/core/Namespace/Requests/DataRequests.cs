@@ -95,4 +95,12 @@ public sealed class FoldRequest
 
     /// <summary>The new base's runs: sorted, without overlap, Block or Unwritten; may be empty.</summary>
     public List<Slice> Runs { get; } = [];
+
+    public void Clear()
+    {
+        Node = VNodeId.None;
+        Cluster = 0;
+        Replaced.Clear();
+        Runs.Clear();
+    }
 }

@@ -1,0 +1,100 @@
+namespace KvFs.Core;
+
+/// <summary>Decides when a cluster is worth folding, and what of it to copy into packed blocks.</summary>
+/// <remarks>
+/// Copied are: inline bytes, always, because a base has none; the blocks that a repack wants empty; and all blocks of a 1 MiB
+/// window in which many runs touch, because reading it costs a read each. Larger runs stay where they are, so that a fold
+/// writes little more than what was written since the last one. If the base would still have too many runs, gaps of less than
+/// <see cref="Limits.FillBytes"/> between copied runs are filled with zeros. Pure; the packer does the I/O.
+/// </remarks>
+public static class FoldPlanner
+{
+    /// <summary>Bytes of the windows that are rewritten as a whole.</summary>
+    public const uint WindowBytes = 1 << 20;
+
+    /// <summary>Places in one window where two runs touch, above which it is rewritten: 8 KiB a run.</summary>
+    public const int WindowSeams = 128;
+
+    /// <summary>Whether a fold pays: slices enough in comparison with the base that it rewrites, or many bytes hidden.
+    /// </summary>
+    public static bool IsWorthwhile(int deltas, int baseRuns, ulong hiddenBytes) =>
+        deltas >= Limits.MaxSlices / 2
+        || deltas >= Math.Max(Limits.FoldSlices, baseRuns / 4)
+        || (deltas > 0 && hiddenBytes >= Limits.FoldHiddenBytes);
+
+    /// <summary>The same for what a transaction told.</summary>
+    public static bool IsWorthwhile(in CrowdedCluster cluster) =>
+        IsWorthwhile(cluster.Deltas, cluster.BaseRuns, cluster.HiddenBytes);
+
+    /// <param name="map">What the records to fold show: <see cref="ReadForFold"/>.</param>
+    /// <param name="evacuated">Blocks of which nothing is to stay; null for none.</param>
+    /// <param name="plan">Is filled.</param>
+    public static void Plan(ClusterMap map, IReadOnlySet<BlockName>? evacuated, FoldPlan plan)
+    {
+        ArgumentNullException.ThrowIfNull(map);
+        ArgumentNullException.ThrowIfNull(plan);
+        Fill(map, evacuated, plan, fillsGaps: false);
+        if (plan.RunCount > Limits.ClusterRuns) { Fill(map, evacuated, plan, fillsGaps: true); }
+    }
+
+    internal static void Fill(ClusterMap map, IReadOnlySet<BlockName>? evacuated, FoldPlan plan, bool fillsGaps)
+    {
+        plan.Clear();
+        bool lastPacked = false;
+        uint lastEnd = 0;
+        for (int first = 0; first < map.Runs.Count;)
+        {
+            uint window = map.Runs[first].Offset / WindowBytes;
+            int end = WindowEnd(map, first, window);
+            bool rewrites = Seams(map, first, end) > WindowSeams;
+            for (int at = first; at < end; at++)
+            {
+                Slice run = map.Runs[at];
+                bool packs = run.Kind == SliceKind.Inline
+                    || (run.Kind == SliceKind.Block && (IsSmall(run, fillsGaps) || evacuated?.Contains(run.Block) == true
+                        || (rewrites && run.Length < WindowBytes)));
+                if (!packs)
+                {
+                    plan.Keep(run);
+                }
+                else
+                {
+                    uint gap = run.Offset - lastEnd;
+                    if (fillsGaps && lastPacked && gap is > 0 and < Limits.FillBytes)
+                    {
+                        plan.Pack(new(lastEnd, gap, SliceKind.Hole, default, 0));
+                    }
+
+                    plan.Pack(run);
+                }
+
+                lastPacked = packs;
+                lastEnd = run.End;
+            }
+
+            first = end;
+        }
+    }
+
+    /// <summary>A last resort copies what is smaller than the gaps that it fills, too.</summary>
+    private static bool IsSmall(Slice run, bool fillsGaps) => fillsGaps && run.Length < Limits.FillBytes;
+
+    private static int WindowEnd(ClusterMap map, int first, uint window)
+    {
+        int end = first + 1;
+        while (end < map.Runs.Count && map.Runs[end].Offset / WindowBytes == window) { end++; }
+        return end;
+    }
+
+    private static int Seams(ClusterMap map, int first, int end)
+    {
+        int seams = 0;
+        for (int at = first + 1; at < end; at++)
+        {
+            bool touches = map.Runs[at - 1].End == map.Runs[at].Offset && map.Runs[at - 1].IsData && map.Runs[at].IsData;
+            if (touches) { seams++; }
+        }
+
+        return seams;
+    }
+}
