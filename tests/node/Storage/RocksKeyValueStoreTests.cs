@@ -1,0 +1,114 @@
+using KvFs.Core;
+using KvFs.Node.Storage;
+
+namespace KvFs.Node.Tests.Storage;
+
+public sealed class RocksKeyValueStoreTests : IDisposable
+{
+    private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("kvfs-kv-");
+    private RocksKeyValueStore store;
+
+    public RocksKeyValueStoreTests() => store = RocksKeyValueStore.Open($"{folder.FullName}/db");
+
+    public void Dispose()
+    {
+        store.Dispose();
+        folder.Delete(recursive: true);
+    }
+
+    [Fact]
+    public void A_batch_changes_every_family_at_once_and_survives_a_restart()
+    {
+        KeyValueBatch batch = new();
+        foreach (Family family in Enum.GetValues<Family>()) { batch.Put(family, Key(1), [(byte)family]); }
+        batch.Put(Family.Log, Key(2), [2]);
+        batch.Delete(Family.Log, Key(2));
+        Assert.Equal(Status.Ok, store.Write(batch, logged: true));
+        Assert.Equal(Status.Ok, store.SyncLog());
+        store.Dispose();
+        store = RocksKeyValueStore.Open($"{folder.FullName}/db");
+        ByteBuffer value = new();
+        foreach (Family family in Enum.GetValues<Family>())
+        {
+            Assert.True(store.TryGet(family, Key(1), value));
+            Assert.Equal([(byte)family], value.Span.ToArray());
+        }
+
+        Assert.False(store.TryGet(Family.Log, Key(2), value));
+        Assert.Equal(0, value.Length);
+    }
+
+    [Fact]
+    public void A_cursor_walks_its_range_and_a_snapshot_stays()
+    {
+        Fill(10);
+        using IKeyValueSnapshot snapshot = store.CreateSnapshot();
+        KeyValueBatch batch = new();
+        batch.DeleteRange(Family.Namespace, Key(3), Key(8));
+        Assert.Equal(Status.Ok, store.Write(batch, logged: false));
+        Assert.Equal([0, 1, 2, 8, 9], Walk(store, [], []));
+        Assert.Equal([2, 8], Walk(store, Key(2), Key(9)));
+        Assert.Equal([3, 4, 5], Walk(snapshot, Key(3), Key(6)));
+        Assert.True(snapshot.Reader(Family.Namespace).TryGet(Key(4), new ByteBuffer()));
+        Assert.False(store.Reader(Family.Namespace).TryGet(Key(4), new ByteBuffer()));
+    }
+
+    [Fact]
+    public void An_unlogged_write_is_durable_after_its_flush()
+    {
+        Fill(5);
+        Assert.Equal(Status.Ok, store.Flush(Family.Namespace));
+        Assert.Equal(Status.Ok, store.Checkpoint($"{folder.FullName}/copy"));
+        using RocksKeyValueStore copy = RocksKeyValueStore.Open($"{folder.FullName}/copy");
+        Assert.Equal([0, 1, 2, 3, 4], Walk(copy, [], []));
+        Assert.True(copy.GetStatistics().FileBytes > 0);
+    }
+
+    [Fact]
+    public void Concurrent_syncs_are_shared()
+    {
+        Thread[] threads = [.. Enumerable.Range(0, 8).Select(thread => new Thread(() =>
+        {
+            KeyValueBatch batch = new();
+            for (int i = 0; i < 50; i++)
+            {
+                batch.Clear();
+                batch.Put(Family.Log, Key((thread * 100) + i), [1]);
+                store.Write(batch, logged: true);
+                store.SyncLog();
+            }
+        }))];
+        foreach (Thread thread in threads) { thread.Start(); }
+        foreach (Thread thread in threads) { thread.Join(); }
+        Assert.False(store.IsFailed);
+        Assert.InRange(store.GetStatistics().Syncs, 50, 400);
+    }
+
+    private void Fill(int count)
+    {
+        KeyValueBatch batch = new();
+        for (int i = 0; i < count; i++) { batch.Put(Family.Namespace, Key(i), [(byte)i]); }
+        Assert.Equal(Status.Ok, store.Write(batch, logged: false));
+    }
+
+    private static int[] Walk(IKeyValueReader reader, byte[] from, byte[] to)
+    {
+        List<int> found = [];
+        using IRecordCursor cursor = reader.OpenCursor(Family.Namespace, from, to);
+        while (cursor.MoveNext())
+        {
+            Assert.Equal(cursor.Key[^1], cursor.Value[0]);
+            found.Add(cursor.Value[0]);
+        }
+
+        return [.. found];
+    }
+
+    private static byte[] Key(int number)
+    {
+        byte[] key = new byte[20];
+        key[18] = (byte)(number >> 8);
+        key[19] = (byte)number;
+        return key;
+    }
+}
