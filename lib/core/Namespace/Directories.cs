@@ -37,27 +37,35 @@ internal static class Directories
     }
 
     /// <summary>Whether walking up from a directory meets another one (or starts at it).</summary>
-    /// <remarks>Ends at the root, or at a directory that was removed. A cycle is found by keeping one id of the way and
-    /// taking a new one after 1, 2, 4, … steps: no memory, and at most three times the cycle's length.</remarks>
-    /// <exception cref="RecordCorruptException">A parent does not exist, or the way up goes in a circle.</exception>
-    public static bool IsWithin(DriveView view, VNodeId directory, VNodeId ancestor, out bool reachesRoot)
+    /// <exception cref="RecordCorruptException">The way up does not end: a parent is missing, or it goes in a circle.
+    /// </exception>
+    public static bool IsWithin(DriveView view, VNodeId directory, VNodeId ancestor)
+    {
+        if (WalkUp(view, directory, ancestor, out bool met) != WayUp.Broken) { return met; }
+        RecordKey key = RecordKey.VNode(directory);
+        view.ThrowCorrupt(ref key);
+        return false;
+    }
+
+    /// <summary>Walks from a directory to the root, or as far as its parents lead.</summary>
+    /// <remarks>A circle is found by keeping one id of the way and taking a new one after 1, 2, 4, … steps: no memory, and at
+    /// most three times the circle's length.</remarks>
+    public static WayUp WalkUp(DriveView view, VNodeId directory, VNodeId ancestor, out bool met)
     {
         VNodeId kept = VNodeId.None;
         ulong stepsLeft = 1;
         ulong stride = 1;
-        bool met = false;
+        met = false;
         while (true)
         {
             met |= directory == ancestor;
-            reachesRoot = directory == VNodeId.Root;
-            VNode vnode = Require(view, directory);
-            if (reachesRoot || vnode.Nlink == 0) { return met; }
-            if (!vnode.IsDirectory || directory == kept)
+            if (!view.TryGetVNode(directory, out VNode vnode) || !vnode.IsDirectory || directory == kept)
             {
-                RecordKey key = RecordKey.VNode(directory);
-                view.ThrowCorrupt(ref key);
+                return WayUp.Broken;
             }
 
+            if (directory == VNodeId.Root) { return WayUp.ToRoot; }
+            if (vnode.Nlink == 0) { return WayUp.ToRemoved; }
             if (--stepsLeft == 0)
             {
                 kept = directory;
@@ -68,4 +76,16 @@ internal static class Directories
             directory = vnode.Parent;
         }
     }
+}
+
+/// <summary>Where the parents of a directory lead.</summary>
+internal enum WayUp : byte
+{
+    ToRoot = 0,
+
+    /// <summary>To a directory that was removed, and is at the most held open.</summary>
+    ToRemoved = 1,
+
+    /// <summary>To nothing, to what is no directory, or around in a circle: the records contradict one another.</summary>
+    Broken = 2,
 }

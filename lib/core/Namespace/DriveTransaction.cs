@@ -215,6 +215,13 @@ public sealed class DriveTransaction : DriveView
         return Status.Ok;
     }
 
+    /// <summary>Changes the counters without regard to quotas: for what brings them to what the records say.</summary>
+    internal void AdjustUsage(long bytes, long inodes)
+    {
+        counters.UsedBytes = checked((ulong)((long)counters.UsedBytes + bytes));
+        counters.UsedInodes = checked((ulong)((long)counters.UsedInodes + inodes));
+    }
+
     public override bool TryGet(ref RecordKey key, ByteBuffer payload, out RecordHeader header)
     {
         ArgumentNullException.ThrowIfNull(payload);

@@ -106,7 +106,7 @@ public static class Rename
 
     private static bool IsIntoItself(
         bool isDirectory, VNodeId moved, VNodeId into, in Ends ends, DriveTransaction transaction) =>
-        isDirectory && !ends.IsOneDirectory && Directories.IsWithin(transaction, into, moved, out _);
+        isDirectory && !ends.IsOneDirectory && Directories.IsWithin(transaction, into, moved);
 
     private static void Move(in RenameRequest request, ref Ends ends, DriveTransaction transaction)
     {
