@@ -58,7 +58,7 @@ public sealed class TestDrive
     public DriveCounters Counters { get; private set; }
 
     /// <summary>The time of the last transaction.</summary>
-    public Timestamp Now { get; private set; }
+    public Timestamp Now { get; set; }
 
     /// <summary>What others have set aside.</summary>
     public Reservation ReservedByOthers { get; set; }

@@ -5,12 +5,12 @@ namespace KvFs.Core;
 /// over all slices and one over all history. Blocks of origins are not counted by a clone.</remarks>
 internal sealed class BlockCheck
 {
-    /// <summary>Ids in one window: 4 MiB of memory.</summary>
+    /// <summary>Ids in one window, at the most: 4 MiB of memory.</summary>
     private const int WindowIds = (4 << 20) / 12;
 
     private readonly DriveView view;
-    private readonly uint[] references = new uint[WindowIds];
-    private readonly ulong[] liveBytes = new ulong[WindowIds];
+    private uint[] references = new uint[1024];
+    private ulong[] liveBytes = new ulong[1024];
     private readonly List<Slice> runs = [];
     private ulong first;
 
@@ -70,9 +70,18 @@ internal sealed class BlockCheck
         foreach (Slice run in runs)
         {
             if (run.Kind != SliceKind.Block || run.Block.Owner != view.Drive || !IsInWindow(run.Block.Id.Value)) { continue; }
-            references[run.Block.Id.Value - first]++;
-            liveBytes[run.Block.Id.Value - first] += run.Length;
+            int at = (int)(run.Block.Id.Value - first);
+            if (at >= references.Length) { Grow(at + 1); }
+            references[at]++;
+            liveBytes[at] += run.Length;
         }
+    }
+
+    private void Grow(int needed)
+    {
+        int length = Math.Min(WindowIds, needed * 2);
+        Array.Resize(ref references, length);
+        Array.Resize(ref liveBytes, length);
     }
 
     private bool IsInWindow(ulong block)
@@ -98,18 +107,20 @@ internal sealed class BlockCheck
             }
 
             if (!IsInWindow(block)) { break; }
-            for (; expected < block; expected++) { Compare(expected, default, findings); }
+            for (; expected < block && IsCounted(expected); expected++) { Compare(expected, default, findings); }
             Compare(block, use, findings);
             expected = block + 1;
         }
 
-        for (; expected - first < WindowIds; expected++) { Compare(expected, default, findings); }
+        for (; IsCounted(expected); expected++) { Compare(expected, default, findings); }
     }
+
+    private bool IsCounted(ulong block) => block - first < (ulong)references.Length;
 
     private void Compare(ulong block, BlockUse stored, IFindingSink findings)
     {
-        uint counted = references[block - first];
-        ulong bytes = liveBytes[block - first];
+        uint counted = IsCounted(block) ? references[block - first] : 0;
+        ulong bytes = IsCounted(block) ? liveBytes[block - first] : 0;
         if (counted == stored.References && bytes == stored.LiveBytes) { return; }
         findings.Add(new(
             FindingKind.WrongBlockUse,

@@ -6,17 +6,17 @@ namespace KvFs.Core;
 /// entries. Ids are handed out in order, so a drive that has made fewer than 4 million has one window.</remarks>
 internal static class NameCheck
 {
-    /// <summary>Ids in one window: its memory in bytes.</summary>
+    /// <summary>Ids in one window, at the most: its memory in bytes.</summary>
     private const int WindowIds = 4 << 20;
 
     public static void Run(DriveView view, IFindingSink findings)
     {
-        byte[] counts = new byte[WindowIds];
+        byte[] counts = new byte[1024];
         VNodeId first = VNodeId.Root;
         while (TryFindFrom(view, first, out first))
         {
             Array.Clear(counts);
-            Count(view, first, counts, findings);
+            Count(view, first, ref counts, findings);
             Compare(view, first, counts, findings);
             first = new(first.Value + WindowIds);
         }
@@ -39,7 +39,7 @@ internal static class NameCheck
     }
 
     /// <summary>Counts names that have no link record, and checks that they are in the VNode's parent.</summary>
-    private static void Count(DriveView view, VNodeId first, byte[] counts, IFindingSink findings)
+    private static void Count(DriveView view, VNodeId first, ref byte[] counts, IFindingSink findings)
     {
         using DriveCursor cursor = view.WalkPrefix(RecordKey.Single(RecordKind.Dentry));
         ByteBuffer scratch = new(0);
@@ -61,6 +61,7 @@ internal static class NameCheck
                     FindingKind.WrongParent, parent, dentry.Child, child.Parent.Value, parent.Value, NameText.Of(name)));
             }
 
+            if (at >= (ulong)counts.Length) { Array.Resize(ref counts, Math.Min(WindowIds, ((int)at + 1) * 2)); }
             if (counts[at] < byte.MaxValue) { counts[at]++; }
         }
     }
@@ -76,8 +77,9 @@ internal static class NameCheck
                 throw new RecordCorruptException(Status.Corrupt, cursor.Key);
             }
 
-            if (id - first.Value >= WindowIds) { return; }
-            byte count = counts[id - first.Value];
+            ulong at = id - first.Value;
+            if (at >= WindowIds) { return; }
+            byte count = at < (ulong)counts.Length ? counts[at] : (byte)0;
             byte expected = id == VNodeId.Root.Value || vnode.Nlink == 0 ? (byte)0 : (byte)1;
             if (count == expected) { continue; }
             FindingKind kind = count < expected ? FindingKind.NoName : FindingKind.ExtraName;

@@ -205,9 +205,3 @@ public sealed class CloneTests
         return clone!;
     }
 }
-
-/// <summary>The sessions that are alive, by number.</summary>
-public sealed class LiveSessions(params ulong[] live) : ISessionLiveness
-{
-    public bool IsLive(SessionId session) => live.Contains(session.Value);
-}
