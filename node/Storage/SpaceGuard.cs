@@ -42,4 +42,15 @@ public sealed class SpaceGuard(IDisk disk)
         };
         return space.FreeBytes - bytes >= kept ? Status.Ok : Status.NoSpace;
     }
+
+    /// <summary>Bytes that blocks may still take.</summary>
+    public Status GetFree(out long bytes)
+    {
+        bytes = 0;
+        Status asked = disk.GetSpace(out DiskSpace space);
+        if (asked != Status.Ok) { return asked; }
+        long reserve = ReserveBytes + (space.TotalBytes / 100 * ReservePercent);
+        bytes = Math.Max(0, space.FreeBytes - reserve);
+        return Status.Ok;
+    }
 }

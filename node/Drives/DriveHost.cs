@@ -1,0 +1,127 @@
+using System.Collections.Immutable;
+using KvFs.Core;
+using KvFs.Node.Shards;
+using KvFs.Node.Storage;
+
+namespace KvFs.Node.Drives;
+
+/// <summary>All drives of this node: loads them at start, makes and forgets them, finds them by name and id.</summary>
+/// <remarks>Lookups are for any thread. Changes to the set of drives are one at a time (<see cref="Changes"/>). Lock order:
+/// changes, then the gate of an origin's shard.</remarks>
+public sealed class DriveHost
+{
+    private readonly IKeyValueStore store;
+    private readonly BlockStore blocks;
+    private readonly ImmutableArray<Shard> shards;
+    private readonly IDriveWork work;
+    private readonly TimeProvider clock;
+    private readonly FamilyReader records;
+    private ImmutableDictionary<DriveId, HostedDrive> drives = ImmutableDictionary<DriveId, HostedDrive>.Empty;
+
+    public DriveHost(
+        IKeyValueStore store, BlockStore blocks, ImmutableArray<Shard> shards, IDriveWork work, TimeProvider clock)
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        this.store = store;
+        this.blocks = blocks;
+        this.shards = shards;
+        this.work = work;
+        this.clock = clock;
+        records = store.Reader(Family.Namespace);
+    }
+
+    /// <summary>Held by whoever changes the set of drives.</summary>
+    public Lock Changes { get; } = new();
+
+    /// <summary>The drives, hidden ones included, ascending by RUID.</summary>
+    public IEnumerable<HostedDrive> All => Volatile.Read(ref drives).Values.OrderBy(static drive => drive.Id);
+
+    public IRecordReader Records => records;
+
+    public Timestamp Now => new((clock.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick);
+
+    /// <summary>Opens every drive that the records name.</summary>
+    /// <exception cref="StorageException">A drive's records or its blocks cannot be read; the message says which.
+    /// </exception>
+    public void Load()
+    {
+        try
+        {
+            foreach (DriveEntry entry in DriveCatalog.Read(records).Entries) { Load(entry.Drive); }
+        }
+        catch (RecordCorruptException corrupt)
+        {
+            throw new StorageException(corrupt.Status, $"A drive's records are damaged: {corrupt.Message}.", corrupt);
+        }
+
+        DropEmptyLeftovers();
+    }
+
+    /// <summary>The drive of a name; null if there is none that its user has not deleted.</summary>
+    public HostedDrive? Find(string name)
+    {
+        foreach (HostedDrive drive in All)
+        {
+            DrivePolicy policy = drive.State.Policy;
+            if (policy.Name == name && (policy.Flags & (DriveFlags.Hidden | DriveFlags.Deleting)) == 0) { return drive; }
+        }
+
+        return null;
+    }
+
+    /// <summary>A drive by its id, hidden ones included; null if there is none.</summary>
+    public HostedDrive? Find(DriveId id) => Volatile.Read(ref drives).GetValueOrDefault(id);
+
+    /// <summary>The shard that orders a drive's transactions.</summary>
+    public Shard HomeOf(DriveId id) => shards[HomeShard.Of(id, shards.Length).Value];
+
+    /// <summary>Draws an id for a new drive; for a clone, one that lives on its origin's home shard.</summary>
+    public DriveId DrawId(DriveId? origin)
+    {
+        Span<byte> bytes = stackalloc byte[DriveId.Size];
+        while (true)
+        {
+            Guid.CreateVersion7(clock.GetUtcNow()).TryWriteBytes(bytes, bigEndian: true, out _);
+            DriveId id = DriveId.Read(bytes);
+            if (Find(id) is null && (origin is null || HomeOf(id) == HomeOf(origin.Value))) { return id; }
+        }
+    }
+
+    /// <summary>Takes a drive up whose first transaction is committed. With <see cref="Changes"/> held.</summary>
+    public HostedDrive Add(DriveState state, DriveCounters counters)
+    {
+        ArgumentNullException.ThrowIfNull(state);
+        Invariant.Check(Changes.IsHeldByCurrentThread);
+        HostedDrive drive = new(HomeOf(state.Drive), store, blocks, work, clock, state, counters);
+        Volatile.Write(ref drives, drives.Add(state.Drive, drive));
+        return drive;
+    }
+
+    /// <summary>Forgets a drive whose records are gone. With <see cref="Changes"/> held.</summary>
+    public void Remove(DriveId id)
+    {
+        Invariant.Check(Changes.IsHeldByCurrentThread);
+        Volatile.Write(ref drives, drives.Remove(id));
+    }
+
+    private void Load(DriveId id)
+    {
+        Status status = DriveRecords.Load(records, id, out DriveState? state, out DriveCounters counters);
+        if (status != Status.Ok) { throw new StorageException(status, $"Drive {id} cannot be loaded: {status}."); }
+        StorageResult opened = blocks.OpenDrive(id);
+        if (opened.Status != Status.Ok) { throw new StorageException(opened.Status, opened.Message); }
+        lock (Changes) { Add(state!, counters); }
+    }
+
+    /// <summary>A crash between making a drive's folder and recording the drive leaves a folder that nobody was told of: if
+    /// it holds no block, it goes; else it stays, for a person to look at.</summary>
+    private void DropEmptyLeftovers()
+    {
+        foreach (DriveId id in blocks.ListDrives())
+        {
+            if (Find(id) is not null) { continue; }
+            using BlockCursor cursor = blocks.OpenBlockCursor(id);
+            if (!cursor.MoveNext()) { blocks.DeleteDrive(id); }
+        }
+    }
+}

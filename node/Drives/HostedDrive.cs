@@ -1,0 +1,276 @@
+using KvFs.Core;
+using KvFs.Node.Shards;
+using KvFs.Node.Storage;
+using KvFs.Protocol;
+
+namespace KvFs.Node.Drives;
+
+/// <summary>One operation of core, as all of those that change something are shaped.</summary>
+public delegate Status DriveOperation<TRequest, TResult>(
+    in TRequest request, DriveTransaction transaction, out TResult result)
+    where TRequest : allows ref struct;
+
+/// <summary>A drive on its collection primary: its state, and the one transaction that may be in the making.</summary>
+/// <remarks>What changes is owned by whoever holds the shard's gate. <see cref="Transact"/>, <see cref="Views"/>,
+/// <see cref="GetUsage"/> and the like are for any thread.</remarks>
+public sealed class HostedDrive
+{
+    /// <summary>Ids of each sequence that one reservation covers: one synced write serves that many.</summary>
+    private const ulong ReservedIds = 1 << 20;
+
+    /// <summary>Ids left below which more are reserved.</summary>
+    private const ulong LowIds = 1 << 16;
+
+    /// <summary>How often an operation is tried again after what was in its way was cleared.</summary>
+    private const int Attempts = 16;
+
+    private readonly IKeyValueStore store;
+    private readonly BlockStore blocks;
+    private readonly IDriveWork work;
+    private readonly FamilyReader reader;
+    private readonly TimeProvider clock;
+    private readonly RecordBatch reservation = new();
+    private DriveState state;
+    private DriveCounters counters;
+
+    public HostedDrive(
+        Shard shard,
+        IKeyValueStore store,
+        BlockStore blocks,
+        IDriveWork work,
+        TimeProvider clock,
+        DriveState state,
+        DriveCounters counters)
+    {
+        ArgumentNullException.ThrowIfNull(shard);
+        ArgumentNullException.ThrowIfNull(state);
+        Shard = shard;
+        this.store = store;
+        this.blocks = blocks;
+        this.work = work;
+        this.clock = clock;
+        this.state = state;
+        this.counters = counters;
+        reader = store.Reader(Family.Namespace);
+        Views = new(reader, state);
+        Transaction.Clusters = new ClusterCache(CachedRanges);
+    }
+
+    public DriveId Id => state.Drive;
+
+    public Shard Shard { get; }
+
+    /// <summary>Immutable, replaced whole: any thread may read it.</summary>
+    public DriveState State => Volatile.Read(ref state);
+
+    /// <summary>Usage and ids. With the gate held.</summary>
+    public DriveCounters Counters => counters;
+
+    /// <summary>Views for reads, from any thread.</summary>
+    public DriveViewPool Views { get; }
+
+    /// <summary>Who holds which VNodes open. With the gate held.</summary>
+    public HoldTable Holds { get; } = new();
+
+    /// <summary>Who set what aside. With the gate held.</summary>
+    public QuotaLedger Quota { get; } = new();
+
+    /// <summary>Who has a session.</summary>
+    public SessionTable Sessions { get; } = new();
+
+    /// <summary>The transaction in the making. With the gate held.</summary>
+    public DriveTransaction Transaction { get; } = new();
+
+    public Timestamp Now => new((clock.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick);
+
+    /// <summary>Ranges of backed space that are remembered: what a commit needs to charge exactly.</summary>
+    private const int CachedRanges = 64 << 10;
+
+    /// <summary>Runs an operation as one transaction: all of it is committed, or nothing was changed.</summary>
+    /// <returns>What the operation or the commit answered; Corrupt or IoError if records cannot be read.</returns>
+    public Status Transact<TRequest, TResult>(
+        SessionId session,
+        DriveOperation<TRequest, TResult> operation,
+        in TRequest request,
+        SpaceUse use,
+        out TResult result)
+        where TRequest : allows ref struct
+    {
+        ArgumentNullException.ThrowIfNull(operation);
+        Status status = CheckSpace(0, use);
+        result = default!;
+        for (int attempt = 0; attempt < Attempts && status is Status.Ok or Status.Busy; attempt++)
+        {
+            Obstacle? obstacle;
+            lock (Shard.Gate)
+            {
+                status = TransactOnce(session, operation, in request, out result);
+                obstacle = Transaction.Obstacle;
+            }
+
+            if (status == Status.Ok) { break; }
+            if (status == Status.Busy && obstacle is { } found) { work.Clear(this, found); }
+        }
+
+        return status;
+    }
+
+    /// <summary>Whether the disk has room for so many bytes more, for this use.</summary>
+    public Status CheckSpace(long bytes, SpaceUse use) => blocks.Space.Check(bytes, use);
+
+    /// <summary>A damaged record was met: counts and tells it, and answers its status.</summary>
+    public Status OnCorrupt(RecordCorruptException corrupt)
+    {
+        ArgumentNullException.ThrowIfNull(corrupt);
+        work.OnCorrupt(this, corrupt);
+        return corrupt.Status;
+    }
+
+    /// <summary>Something was left for the reaper.</summary>
+    public void Reap() => work.Reap(this);
+
+    /// <summary>A session let go of an orphan.</summary>
+    public Status ReleaseOrphan(VNodeId id, SessionId session)
+    {
+        Status status = Transact(
+            default,
+            static (in (VNodeId Id, SessionId Session) orphan, DriveTransaction transaction, out bool more) =>
+                Core.ReleaseOrphan.Apply(orphan.Id, orphan.Session, transaction, out more),
+            (id, session),
+            SpaceUse.Release,
+            out bool left);
+        if (left) { Reap(); }
+        return status;
+    }
+
+    /// <summary>What statfs tells.</summary>
+    public Status GetUsage(out DriveUsage usage)
+    {
+        usage = default;
+        Status status = blocks.Space.GetFree(out long freeOnDisk);
+        if (status != Status.Ok) { return status; }
+        DrivePolicy policy = State.Policy;
+        ulong usedBytes;
+        ulong usedInodes;
+        lock (Shard.Gate)
+        {
+            Reservation reserved = Quota.ReservedByOthers(default);
+            usedBytes = counters.UsedBytes + reserved.Bytes;
+            usedInodes = counters.UsedInodes;
+        }
+
+        ulong free = (ulong)freeOnDisk;
+        if (policy.QuotaBytes != 0)
+        {
+            free = Math.Min(free, policy.QuotaBytes > usedBytes ? policy.QuotaBytes - usedBytes : 0);
+        }
+
+        ulong total = policy.QuotaBytes != 0 ? Math.Max(policy.QuotaBytes, usedBytes) : usedBytes + free;
+        ulong inodes = policy.QuotaInodes != 0 ? Math.Max(policy.QuotaInodes, usedInodes) : ulong.MaxValue / 2;
+        usage = new(total, usedBytes, free, inodes, usedInodes);
+        return Status.Ok;
+    }
+
+    /// <summary>The drive's snapshots, by name.</summary>
+    public IReadOnlyList<SnapshotInfo> ListSnapshots()
+    {
+        StoredDriveView view = Views.Rent(CowNumber.Head);
+        List<SnapshotInfo> snapshots = [];
+        foreach ((string name, RetainedVersion version) in DriveRecords.Snapshots(view))
+        {
+            snapshots.Add(new(name, version.At, version.Created));
+        }
+
+        Views.Return(view);
+        return snapshots;
+    }
+
+    /// <summary>Makes a clone of this drive: one batch has the pin here and the clone's first transaction.</summary>
+    public Status MakeClone(CreateCloneRequest request, DriveCatalog catalog, DriveTransaction clone)
+    {
+        ArgumentNullException.ThrowIfNull(clone);
+        lock (Shard.Gate)
+        {
+            Status status = NeedsIds() ? ReserveIds() : Status.Ok;
+            if (status == Status.Ok) { status = Transaction.Begin(state, counters, reader, Now); }
+            if (status == Status.Ok) { status = CreateClone.Apply(request, catalog, reader, Transaction, clone); }
+            if (status != Status.Ok) { return status; }
+            RecordBatch batch = new();
+            Transaction.Build(batch);
+            clone.Build(batch);
+            status = Shard.Commit(Id, batch);
+            if (status == Status.Ok) { Adopt(); }
+            return status;
+        }
+    }
+
+    private Status TransactOnce<TRequest, TResult>(
+        SessionId session,
+        DriveOperation<TRequest, TResult> operation,
+        in TRequest request,
+        out TResult result)
+        where TRequest : allows ref struct
+    {
+        result = default!;
+        try
+        {
+            Status status = NeedsIds() ? ReserveIds() : Status.Ok;
+            if (status == Status.Ok)
+            {
+                status = Transaction.Begin(state, counters, reader, Now, Quota.ReservedByOthers(session));
+            }
+
+            if (status == Status.Ok) { status = operation(in request, Transaction, out result); }
+            return status == Status.Ok && Transaction.HasWrites ? Commit() : status;
+        }
+        catch (RecordCorruptException corrupt)
+        {
+            return OnCorrupt(corrupt);
+        }
+        catch (StorageException failed)
+        {
+            return failed.Status;
+        }
+    }
+
+    /// <summary>Commits the transaction and adopts what it changed of the drive's state.</summary>
+    private Status Commit()
+    {
+        Status status = Shard.Commit(Id, Transaction);
+        if (status != Status.Ok)
+        {
+            Transaction.Clusters?.Clear();
+            return status;
+        }
+
+        Adopt();
+        return Status.Ok;
+    }
+
+    private void Adopt()
+    {
+        counters = Transaction.Counters;
+        Volatile.Write(ref state, Transaction.State);
+        foreach (CrowdedCluster crowded in Transaction.Crowded) { work.Fold(this, crowded); }
+    }
+
+    private bool NeedsIds() =>
+        counters.Reserved.Cow - counters.Next.Cow < LowIds
+        || counters.Reserved.VNode - counters.Next.VNode < LowIds
+        || counters.Reserved.Block - counters.Next.Block < LowIds
+        || counters.Reserved.Session - counters.Next.Session < LowIds;
+
+    /// <summary>Reserves ids on disk before any of them is handed out: a start after a crash goes on above them.</summary>
+    private Status ReserveIds()
+    {
+        IdMarks next = counters.Next;
+        IdMarks marks = new(
+            next.Cow + ReservedIds, next.VNode + ReservedIds, next.Block + ReservedIds, next.Session + ReservedIds);
+        reservation.Clear();
+        DriveRecords.Reserve(Id, marks, reservation);
+        Status status = Shard.Commit(Id, reservation);
+        if (status == Status.Ok) { status = store.SyncLog(); }
+        if (status == Status.Ok) { counters.Reserved = marks; }
+        return status;
+    }
+}

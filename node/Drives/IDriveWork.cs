@@ -1,0 +1,20 @@
+using KvFs.Core;
+
+namespace KvFs.Node.Drives;
+
+/// <summary>What a drive leaves to the background.</summary>
+/// <remarks>Thread safe. All but <see cref="Clear"/> only take note, and may be called with the shard's gate held.</remarks>
+public interface IDriveWork
+{
+    /// <summary>Removes what keeps an operation from going on; returns when it is gone. Call without the gate.</summary>
+    void Clear(HostedDrive drive, Obstacle obstacle);
+
+    /// <summary>A cluster has come to be worth folding.</summary>
+    void Fold(HostedDrive drive, CrowdedCluster cluster);
+
+    /// <summary>Something waits to be removed: an orphan, a cut, history, dead blocks.</summary>
+    void Reap(HostedDrive drive);
+
+    /// <summary>A record of the drive is damaged.</summary>
+    void OnCorrupt(HostedDrive drive, RecordCorruptException corrupt);
+}

@@ -1,0 +1,105 @@
+using System.Text;
+using KvFs.Core;
+using KvFs.Node.Storage;
+using KvFs.Protocol;
+
+namespace KvFs.Node.Drives;
+
+public sealed partial class LocalDriveAdmin
+{
+    public async ValueTask<Reply<SnapshotInfo>> CreateSnapshotAsync(
+        string drive, string snapshot, CancellationToken cancellationToken)
+    {
+        if (host.Find(drive) is not { } hosted) { return Reply.Failed<SnapshotInfo>(Status.NotFound); }
+        Status status = await hosted.Sessions.FlushAllAsync();
+        RetainedVersion version = default;
+        if (status == Status.Ok)
+        {
+            status = hosted.Transact(
+                default,
+                static (in string name, DriveTransaction transaction, out RetainedVersion taken) =>
+                    CreateSnapshot.Apply(name, transaction, out taken),
+                snapshot,
+                SpaceUse.Metadata,
+                out version);
+        }
+
+        if (status == Status.Ok) { status = store.SyncLog(); }
+        return status == Status.Ok
+            ? Reply.Ok(new SnapshotInfo(snapshot, version.At, version.Created))
+            : Reply.Failed<SnapshotInfo>(status);
+    }
+
+    public ValueTask<Reply<IReadOnlyList<SnapshotInfo>>> ListSnapshotsAsync(
+        string drive, CancellationToken cancellationToken) =>
+        host.Find(drive) is { } hosted
+            ? Done(hosted.ListSnapshots())
+            : Failed<IReadOnlyList<SnapshotInfo>>(Status.NotFound);
+
+    public ValueTask<Status> DeleteSnapshotAsync(string drive, string snapshot, CancellationToken cancellationToken)
+    {
+        if (host.Find(drive) is not { } hosted) { return new(Status.NotFound); }
+        Status status = hosted.Transact(
+            default,
+            static (in string name, DriveTransaction transaction, out bool done) =>
+            {
+                done = true;
+                return DeleteSnapshot.Apply(name, transaction);
+            },
+            snapshot,
+            SpaceUse.Release,
+            out _);
+        if (status == Status.Ok) { status = store.SyncLog(); }
+        if (status == Status.Ok) { work.Reap(hosted); }
+        return new(status);
+    }
+
+    public async ValueTask<Reply<DriveInfo>> CloneAsync(
+        string drive, string? snapshot, string clone, CancellationToken cancellationToken)
+    {
+        if (host.Find(drive) is not { } origin) { return Reply.Failed<DriveInfo>(Status.NotFound); }
+        Status flushed = snapshot is null ? await origin.Sessions.FlushAllAsync() : Status.Ok;
+        return flushed == Status.Ok ? Clone(origin, snapshot, clone) : Reply.Failed<DriveInfo>(flushed);
+    }
+
+    public async ValueTask<Status> RestoreAsync(
+        string drive, string snapshot, string path, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        if (host.Find(drive) is not { } hosted) { return Status.NotFound; }
+        Status status = await hosted.Sessions.FlushAllAsync();
+        if (status == Status.Ok) { status = Restore(hosted, snapshot, path, cancellationToken); }
+        await hosted.Sessions.InvalidateAllAsync();
+        work.Reap(hosted);
+        return status;
+    }
+
+    private Reply<DriveInfo> Clone(HostedDrive origin, string? snapshot, string clone)
+    {
+        lock (host.Changes)
+        {
+            // 1. The folder first, as for any drive.
+            if (ObjectNames.Check(clone) is var named && named != Status.Ok) { return Reply.Failed<DriveInfo>(named); }
+            if (host.Find(clone) is not null) { return Reply.Failed<DriveInfo>(Status.Exists); }
+            DriveId id = host.DrawId(origin.Id);
+            StorageResult made = blocks.CreateDrive(id);
+            if (!made.IsOk) { return Reply.Failed<DriveInfo>(made.Status); }
+
+            // 2. One batch: the pin in the origin and the clone's first transaction.
+            CreateCloneRequest request = new() { Drive = id, Name = clone, Snapshot = snapshot };
+            DriveTransaction first = new();
+            Status status = origin.MakeClone(request, DriveCatalog.Read(host.Records), first);
+            if (status == Status.Ok) { status = store.SyncLog(); }
+            if (status != Status.Ok)
+            {
+                blocks.DeleteDrive(id);
+                return Reply.Failed<DriveInfo>(status);
+            }
+
+            return Reply.Ok(Describe(host.Add(first.State, first.Counters)));
+        }
+    }
+
+    private static Status Restore(HostedDrive drive, string snapshot, string path, CancellationToken cancellationToken) =>
+        Status.NotSupported;
+}

@@ -1,0 +1,162 @@
+using KvFs.Core;
+using KvFs.Node.Blocks;
+using KvFs.Node.Sessions;
+using KvFs.Node.Storage;
+using KvFs.Protocol;
+
+namespace KvFs.Node.Drives;
+
+/// <summary>Administers the drives of this node for whoever is in the same process.</summary>
+/// <remarks>Thread safe. Every Ok of a change was synced. Long work (removing a drive's records, history) goes on in the
+/// background; what a user sees changes at once.</remarks>
+public sealed partial class LocalDriveAdmin(
+    DriveHost host, BlockStore blocks, IKeyValueStore store, IDriveWork work) : IDriveAdmin
+{
+    private readonly LocalBlockService blockService = new(blocks);
+
+    public ValueTask<Reply<DriveInfo>> CreateDriveAsync(DriveSpec spec, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        lock (host.Changes)
+        {
+            // 1. The folder first: a drive that has a name always has a place for its blocks.
+            if (ObjectNames.Check(spec.Name) is var named && named != Status.Ok) { return Failed<DriveInfo>(named); }
+            if (host.Find(spec.Name) is not null) { return Failed<DriveInfo>(Status.Exists); }
+            DriveId id = host.DrawId(origin: null);
+            StorageResult made = blocks.CreateDrive(id);
+            if (!made.IsOk) { return Failed<DriveInfo>(made.Status); }
+
+            // 2. Its first transaction.
+            DriveTransaction transaction = new();
+            CreateDriveRequest request = new()
+            {
+                Drive = id,
+                Name = spec.Name,
+                Kind = spec.Kind,
+                QuotaBytes = spec.QuotaBytes,
+                QuotaInodes = spec.QuotaInodes,
+            };
+            RecordBatch batch = new();
+            Status status = CreateDrive.Apply(
+                request, DriveCatalog.Read(host.Records), host.Records, host.Now, transaction);
+            if (status == Status.Ok)
+            {
+                transaction.Build(batch);
+                status = CommitSynced(id, batch);
+            }
+
+            if (status != Status.Ok)
+            {
+                blocks.DeleteDrive(id);
+                return Failed<DriveInfo>(status);
+            }
+
+            return Done(Describe(host.Add(transaction.State, transaction.Counters)));
+        }
+    }
+
+    public ValueTask<Reply<IReadOnlyList<DriveInfo>>> ListDrivesAsync(CancellationToken cancellationToken)
+    {
+        List<DriveInfo> list = [];
+        foreach (HostedDrive drive in host.All)
+        {
+            if (drive.State.Policy.Flags == DriveFlags.None) { list.Add(Describe(drive)); }
+        }
+
+        return new(Reply.Ok<IReadOnlyList<DriveInfo>>(list));
+    }
+
+    public ValueTask<Reply<DriveInfo>> GetDriveAsync(string name, CancellationToken cancellationToken) =>
+        host.Find(name) is { } drive ? Done(Describe(drive)) : Failed<DriveInfo>(Status.NotFound);
+
+    public ValueTask<Reply<DriveInfo>> ResizeDriveAsync(
+        string name, ulong quotaBytes, ulong quotaInodes, CancellationToken cancellationToken)
+    {
+        if (host.Find(name) is not { } drive) { return Failed<DriveInfo>(Status.NotFound); }
+        Status status = drive.Transact(
+            default,
+            static (in (ulong Bytes, ulong Inodes) quota, DriveTransaction transaction, out bool done) =>
+            {
+                done = true;
+                return ResizeDrive.Apply(quota.Bytes, quota.Inodes, transaction);
+            },
+            (quotaBytes, quotaInodes),
+            SpaceUse.Release,
+            out _);
+        if (status == Status.Ok) { status = store.SyncLog(); }
+        return status == Status.Ok ? Done(Describe(drive)) : Failed<DriveInfo>(status);
+    }
+
+    public ValueTask<Status> DeleteDriveAsync(string name, CancellationToken cancellationToken)
+    {
+        lock (host.Changes)
+        {
+            if (host.Find(name) is not { } drive) { return new(Status.NotFound); }
+            if (drive.Sessions.Count > 0) { return new(Status.InUse); }
+            Status status = drive.Transact(
+                default,
+                static (in bool _, DriveTransaction transaction, out bool done) =>
+                {
+                    done = true;
+                    return DeleteDrive.Apply(transaction);
+                },
+                false,
+                SpaceUse.Release,
+                out _);
+            if (status == Status.Ok) { status = store.SyncLog(); }
+            if (status == Status.Ok) { work.Reap(drive); }
+            return new(status);
+        }
+    }
+
+    public ValueTask<Reply<IDriveSession>> OpenSessionAsync(
+        string drive, bool readOnly, CancellationToken cancellationToken)
+    {
+        lock (host.Changes)
+        {
+            if (host.Find(drive) is not { } hosted) { return Failed<IDriveSession>(Status.NotFound); }
+            Status status = hosted.OpenSession(readOnly, out SessionId id);
+            return status == Status.Ok
+                ? new(Reply.Ok<IDriveSession>(
+                    new LocalDriveSession(hosted, id, readOnly, store, blockService, CloseAsync)))
+                : Failed<IDriveSession>(status);
+        }
+    }
+
+    private static ValueTask CloseAsync(LocalDriveSession session)
+    {
+        session.Hosted.CloseSession(session.Id);
+        return ValueTask.CompletedTask;
+    }
+
+    private Status CommitSynced(DriveId drive, RecordBatch batch)
+    {
+        Status status;
+        lock (host.HomeOf(drive).Gate) { status = host.HomeOf(drive).Commit(drive, batch); }
+        return status == Status.Ok ? store.SyncLog() : status;
+    }
+
+    private DriveInfo Describe(HostedDrive drive)
+    {
+        DriveState state = drive.State;
+        DriveCounters counters;
+        lock (drive.Shard.Gate) { counters = drive.Counters; }
+        DriveId? origin = state.Policy.Origins.IsEmpty ? null : state.Policy.Origins[0].Drive;
+        return new(
+            drive.Id,
+            state.Policy.Name,
+            state.Policy.Kind,
+            state.Policy.QuotaBytes,
+            state.Policy.QuotaInodes,
+            counters.UsedBytes,
+            counters.UsedInodes,
+            state.Policy.Created,
+            drive.ListSnapshots().Count,
+            origin,
+            origin is { } id ? host.Find(id)?.State.Policy.Name : null);
+    }
+
+    private static ValueTask<Reply<T>> Done<T>(T value) => new(Reply.Ok(value));
+
+    private static ValueTask<Reply<T>> Failed<T>(Status status) => new(Reply.Failed<T>(status));
+}

@@ -1,0 +1,115 @@
+using System.Collections.Concurrent;
+using KvFs.Core;
+using KvFs.Node.Drives;
+using Microsoft.Extensions.Logging;
+
+namespace KvFs.Node.Maintenance;
+
+/// <summary>Takes note of what drives leave to the background, and has it done by two loops: one removes, one packs.
+/// </summary>
+/// <remarks>Thread safe. A drive that is noted twice is done once. What is noted is only a hint that saves looking: after a
+/// start every drive is looked at.</remarks>
+public sealed partial class DriveWork : IDriveWork
+{
+    /// <summary>Clusters that wait to be folded; beyond that they are found again by their next write.</summary>
+    private const int MaxCrowded = 4096;
+
+    private readonly ConcurrentDictionary<DriveId, HostedDrive> reap = new();
+    private readonly ConcurrentDictionary<(DriveId Drive, VNodeId Node, uint Cluster), HostedDrive> crowded = new();
+    private readonly ILogger logger;
+    private long corruptRecords;
+
+    public DriveWork(ILogger logger)
+    {
+        this.logger = logger;
+    }
+
+    /// <summary>Damaged records that were met since the start.</summary>
+    public long CorruptRecords => Volatile.Read(ref corruptRecords);
+
+    /// <summary>Wakes the loop that removes.</summary>
+    public Action? ReapNoted { get; set; }
+
+    /// <summary>Wakes the loop that packs.</summary>
+    public Action? FoldNoted { get; set; }
+
+    /// <summary>Folds one cluster now, on the caller's thread; false if it could not.</summary>
+    public Func<HostedDrive, VNodeId, uint, bool>? FoldNow { get; set; }
+
+    public void Clear(HostedDrive drive, Obstacle obstacle)
+    {
+        switch (obstacle.Kind)
+        {
+            case ObstacleKind.Cut:
+                Reaper.FinishCut(drive, obstacle.Node);
+                break;
+            default:
+                FoldNow?.Invoke(drive, obstacle.Node, obstacle.Cluster);
+                break;
+        }
+    }
+
+    public void Fold(HostedDrive drive, CrowdedCluster cluster)
+    {
+        ArgumentNullException.ThrowIfNull(drive);
+        if (crowded.Count >= MaxCrowded) { return; }
+        crowded[(drive.Id, cluster.Node, cluster.Cluster)] = drive;
+        FoldNoted?.Invoke();
+    }
+
+    public void Reap(HostedDrive drive)
+    {
+        ArgumentNullException.ThrowIfNull(drive);
+        reap[drive.Id] = drive;
+        ReapNoted?.Invoke();
+    }
+
+    /// <summary>Keeps a drive noted whose work has to wait; nobody is woken.</summary>
+    public void Keep(HostedDrive drive)
+    {
+        ArgumentNullException.ThrowIfNull(drive);
+        reap[drive.Id] = drive;
+    }
+
+    public void OnCorrupt(HostedDrive drive, RecordCorruptException corrupt)
+    {
+        ArgumentNullException.ThrowIfNull(drive);
+        ArgumentNullException.ThrowIfNull(corrupt);
+        Interlocked.Increment(ref corruptRecords);
+        LogCorrupt(logger, drive.State.Policy.Name, corrupt.Message);
+    }
+
+    /// <summary>Takes all drives that were noted.</summary>
+    public List<HostedDrive> TakeReap()
+    {
+        List<HostedDrive> taken = [];
+        foreach (DriveId id in reap.Keys.Order())
+        {
+            if (reap.TryRemove(id, out HostedDrive? drive)) { taken.Add(drive); }
+        }
+
+        return taken;
+    }
+
+    /// <summary>Takes one cluster that was noted.</summary>
+    public bool TryTakeCrowded(out HostedDrive? drive, out VNodeId node, out uint cluster)
+    {
+        foreach ((DriveId Drive, VNodeId Node, uint Cluster) key in crowded.Keys)
+        {
+            if (crowded.TryRemove(key, out drive))
+            {
+                node = key.Node;
+                cluster = key.Cluster;
+                return true;
+            }
+        }
+
+        drive = null;
+        node = default;
+        cluster = 0;
+        return false;
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Drive '{Drive}' has a damaged record. {What}")]
+    private static partial void LogCorrupt(ILogger logger, string drive, string what);
+}

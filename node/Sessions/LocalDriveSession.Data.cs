@@ -1,0 +1,102 @@
+using KvFs.Core;
+using KvFs.Node.Storage;
+using KvFs.Protocol;
+
+namespace KvFs.Node.Sessions;
+
+public sealed partial class LocalDriveSession
+{
+    public ValueTask<Reply<ClusterMap>> GetClusterAsync(VNodeId id, uint cluster, CowNumber at)
+    {
+        Status status = Read(
+            at,
+            static (DriveView view, (VNodeId Id, uint Cluster) argument, out ClusterMap result) =>
+            {
+                result = new();
+                return ReadCluster.Apply(argument.Id, argument.Cluster, view, result);
+            },
+            (id, cluster),
+            out ClusterMap map);
+        return Answer(status, map);
+    }
+
+    public ValueTask<Status> CommitAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results)
+    {
+        ArgumentNullException.ThrowIfNull(commits);
+        ArgumentNullException.ThrowIfNull(results);
+        foreach (FileCommit commit in commits) { commit.Session = Id; }
+        Status status = Run(CommitAll, new CommitArgument(commits, results), SpaceUse.Metadata, out ulong grown);
+        if (status == Status.Ok && grown > 0)
+        {
+            lock (drive.Shard.Gate) { drive.Quota.Consume(Id, new(grown, 0)); }
+        }
+
+        return new(status);
+    }
+
+    public ValueTask<Reply<NodeInfo>> ChangeRangeAsync(in RangeRequest request) =>
+        Answer<NodeInfo>(Status.NotSupported, default);
+
+    public ValueTask<Reply<ulong>> CopyRangeAsync(in CopyRangeRequest request) =>
+        Answer(Status.NotSupported, 0UL);
+
+    public ValueTask<Reply<BlockId>> GrantBlocksAsync(uint count)
+    {
+        Status status = Run(
+            static (in (SessionId Session, uint Count) grant, DriveTransaction transaction, out BlockId first) =>
+                GrantBlocks.Apply(grant.Session, grant.Count, transaction, out first),
+            (Id, count),
+            SpaceUse.Metadata,
+            out BlockId granted);
+        return Answer(status, granted);
+    }
+
+    public ValueTask<Status> ReserveAsync(Reservation reservation)
+    {
+        if (IsReadOnly) { return new(Status.ReadOnly); }
+        Status space = drive.CheckSpace((long)reservation.Bytes, SpaceUse.Data);
+        if (space != Status.Ok) { return new(space); }
+        lock (drive.Shard.Gate)
+        {
+            DrivePolicy policy = drive.State.Policy;
+            Reservation quota = new(policy.QuotaBytes, policy.QuotaInodes);
+            Reservation used = new(drive.Counters.UsedBytes, drive.Counters.UsedInodes);
+            return new(drive.Quota.Reserve(Id, reservation, used, quota));
+        }
+    }
+
+    public void Unreserve(Reservation reservation)
+    {
+        lock (drive.Shard.Gate) { drive.Quota.Return(Id, reservation); }
+    }
+
+    public ValueTask<Reply<DriveUsage>> GetUsageAsync()
+    {
+        Status status = drive.GetUsage(out DriveUsage usage);
+        return Answer(status, usage);
+    }
+
+    public ValueTask<Reply<IReadOnlyList<SnapshotInfo>>> ListSnapshotsAsync()
+    {
+        return Answer(Status.Ok, drive.ListSnapshots());
+    }
+
+    private static Status CommitAll(in CommitArgument argument, DriveTransaction transaction, out ulong grown)
+    {
+        ulong before = transaction.Counters.UsedBytes;
+        grown = 0;
+        argument.Results.Clear();
+        foreach (FileCommit commit in argument.Commits)
+        {
+            Status status = CommitSlices.Apply(commit, transaction, out NodeInfo info);
+            if (status != Status.Ok) { return status; }
+            argument.Results.Add(info);
+        }
+
+        ulong after = transaction.Counters.UsedBytes;
+        grown = after > before ? after - before : 0;
+        return Status.Ok;
+    }
+
+    private readonly record struct CommitArgument(IReadOnlyList<FileCommit> Commits, IList<NodeInfo> Results);
+}

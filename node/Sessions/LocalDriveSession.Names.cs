@@ -1,0 +1,207 @@
+using KvFs.Core;
+using KvFs.Node.Storage;
+using KvFs.Protocol;
+
+namespace KvFs.Node.Sessions;
+
+public sealed partial class LocalDriveSession
+{
+    [ThreadStatic]
+    private static PageSink? t_sink;
+
+    public ValueTask<Reply<NodeInfo>> LookupAsync(VNodeId parent, ReadOnlySpan<byte> name, CowNumber at)
+    {
+        Status status = Read(at, FindByName, new NameArgument(parent, name), out NodeInfo info);
+        return Answer(status, info);
+    }
+
+    public ValueTask<Reply<NodeInfo>> GetAsync(VNodeId id, CowNumber at)
+    {
+        Status status = Read(at, static (DriveView view, VNodeId node, out NodeInfo result) =>
+            GetNode.Apply(view, node, out result), id, out NodeInfo info);
+        return Answer(status, info);
+    }
+
+    public ValueTask<Status> ReadDirectoryAsync(
+        VNodeId directory, CowNumber at, ulong cookie, int maxEntries, bool withNodes, DirectoryPage page)
+    {
+        ArgumentNullException.ThrowIfNull(page);
+        int bounded = Math.Clamp(maxEntries, 1, DirectoryPage.MaxEntries);
+        DirectoryArgument argument = new(directory, cookie, bounded, withNodes, page);
+        return new(Read(at, FillPage, argument, out bool _));
+    }
+
+    public ValueTask<Status> ReadLinkAsync(VNodeId id, CowNumber at, ByteBuffer target)
+    {
+        ArgumentNullException.ThrowIfNull(target);
+        return new(Read(
+            at,
+            static (DriveView view, (VNodeId Id, ByteBuffer Target) argument, out bool done) =>
+            {
+                done = true;
+                return ReadLink.Apply(view, argument.Id, argument.Target);
+            },
+            (id, target),
+            out bool _));
+    }
+
+    public ValueTask<Status> GetXattrAsync(VNodeId id, CowNumber at, ReadOnlySpan<byte> name, ByteBuffer value)
+    {
+        ArgumentNullException.ThrowIfNull(value);
+        return new(Read(at, FindXattr, new XattrArgument(id, name, value), out bool _));
+    }
+
+    public ValueTask<Status> ListXattrsAsync(VNodeId id, CowNumber at, ByteBuffer names)
+    {
+        ArgumentNullException.ThrowIfNull(names);
+        return new(Read(
+            at,
+            static (DriveView view, (VNodeId Id, ByteBuffer Names) argument, out bool done) =>
+            {
+                done = true;
+                return ListXattrs.Apply(view, argument.Id, argument.Names);
+            },
+            (id, names),
+            out bool _));
+    }
+
+    public ValueTask<Reply<NodeInfo>> CreateAsync(in CreateRequest request)
+    {
+        lock (drive.Shard.Gate)
+        {
+            Status status = Run(Create.Apply, in request, SpaceUse.Metadata, out NodeInfo info);
+            if (status == Status.Ok && request.OpenedBy == Id)
+            {
+                drive.Holds.Add(info.Id, Id);
+                if (request.Nameless) { drive.Holds.MarkOrphan(info.Id); }
+            }
+
+            return Answer(status, info);
+        }
+    }
+
+    public ValueTask<Reply<NodeInfo>> LinkAsync(in LinkRequest request)
+    {
+        lock (drive.Shard.Gate)
+        {
+            Status status = Run(Link.Apply, in request, SpaceUse.Metadata, out NodeInfo info);
+            if (status == Status.Ok) { drive.Holds.UnmarkOrphan(info.Id); }
+            return Answer(status, info);
+        }
+    }
+
+    public ValueTask<Reply<UnlinkResult>> UnlinkAsync(in UnlinkRequest request)
+    {
+        lock (drive.Shard.Gate)
+        {
+            UnlinkRequest held = request with { Holders = HoldersOf(request.Parent, request.Name) };
+            Status status = Run(Unlink.Apply, in held, SpaceUse.Release, out UnlinkResult result);
+            return Answer(status, NoteLoss(status, result));
+        }
+    }
+
+    public ValueTask<Reply<UnlinkResult>> RenameAsync(in RenameRequest request)
+    {
+        lock (drive.Shard.Gate)
+        {
+            RenameRequest held = request with { Holders = HoldersOf(request.NewParent, request.NewName) };
+            Status status = Run(Rename.Apply, in held, SpaceUse.Metadata, out UnlinkResult result);
+            return Answer(status, NoteLoss(status, result));
+        }
+    }
+
+    public ValueTask<Reply<NodeInfo>> SetAttributesAsync(in SetAttributesRequest request)
+    {
+        bool cuts = (request.Mask & AttributeMask.Size) != 0;
+        Status status = Run(
+            SetAttributes.Apply, in request, cuts ? SpaceUse.Release : SpaceUse.Metadata, out NodeInfo info);
+        if (cuts && (info.VNode.Flags & VNodeFlags.HasCut) != 0) { drive.Reap(); }
+        return Answer(status, info);
+    }
+
+    public ValueTask<Status> SetXattrAsync(in SetXattrRequest request) =>
+        new(Run(SetXattr.Apply, in request, SpaceUse.Metadata, out NodeInfo _));
+
+    public ValueTask<Status> RemoveXattrAsync(in RemoveXattrRequest request) =>
+        new(Run(RemoveXattr.Apply, in request, SpaceUse.Release, out NodeInfo _));
+
+    public ValueTask<Reply<NodeInfo>> HoldAsync(VNodeId id)
+    {
+        lock (drive.Shard.Gate)
+        {
+            Status status = Read(CowNumber.Head, static (DriveView view, VNodeId node, out NodeInfo result) =>
+                GetNode.Apply(view, node, out result), id, out NodeInfo info);
+            if (status == Status.Ok) { drive.Holds.Add(id, Id); }
+            return Answer(status, info);
+        }
+    }
+
+    public ValueTask<Status> ReleaseAsync(VNodeId id)
+    {
+        bool orphaned;
+        lock (drive.Shard.Gate) { orphaned = drive.Holds.Remove(id, Id); }
+        return new(orphaned ? drive.ReleaseOrphan(id, Id) : Status.Ok);
+    }
+
+    private static Status FindByName(DriveView view, NameArgument argument, out NodeInfo result) =>
+        Lookup.Apply(view, argument.Parent, argument.Name, out result);
+
+    private static Status FillPage(DriveView view, DirectoryArgument argument, out bool done)
+    {
+        done = true;
+        PageSink sink = t_sink ??= new();
+        sink.Page = argument.Page;
+        argument.Page.Clear();
+        Status status = ReadDirectory.Apply(
+            view, argument.Directory, argument.Cookie, argument.MaxEntries, argument.WithNodes, sink, out bool isLast);
+        argument.Page.IsLast = isLast;
+        sink.Page = null;
+        return status;
+    }
+
+    private static Status FindXattr(DriveView view, XattrArgument argument, out bool done)
+    {
+        done = true;
+        return GetXattr.Apply(view, argument.Id, argument.Name, argument.Value);
+    }
+
+    /// <summary>Who holds what a name leads to; call with the gate held.</summary>
+    private ReadOnlySpan<SessionId> HoldersOf(VNodeId parent, ReadOnlySpan<byte> name)
+    {
+        if (drive.Holds.IsEmpty) { return default; }
+        Status status = Read(CowNumber.Head, static (DriveView view, NameArgument argument, out VNodeId child) =>
+        {
+            bool found = view.TryGetDentry(argument.Parent, argument.Name, out Dentry dentry);
+            child = dentry.Child;
+            return found ? Status.Ok : Status.NotFound;
+        }, new NameArgument(parent, name), out VNodeId id);
+        return status == Status.Ok ? drive.Holds.Holders(id) : default;
+    }
+
+    private UnlinkResult NoteLoss(Status status, UnlinkResult result)
+    {
+        if (status != Status.Ok) { return result; }
+        if (result.Orphaned) { drive.Holds.MarkOrphan(result.Info.Id); }
+        if (result.NeedsReaping) { drive.Reap(); }
+        return result;
+    }
+
+    private readonly ref struct NameArgument(VNodeId parent, ReadOnlySpan<byte> name)
+    {
+        public VNodeId Parent { get; } = parent;
+
+        public ReadOnlySpan<byte> Name { get; } = name;
+    }
+
+    private readonly ref struct XattrArgument(VNodeId id, ReadOnlySpan<byte> name, ByteBuffer value)
+    {
+        public VNodeId Id { get; } = id;
+
+        public ReadOnlySpan<byte> Name { get; } = name;
+
+        public ByteBuffer Value { get; } = value;
+    }
+
+    private readonly record struct DirectoryArgument(
+        VNodeId Directory, ulong Cookie, int MaxEntries, bool WithNodes, DirectoryPage Page);
+}

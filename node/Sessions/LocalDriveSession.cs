@@ -1,0 +1,124 @@
+using KvFs.Core;
+using KvFs.Node.Drives;
+using KvFs.Node.Storage;
+using KvFs.Protocol;
+
+namespace KvFs.Node.Sessions;
+
+/// <summary>A session of a client in the same process: requests run on the caller's thread and complete before they
+/// return.</summary>
+/// <remarks>Thread safe. A change takes the shard's gate for as long as it decides and logs; a read takes none. A damaged
+/// record is an answer (<see cref="Status.Corrupt"/>), not an exception.</remarks>
+public sealed partial class LocalDriveSession : IDriveSession
+{
+    private readonly HostedDrive drive;
+    private readonly IKeyValueStore store;
+    private readonly Func<LocalDriveSession, ValueTask> closing;
+    private int closed;
+
+    public LocalDriveSession(
+        HostedDrive drive,
+        SessionId id,
+        bool readOnly,
+        IKeyValueStore store,
+        IBlockService blocks,
+        Func<LocalDriveSession, ValueTask> closing)
+    {
+        ArgumentNullException.ThrowIfNull(drive);
+        this.drive = drive;
+        this.store = store;
+        this.closing = closing;
+        Id = id;
+        Blocks = blocks;
+        IsReadOnly = readOnly;
+    }
+
+    public SessionId Id { get; }
+
+    public DriveId Drive => drive.Id;
+
+    public IBlockService Blocks { get; }
+
+    /// <summary>Changes are refused.</summary>
+    public bool IsReadOnly { get; }
+
+    /// <summary>The drive it is with.</summary>
+    public HostedDrive Hosted => drive;
+
+    public void OnRecall(ISessionRecall recall) => drive.Sessions.Register(Id, recall);
+
+    public ValueTask DisposeAsync() => Interlocked.Exchange(ref closed, 1) == 0 ? closing(this) : ValueTask.CompletedTask;
+
+    public ValueTask<Status> SyncAsync() => new(store.SyncLog());
+
+    /// <summary>Runs an operation as one transaction of this session.</summary>
+    private Status Run<TRequest, TResult>(
+        DriveOperation<TRequest, TResult> operation, in TRequest request, SpaceUse use, out TResult result)
+        where TRequest : allows ref struct
+    {
+        result = default!;
+        if (IsReadOnly) { return Status.ReadOnly; }
+        if (Volatile.Read(ref closed) != 0) { return Status.SessionExpired; }
+        return drive.Transact(Id, operation, in request, use, out result);
+    }
+
+    /// <summary>Reads committed records without the gate.</summary>
+    /// <remarks>Records that are read one after the other may belong to different moments: a name can lead to a VNode that
+    /// a rename has just removed, which looks like damage. So what looks damaged is read again with the gate held, when
+    /// nothing moves; what still looks so is.</remarks>
+    private Status Read<TArgument, TResult>(
+        CowNumber at, ReadOperation<TArgument, TResult> operation, TArgument argument, out TResult result)
+        where TArgument : allows ref struct
+    {
+        result = default!;
+        if (Volatile.Read(ref closed) != 0) { return Status.SessionExpired; }
+        try
+        {
+            return ReadOnce(at, operation, argument, out result);
+        }
+        catch (RecordCorruptException)
+        {
+            lock (drive.Shard.Gate) { return ReadStill(at, operation, argument, out result); }
+        }
+        catch (StorageException failed)
+        {
+            return failed.Status;
+        }
+    }
+
+    private Status ReadStill<TArgument, TResult>(
+        CowNumber at, ReadOperation<TArgument, TResult> operation, TArgument argument, out TResult result)
+        where TArgument : allows ref struct
+    {
+        try
+        {
+            return ReadOnce(at, operation, argument, out result);
+        }
+        catch (RecordCorruptException corrupt)
+        {
+            result = default!;
+            return drive.OnCorrupt(corrupt);
+        }
+        catch (StorageException failed)
+        {
+            result = default!;
+            return failed.Status;
+        }
+    }
+
+    private Status ReadOnce<TArgument, TResult>(
+        CowNumber at, ReadOperation<TArgument, TResult> operation, TArgument argument, out TResult result)
+        where TArgument : allows ref struct
+    {
+        StoredDriveView view = drive.Views.Rent(at);
+        Status status = operation(view, argument, out result);
+        drive.Views.Return(view);
+        return status;
+    }
+
+    private delegate Status ReadOperation<TArgument, TResult>(
+        DriveView view, TArgument argument, out TResult result)
+        where TArgument : allows ref struct;
+
+    private static ValueTask<Reply<T>> Answer<T>(Status status, T value) => new(new Reply<T>(status, value));
+}

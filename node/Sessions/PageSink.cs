@@ -1,0 +1,16 @@
+using KvFs.Core;
+using KvFs.Protocol;
+
+namespace KvFs.Node.Sessions;
+
+/// <summary>Puts what a directory read finds into the page of the one who asked.</summary>
+internal sealed class PageSink : IDirectorySink
+{
+    public DirectoryPage? Page { get; set; }
+
+    public void Add(ReadOnlySpan<byte> name, ulong cookie, Dentry dentry, NodeInfo info)
+    {
+        Invariant.Check(Page is not null);
+        Page.Add(name, cookie, dentry, info);
+    }
+}

@@ -1,0 +1,88 @@
+using KvFs.Core;
+using KvFs.Node.Storage;
+
+namespace KvFs.Node.Shards;
+
+/// <summary>One shard on its primary: orders the transactions of the drives that live on it.</summary>
+/// <remarks>
+/// Ownership: whoever holds <see cref="Gate"/> owns the shard's state, and with it the state of its drives; a request that
+/// finds it free runs on its own thread without a hand-over. Reads of committed records need no gate. A request's steps: (1)
+/// take the gate; (2) let an operation of core write a transaction; (3) commit; (4) answer.
+/// </remarks>
+public sealed class Shard
+{
+    private static readonly NodeId Self = new(1);
+
+    private readonly ShardJournal journal;
+    private readonly PrimaryLog log;
+    private readonly RecordBatch batch = new();
+
+    /// <summary>Opens the shard and applies what its log has beyond what is applied.</summary>
+    /// <exception cref="StorageException">The log is damaged.</exception>
+    public Shard(IKeyValueStore store, ShardId id, Epoch epoch)
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        Id = id;
+        Epoch = epoch;
+        journal = new(store, id);
+        LogIndex last = journal.Recover();
+        log = new(epoch, [Self], last);
+    }
+
+    public ShardId Id { get; }
+
+    public Epoch Epoch { get; }
+
+    /// <summary>Whoever holds it owns the shard's state.</summary>
+    public Lock Gate { get; } = new();
+
+    /// <summary>Bytes of log that a checkpoint would free.</summary>
+    public long BytesSinceCheckpoint => journal.BytesSinceTrim;
+
+    /// <summary>The last entry of the log. Call with the gate held.</summary>
+    public LogIndex Last => log.Last;
+
+    /// <summary>Puts a transaction into the log and applies it. Call with the gate held.</summary>
+    /// <returns>Ok: it is committed and visible. NoSpace: nothing was changed. IoError: unknown, and the store is latched.
+    /// </returns>
+    public Status Commit(DriveId drive, DriveTransaction transaction)
+    {
+        ArgumentNullException.ThrowIfNull(transaction);
+        batch.Clear();
+        transaction.Build(batch);
+        return Commit(drive, batch);
+    }
+
+    /// <summary>Puts a batch into the log and applies it. Call with the gate held.</summary>
+    public Status Commit(DriveId drive, RecordBatch changes)
+    {
+        ArgumentNullException.ThrowIfNull(changes);
+        Invariant.Check(Gate.IsHeldByCurrentThread);
+        if (changes.ByteCount > MaxBatchBytes) { return Status.TooLarge; }
+        LogIndex index = log.Last.Next;
+        Status status = journal.Append(index, Epoch, drive, changes);
+        if (status != Status.Ok) { return status; }
+        Invariant.Check(log.Append() == index);
+        log.OnStored(Self, Epoch, index);
+        Invariant.Check(log.Committed == index);
+        return journal.Apply(index, changes.Bytes);
+    }
+
+    /// <summary>The last entry whose records are applied, for a checkpoint that is about to flush them.</summary>
+    public LogIndex Applied
+    {
+        get
+        {
+            lock (Gate) { return journal.Applied; }
+        }
+    }
+
+    /// <summary>Forgets the log up to an entry whose records are durable.</summary>
+    public Status Trim(LogIndex upTo)
+    {
+        lock (Gate) { return journal.Trim(upTo); }
+    }
+
+    /// <summary>Bytes of one batch: a transaction's bound, and as much again for history that it saves.</summary>
+    private const int MaxBatchBytes = 4 * Limits.TransactionBytes;
+}

@@ -1,0 +1,134 @@
+using KvFs.Core;
+using KvFs.Node.Storage;
+
+namespace KvFs.Node.Shards;
+
+/// <summary>The log of one shard on this node's disk, and the records that it was applied to.</summary>
+/// <remarks>
+/// Not thread safe: the shard's owner uses it. What is durable when: an entry is in the write-ahead log, handed to the
+/// operating system, when <see cref="Append"/> returns; on disk after the store's next SyncLog. Applied records are not
+/// logged again: they are durable when the <c>ns</c> family is flushed, together with the mark that says how far; what is
+/// behind the mark is applied again by <see cref="Recover"/>. So the bytes of a transaction pass through the write-ahead
+/// log once.
+/// </remarks>
+public sealed class ShardJournal(IKeyValueStore store, ShardId shard)
+{
+    private readonly KeyValueBatch appendBatch = new();
+    private readonly KeyValueBatch applyBatch = new();
+    private readonly ByteBuffer value = new(4096);
+    private readonly byte[] key = new byte[LogEntry.KeyBytes];
+    private readonly byte[] markKey = new byte[AppliedMark.KeyBytes];
+    private LogIndex trimmed;
+
+    /// <summary>The last entry whose records are applied.</summary>
+    public LogIndex Applied { get; private set; }
+
+    /// <summary>Bytes of entries appended since the last <see cref="Trim"/>: when a checkpoint is due.</summary>
+    public long BytesSinceTrim { get; private set; }
+
+    /// <summary>Writes an entry. Ok; NoSpace: not written; IoError: written or not, the store is latched.</summary>
+    public Status Append(LogIndex index, Epoch epoch, DriveId drive, RecordBatch batch)
+    {
+        LogEntry.WriteKey(shard, index, key);
+        LogEntry.WriteValue(key, epoch, drive, batch.Bytes, value);
+        appendBatch.Clear();
+        appendBatch.Put(Family.Log, key, value.Span);
+        BytesSinceTrim += value.Length;
+        return store.Write(appendBatch, logged: true);
+    }
+
+    /// <summary>Applies a committed entry's batch.</summary>
+    public Status Apply(LogIndex index, ReadOnlySpan<byte> batch)
+    {
+        Invariant.Check(index == Applied.Next);
+        applyBatch.Clear();
+        if (!TryTranslate(batch, applyBatch)) { return Status.Corrupt; }
+        AppliedMark.WriteKey(shard, markKey);
+        AppliedMark.WriteValue(index, value);
+        applyBatch.Put(Family.Namespace, markKey, value.Span);
+        Status status = store.Write(applyBatch, logged: false);
+        if (status == Status.Ok) { Applied = index; }
+        return status;
+    }
+
+    /// <summary>Applies what the log has beyond the applied mark. Call once, before anything else.</summary>
+    /// <returns>The last entry of the log.</returns>
+    /// <exception cref="StorageException">The mark or an entry is damaged, missing, or of a newer version.</exception>
+    public LogIndex Recover()
+    {
+        AppliedMark.WriteKey(shard, markKey);
+        if (store.TryGet(Family.Namespace, markKey, value))
+        {
+            Status status = AppliedMark.ReadValue(value.Span, out LogIndex applied);
+            if (status != Status.Ok) { throw Damaged(status, "the applied mark"); }
+            Applied = applied;
+        }
+
+        byte[] end = new byte[LogEntry.KeyBytes];
+        LogEntry.WriteKey(shard, Applied.Next, key);
+        LogEntry.WriteKey(shard, new(ulong.MaxValue), end);
+        using IRecordCursor cursor = store.OpenCursor(Family.Log, key, end);
+        while (cursor.MoveNext()) { Replay(cursor.Key, cursor.Value); }
+        return Applied;
+    }
+
+    /// <summary>Forgets entries up to one. Only what is durable in the <c>ns</c> family may be forgotten.</summary>
+    public Status Trim(LogIndex upTo)
+    {
+        Invariant.Check(upTo <= Applied);
+        if (upTo <= trimmed) { return Status.Ok; }
+        byte[] end = new byte[LogEntry.KeyBytes];
+        LogEntry.WriteKey(shard, trimmed, key);
+        LogEntry.WriteKey(shard, upTo.Next, end);
+        appendBatch.Clear();
+        appendBatch.DeleteRange(Family.Log, key, end);
+        Status status = store.Write(appendBatch, logged: true);
+        if (status == Status.Ok)
+        {
+            trimmed = upTo;
+            BytesSinceTrim = 0;
+        }
+
+        return status;
+    }
+
+    private void Replay(ReadOnlySpan<byte> entryKey, ReadOnlySpan<byte> entry)
+    {
+        if (!LogEntry.TryReadKey(entryKey, out ShardId owner, out LogIndex index) || owner != shard
+            || index != Applied.Next)
+        {
+            throw Damaged(Status.Corrupt, $"entry {Applied.Next}, which is missing");
+        }
+
+        Status status = LogEntry.ReadValue(entryKey, entry, out _, out _, out ReadOnlySpan<byte> batch);
+        if (status == Status.Ok) { status = Apply(index, batch); }
+        if (status != Status.Ok) { throw Damaged(status, $"entry {index}"); }
+    }
+
+    private static bool TryTranslate(ReadOnlySpan<byte> batch, KeyValueBatch target)
+    {
+        while (RecordBatch.TryReadNext(
+            ref batch, out RecordOperation operation, out ReadOnlySpan<byte> key, out ReadOnlySpan<byte> value))
+        {
+            switch (operation)
+            {
+                case RecordOperation.Put:
+                    target.Put(Family.Namespace, key, value);
+                    break;
+                case RecordOperation.Delete:
+                    target.Delete(Family.Namespace, key);
+                    break;
+                default:
+                    target.DeleteRange(Family.Namespace, key, value);
+                    break;
+            }
+        }
+
+        return batch.IsEmpty;
+    }
+
+    private StorageException Damaged(Status status, string what) => new(
+        status,
+        $"The log of shard {shard} cannot be read: {what} ({status}). Nothing was changed. Restore the data folder from a "
+        + "copy, or run 'kvfs fsck' on it to see what is affected.");
+}

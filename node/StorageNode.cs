@@ -1,0 +1,166 @@
+using System.Collections.Immutable;
+using KvFs.Core;
+using KvFs.Node.Drives;
+using KvFs.Node.Maintenance;
+using KvFs.Node.Shards;
+using KvFs.Node.Storage;
+using KvFs.Protocol;
+using Microsoft.Extensions.Logging;
+
+namespace KvFs.Node;
+
+/// <summary>Where a storage node keeps its data, and how it is called.</summary>
+public sealed record StorageNodeOptions
+{
+    /// <summary>The data folder: made if it is missing.</summary>
+    public required string DataPath { get; init; }
+
+    public string NodeName { get; init; } = "local";
+
+    /// <summary>Shards, if the folder is new.</summary>
+    public int ShardCount { get; init; } = HomeShard.DefaultCount;
+
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
+}
+
+/// <summary>A storage node: its disk, its shards, the drives that live on them, and what runs in the background.</summary>
+/// <remarks>Thread safe. Start, in order: (1) take the data folder; (2) count the start; (3) apply what the logs have beyond
+/// what is applied; (4) load drives; (5) end the sessions that the last run left; (6) start the background loops. Stop, in
+/// reverse; the log is flushed, so that the next start has nothing to apply.</remarks>
+public sealed partial class StorageNode : IAsyncDisposable
+{
+    /// <summary>How often the loops look for work that nobody told them of.</summary>
+    private static readonly TimeSpan s_loopInterval = TimeSpan.FromSeconds(1);
+
+    private readonly RocksKeyValueStore store;
+    private readonly BlockStore blocks;
+    private readonly ImmutableArray<Shard> shards;
+    private readonly DriveHost host;
+    private readonly DriveWork work;
+    private readonly Checkpointer checkpointer;
+    private readonly Reaper reaper;
+    private readonly ILogger logger;
+    private readonly List<BackgroundLoop> loops = [];
+
+    private StorageNode(
+        StorageNodeOptions options, RocksKeyValueStore store, BlockStore blocks, NodeIdentity identity, ILogger logger)
+    {
+        this.store = store;
+        this.blocks = blocks;
+        this.logger = logger;
+        Options = options;
+        Identity = identity;
+        work = new(logger);
+        shards =
+        [
+            .. Enumerable.Range(0, identity.ShardCount)
+                .Select(number => new Shard(store, new((ushort)number), new(identity.Starts))),
+        ];
+        host = new(store, blocks, shards, work, options.Clock);
+        checkpointer = new(store, shards);
+        reaper = new(blocks, store, options.Clock);
+        Admin = new LocalDriveAdmin(host, blocks, store, work);
+    }
+
+    public StorageNodeOptions Options { get; }
+
+    public NodeIdentity Identity { get; }
+
+    public IDriveAdmin Admin { get; }
+
+    /// <summary>Opens a data folder, or makes it.</summary>
+    /// <exception cref="StorageException">InUse: another process has it; Corrupt, NotSupported, NoSpace, IoError; the
+    /// message says what to do. Nothing was lost.</exception>
+    public static StorageNode Open(StorageNodeOptions options, ILoggerFactory loggers)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(loggers);
+        MakeFolder(options.DataPath);
+        RocksKeyValueStore? store = null;
+        BlockStore? blocks = null;
+        try
+        {
+            // 1.
+            store = RocksKeyValueStore.Open(Path.Combine(options.DataPath, "db"));
+            DiskId newDisk = new(DriveId.Read(Guid.CreateVersion7().ToByteArray(bigEndian: true)).Value);
+            blocks = BlockStore.Open(new LinuxDisk(options.DataPath), store, newDisk);
+
+            // 2, 3.
+            NodeIdentity identity = NodeIdentity.Start(store, options.ShardCount);
+            StorageNode node = new(options, store, blocks, identity, loggers.CreateLogger<StorageNode>());
+
+            // 4, 5, 6.
+            node.host.Load();
+            foreach (HostedDrive drive in node.host.All) { drive.EndOldSessions(); }
+            node.StartLoops();
+            store = null;
+            blocks = null;
+            return node;
+        }
+        finally
+        {
+            blocks?.Dispose();
+            store?.Dispose();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (BackgroundLoop loop in loops) { await loop.DisposeAsync(); }
+        if (checkpointer.Run() is var status && status != Status.Ok) { LogCheckpointFailed(logger, status); }
+        if (store.SyncLog() is var synced && synced != Status.Ok) { LogCheckpointFailed(logger, synced); }
+        blocks.Dispose();
+        store.Dispose();
+    }
+
+    private static void MakeFolder(string path)
+    {
+        try
+        {
+            Directory.CreateDirectory(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new StorageException(
+                exception is UnauthorizedAccessException ? Status.AccessDenied : Status.IoError,
+                $"The data folder '{path}' cannot be made: {exception.Message} Check the path and its owner.",
+                exception);
+        }
+    }
+
+    private void StartLoops()
+    {
+        BackgroundLoop removal = new("removal", s_loopInterval, logger, RunReaper);
+        loops.Add(removal);
+        loops.Add(new("checkpoint", s_loopInterval, logger, RunCheckpoint));
+        work.ReapNoted = removal.Signal;
+    }
+
+    private bool RunReaper(CancellationToken cancellationToken)
+    {
+        bool more = false;
+        foreach (HostedDrive drive in work.TakeReap())
+        {
+            bool left = reaper.Run(drive, cancellationToken);
+            if (left || reaper.IsWaiting(drive)) { work.Keep(drive); }
+            more |= left;
+        }
+
+        return more;
+    }
+
+    private bool RunCheckpoint(CancellationToken cancellationToken)
+    {
+        if (checkpointer.IsDue && checkpointer.Run() is var status && status != Status.Ok)
+        {
+            LogCheckpointFailed(logger, status);
+        }
+
+        return false;
+    }
+
+    [LoggerMessage(
+        Level = LogLevel.Error,
+        Message = "A checkpoint failed ({Status}); the log is kept and grows until one succeeds.")]
+    private static partial void LogCheckpointFailed(ILogger logger, Status status);
+}
