@@ -5,7 +5,7 @@ using KvFs.Node.Storage;
 namespace KvFs.Node;
 
 /// <summary>What a node knows of itself: kept in its <c>sys</c> family.</summary>
-/// <remarks>Key: "I", version 1. Value: an envelope with 10 bytes: 0-7: starts so far, which is the epoch of a pool of one;
+/// <remarks>Key: "N", version 1. Value: an envelope with 10 bytes: 0-7: starts so far, which is the epoch of a pool of one;
 /// 8-9: number of shards; little-endian. Source: docs/format.md#sys.</remarks>
 /// <param name="Starts">Rises with each start, durable before anything else is written: each start is a new boot.</param>
 /// <param name="ShardCount">Shards of the pool: fixed when it was made.</param>
@@ -13,7 +13,7 @@ public sealed record NodeIdentity(ulong Starts, int ShardCount)
 {
     private const int PayloadBytes = 10;
 
-    private static ReadOnlySpan<byte> Key => "I\x01"u8;
+    private static ReadOnlySpan<byte> Key => "N\x01"u8;
 
     /// <summary>Reads the identity, or makes one for an empty disk, and counts this start, durably.</summary>
     /// <exception cref="StorageException">It is damaged or newer, or cannot be written.</exception>

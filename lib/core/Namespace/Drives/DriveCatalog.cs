@@ -26,7 +26,7 @@ public sealed class DriveCatalog
         ArgumentNullException.ThrowIfNull(reader);
         ImmutableArray<DriveEntry>.Builder entries = ImmutableArray.CreateBuilder<DriveEntry>();
         ByteBuffer payload = new();
-        DriveId next = default;
+        DriveId next = new(1);  // 0 is no drive: the shards' applied marks are there.
         while (TryFindFrom(reader, next, out DriveId drive))
         {
             StoredDriveView view = new(reader, [new(drive, CowNumber.Head)]);

@@ -1,0 +1,176 @@
+using KvFs.Core;
+using KvFs.Node.Storage;
+using KvFs.Protocol;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace KvFs.Node.Tests;
+
+/// <summary>The whole node over real RocksDB and a real folder, through the session that a mount uses.</summary>
+public sealed class StorageNodeTests : IAsyncDisposable
+{
+    private readonly string folder = Directory.CreateTempSubdirectory("kvfs-node-").FullName;
+    private StorageNode? node;
+
+    public async ValueTask DisposeAsync()
+    {
+        if (node is not null) { await node.DisposeAsync(); }
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task A_file_and_its_inline_bytes_are_there_after_a_clean_restart()
+    {
+        IDriveSession session = await OpenAsync();
+        NodeInfo file = Create(session, "a"u8);
+        Assert.Equal(Status.Ok, await CommitInlineAsync(session, file.Id, 0, "hello"u8.ToArray()));
+        Assert.Equal(Status.Ok, await session.SyncAsync());
+        await session.DisposeAsync();
+        await CloseAsync();
+
+        session = await ReopenAsync();
+        Reply<NodeInfo> found = await session.LookupAsync(VNodeId.Root, "a"u8, CowNumber.Head);
+        Assert.Equal(Status.Ok, found.Status);
+        Assert.Equal(5UL, found.Value.VNode.Size);
+        ClusterMap map = (await session.GetClusterAsync(found.Value.Id, 0, CowNumber.Head)).Value;
+        Assert.Equal("hello"u8.ToArray(), map.Inline.ToArray());
+    }
+
+    [Fact]
+    public async Task What_was_answered_is_there_although_the_records_were_never_flushed()
+    {
+        IDriveSession session = await OpenAsync();
+        for (int i = 0; i < 100; i++) { Create(session, [(byte)'f', (byte)('0' + (i / 10)), (byte)('0' + (i % 10))]); }
+        Assert.Equal(Status.Ok, await session.SyncAsync());
+
+        // A copy of the folder as a power cut would leave it: nothing is flushed or closed.
+        string copy = folder + "-copy";
+        CopyFolder(folder, copy);
+        try
+        {
+            await using StorageNode other = StorageNode.Open(new() { DataPath = copy }, NullLoggerFactory.Instance);
+            await using IDriveSession again = (await other.Admin.OpenSessionAsync("d", false, default)).Value;
+            DirectoryPage page = new();
+            Assert.Equal(Status.Ok, await again.ReadDirectoryAsync(VNodeId.Root, CowNumber.Head, 0, 1000, true, page));
+            Assert.Equal(100, page.Count);
+            Assert.True(page.IsLast);
+        }
+        finally
+        {
+            Directory.Delete(copy, recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task A_block_is_read_back_through_a_slice_and_goes_after_the_file_is_removed()
+    {
+        IDriveSession session = await OpenAsync();
+        NodeInfo file = Create(session, "big"u8);
+        BlockId first = (await session.GrantBlocksAsync(4)).Value;
+        byte[] content = new byte[1 << 20];
+        new Random(7).NextBytes(content);
+        BlockName block = new(session.Drive, first);
+        Assert.Equal(Status.Ok, await session.Blocks.WriteBlockAsync(block, content));
+        FileCommit commit = new() { Node = file.Id, MinSize = (ulong)content.Length };
+        commit.Runs.Add(new(0, (uint)content.Length, SliceKind.Block, block, 0));
+        List<NodeInfo> results = [];
+        Assert.Equal(Status.Ok, await session.CommitAsync([commit], results));
+        Assert.Equal((ulong)content.Length, results[0].VNode.AllocatedBytes);
+
+        byte[] read = new byte[content.Length];
+        Assert.Equal(Status.Ok, await session.Blocks.ReadBlockAsync(block, 0, read));
+        Assert.Equal(content, read);
+        UnlinkRequest unlink = new() { Parent = VNodeId.Root, Name = "big"u8 };
+        Assert.Equal(Status.Ok, (await session.UnlinkAsync(in unlink)).Status);
+        Assert.Equal(0UL, (await session.GetUsageAsync()).Value.UsedBytes);
+    }
+
+    [Fact]
+    public async Task A_writer_has_the_drive_for_itself()
+    {
+        IDriveSession session = await OpenAsync();
+        Assert.Equal(Status.InUse, (await node!.Admin.OpenSessionAsync("d", false, default)).Status);
+        Assert.Equal(Status.InUse, await node.Admin.DeleteDriveAsync("d", default));
+        await session.DisposeAsync();
+        Assert.Equal(Status.Ok, await node.Admin.DeleteDriveAsync("d", default));
+        Assert.Equal(Status.NotFound, (await node.Admin.GetDriveAsync("d", default)).Status);
+    }
+
+    [Fact]
+    public async Task A_second_process_or_node_on_one_folder_is_refused_with_what_to_do()
+    {
+        await OpenAsync();
+        StorageException refused = Assert.Throws<StorageException>(
+            () => StorageNode.Open(new() { DataPath = folder }, NullLoggerFactory.Instance));
+        Assert.Equal(Status.InUse, refused.Status);
+        Assert.Contains("stop", refused.Message, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public async Task A_snapshot_keeps_what_a_file_was_and_a_clone_starts_from_it()
+    {
+        IDriveSession session = await OpenAsync();
+        NodeInfo file = Create(session, "a"u8);
+        Assert.Equal(Status.Ok, await CommitInlineAsync(session, file.Id, 0, "old"u8.ToArray()));
+        SnapshotInfo snapshot = (await node!.Admin.CreateSnapshotAsync("d", "s", default)).Value;
+        Assert.Equal(Status.Ok, await CommitInlineAsync(session, file.Id, 0, "new"u8.ToArray()));
+        ClusterMap then = (await session.GetClusterAsync(file.Id, 0, snapshot.At)).Value;
+        Assert.Equal("old"u8.ToArray(), then.Inline.ToArray());
+
+        Assert.Equal(Status.Ok, (await node.Admin.CloneAsync("d", "s", "c", default)).Status);
+        await using IDriveSession clone = (await node.Admin.OpenSessionAsync("c", false, default)).Value;
+        Reply<NodeInfo> inClone = await clone.LookupAsync(VNodeId.Root, "a"u8, CowNumber.Head);
+        Assert.Equal(Status.Ok, inClone.Status);
+        ClusterMap cloned = (await clone.GetClusterAsync(inClone.Value.Id, 0, CowNumber.Head)).Value;
+        Assert.Equal("old"u8.ToArray(), cloned.Inline.ToArray());
+        await session.DisposeAsync();
+    }
+
+    private static NodeInfo Create(IDriveSession session, ReadOnlySpan<byte> name)
+    {
+        CreateRequest request = new() { Parent = VNodeId.Root, Name = name, Kind = VNodeKind.File, Mode = 0b110_100_100 };
+        Reply<NodeInfo> reply = session.CreateAsync(in request).AsTask().GetAwaiter().GetResult();
+        Assert.Equal(Status.Ok, reply.Status);
+        return reply.Value;
+    }
+
+    private static async Task<Status> CommitInlineAsync(IDriveSession session, VNodeId id, ulong offset, byte[] bytes)
+    {
+        FileCommit commit = new() { Node = id, MinSize = offset + (ulong)bytes.Length };
+        commit.Inline.Set(bytes);
+        commit.Runs.Add(new(offset, (uint)bytes.Length, SliceKind.Inline, default, 0));
+        return await session.CommitAsync([commit], []);
+    }
+
+    private static void CopyFolder(string from, string to)
+    {
+        foreach (string path in Directory.EnumerateDirectories(from, "*", SearchOption.AllDirectories).Prepend(from))
+        {
+            Directory.CreateDirectory(path.Replace(from, to, StringComparison.Ordinal));
+        }
+
+        foreach (string path in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories))
+        {
+            if (Path.GetFileName(path) != "LOCK") { File.Copy(path, path.Replace(from, to, StringComparison.Ordinal)); }
+        }
+    }
+
+    private async Task<IDriveSession> OpenAsync()
+    {
+        node = StorageNode.Open(new() { DataPath = folder }, NullLoggerFactory.Instance);
+        Assert.Equal(
+            Status.Ok, (await node.Admin.CreateDriveAsync(new("d", DriveKind.FileSystem, 0, 0), default)).Status);
+        return (await node.Admin.OpenSessionAsync("d", false, default)).Value;
+    }
+
+    private async Task CloseAsync()
+    {
+        await node!.DisposeAsync();
+        node = null;
+    }
+
+    private async Task<IDriveSession> ReopenAsync()
+    {
+        node = StorageNode.Open(new() { DataPath = folder }, NullLoggerFactory.Instance);
+        return (await node.Admin.OpenSessionAsync("d", false, default)).Value;
+    }
+}
