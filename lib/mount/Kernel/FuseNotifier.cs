@@ -35,6 +35,10 @@ public sealed unsafe class FuseNotifier
     private const int StoreCode = 4;
     private const int DeleteCode = 6;
     private const int ResendCode = 7;
+    private const int IncreaseEpoch = 8;
+
+    /// <summary>The version of the protocol from which <see cref="DropAllNames"/> works: Linux 6.16.</summary>
+    public const uint DropAllNamesMinor = 44;
 
     private readonly Lock writeLock = new();
     private readonly FuseDevice device;
@@ -94,17 +98,29 @@ public sealed unsafe class FuseNotifier
         lock (writeLock) { return OutcomeOf(StoreCode, device.Write(head, headBytes, data)); }
     }
 
+    /// <summary>Makes the kernel look every name up again at its next use.</summary>
+    public FuseNotifyOutcome DropAllNames()
+    {
+        if (negotiated.KernelMinor < DropAllNamesMinor) { return FuseNotifyOutcome.NotSupported; }
+        return SendHead(IncreaseEpoch);
+    }
+
     /// <summary>Lets the kernel send all unanswered requests again, marked as
     /// <see cref="FuseRequest.IsResent"/>.</summary>
     /// <remarks>For a successor that took over descriptors, before its first read.</remarks>
     public FuseNotifyOutcome Resend()
     {
         if (!negotiated.Has(FuseInitFlags.HasResend)) { return FuseNotifyOutcome.NotSupported; }
+        return SendHead(ResendCode);
+    }
+
+    private FuseNotifyOutcome SendHead(int code)
+    {
         CheckThread();
-        FuseOutHeader head = new() { Len = (uint)sizeof(FuseOutHeader), Error = ResendCode };
+        FuseOutHeader head = new() { Len = (uint)sizeof(FuseOutHeader), Error = code };
 
         // Safe: the head is on this stack frame until the write returns.
-        lock (writeLock) { return OutcomeOf(ResendCode, device.Write((byte*)&head, sizeof(FuseOutHeader))); }
+        lock (writeLock) { return OutcomeOf(code, device.Write((byte*)&head, sizeof(FuseOutHeader))); }
     }
 
     private FuseNotifyOutcome Send<T>(int code, in T body, ReadOnlySpan<byte> name)

@@ -86,7 +86,9 @@ internal sealed unsafe class FuseWorker(
         }
 
         int error = outcome == FuseParseOutcome.Refused ? slot.Parsed.ErrorNumber : slot.ReplyFits ? 0 : Errno.EINVAL;
-        if (error != 0 && error != Errno.ENOSYS) { ReportRefused(slot, error); }
+
+        // Programs may ask for names that are too long, and for places beyond every end.
+        if (error is not (0 or Errno.ENOSYS or Errno.ENAMETOOLONG or Errno.ENXIO)) { ReportRefused(slot, error); }
         if (opcode is FuseOpcode.Forget or FuseOpcode.BatchForget or FuseOpcode.Interrupt)
         {
             if (error == 0) { ServeUnanswered(slot, length); }

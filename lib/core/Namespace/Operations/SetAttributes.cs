@@ -75,6 +75,7 @@ public static class SetAttributes
         if ((request.Mask & AttributeMask.ModifyTime) != 0) { vnode.ModifyTime = request.ModifyTime; }
         if ((request.Mask & AttributeMask.AccessTimeNow) != 0) { vnode.AccessTime = transaction.Now; }
         if ((request.Mask & AttributeMask.ModifyTimeNow) != 0) { vnode.ModifyTime = transaction.Now; }
+        if ((request.Mask & AttributeMask.KeepChangeTime) != 0) { return; }
         bool given = (request.Mask & AttributeMask.ChangeTime) != 0;
         vnode.ChangeTime = given ? request.ChangeTime : transaction.Now;
     }

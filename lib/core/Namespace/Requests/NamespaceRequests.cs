@@ -121,6 +121,9 @@ public enum AttributeMask : uint
     /// <summary>Clears set-uid, and set-gid where the group may execute: a write or truncate by somebody without
     /// privilege.</summary>
     KillSetId = 512,
+
+    /// <summary>The change time stays: reading moves the access time, and that is no change.</summary>
+    KeepChangeTime = 1024,
 }
 
 /// <summary>Changes attributes; a smaller size cuts the data off, a larger one leaves a hole.</summary>

@@ -1,0 +1,151 @@
+using KvFs.Core;
+using KvFs.Protocol;
+
+namespace KvFs.Mount;
+
+/// <content>Listing directories.</content>
+/// <remarks>An open directory has no state here: each request reads on behind its cookie, so that what it tells
+/// (attributes, too) is of this moment. Cookies: 0: the start; 1: behind "."; 2: behind ".."; else <see
+/// cref="NameHash"/>.</remarks>
+internal sealed partial class DriveFileSystem
+{
+    private const ulong BehindDot = 1;
+    private const ulong BehindDotDot = 2;
+
+    /// <summary>Bytes that an entry takes in a listing, assumed when a page is asked for: a head, and a name of 16
+    /// bytes, or 24 with attributes, which few are shorter than.</summary>
+    private const int TypicalEntryBytes = 40;
+
+    private const int TypicalPlusBytes = 176;
+
+    public void Opendir(FuseRequest request, in FuseOpenIn body) => request.ReplyOpen(default);
+
+    public void Releasedir(FuseRequest request, in FuseReleaseIn body) => request.ReplyOk();
+
+    public void Fsyncdir(FuseRequest request, in FuseFsyncIn body) =>
+        Finish(request, session.SyncAsync(), static (_, asked, status) => Answer(asked, status));
+
+    public void Readdir(FuseRequest request, in FuseReadIn body) => List(request);
+
+    public void Readdirplus(FuseRequest request, in FuseReadIn body) => List(request);
+
+    private void List(FuseRequest request)
+    {
+        if (TryResolve(request.NodeId, out NodeRef node)) { Run(request, ListAsync(request, node)); }
+        else if (request.NodeId == SnapshotNodes.Folder) { Run(request, ListFolderAsync(request)); }
+        else { request.ReplyError(Errno.ESTALE); }
+    }
+
+    private async ValueTask ListAsync(FuseRequest request, NodeRef node)
+    {
+        FuseReadIn body = request.Body<FuseReadIn>();
+        bool plus = request.Opcode == FuseOpcode.Readdirplus;
+        ulong parent = 0;
+        if (body.Offset < BehindDotDot)
+        {
+            if (NotesAccess(node)) { accessTimes.Note(node.Id); }
+            Reply<NodeInfo> directory = await session.GetAsync(node.Id, node.At);
+            if (!directory.IsOk)
+            {
+                request.ReplyError(StatusErrno.Of(directory.Status));
+                return;
+            }
+
+            parent = ParentNodeId(request.NodeId, directory.Value);
+        }
+
+        DirectoryPage page = pages.Rent();
+        int wanted = Math.Max(1, (int)body.Size / (plus ? TypicalPlusBytes : TypicalEntryBytes));
+        ulong after = Math.Max(body.Offset, BehindDotDot);
+        Status status = await session.ReadDirectoryAsync(
+            node.Id, node.At, after, Math.Min(wanted, DirectoryPage.MaxEntries), plus, page);
+        if (status == Status.Ok) { AnswerList(request, body.Offset, parent, page); }
+        else { request.ReplyError(StatusErrno.Of(status)); }
+        pages.Return(page);
+    }
+
+    private static ulong ParentNodeId(ulong nodeId, in NodeInfo directory)
+    {
+        bool isRoot = directory.Id == VNodeId.Root;
+        if (isRoot && SnapshotNodes.IsSnapshot(nodeId)) { return SnapshotNodes.Folder; }
+        return isRoot ? nodeId : NodeIdOf(nodeId, directory.VNode.Parent);
+    }
+
+    private void AnswerList(FuseRequest request, ulong cookie, ulong parent, DirectoryPage page)
+    {
+        ulong self = request.NodeId;
+        DirectoryReply reply = request.BeginDirectory();
+        int added = AddDots(ref reply, cookie, self, parent) ? AddEntries(ref reply, self, page) : 0;
+        if (reply.Length == 0 && page.Count > 0)
+        {
+            // More names of one hash than the kernel has room for: they could only be listed together.
+            request.ReplyError(Errno.EOVERFLOW);
+            return;
+        }
+
+        bool isEnd = added == page.Count && page.IsLast && cookie != long.MaxValue;
+        if (isEnd && options.ListSnapshotFolder && IsFolderName(self, FolderName)) { AddFolder(ref reply); }
+        int lookups = reply.IsPlus ? added : 0;
+        for (int at = 0; at < lookups; at++) { NoteLookup(NodeIdOf(self, page.Info(at).Id)); }
+        bool taken = request.ReplyDirectory(reply);
+        if (!taken && SnapshotNodes.IsSnapshot(self)) { snapshots.Forget(self, (ulong)lookups); }
+    }
+
+    /// <summary>False if there is no room for them.</summary>
+    private static bool AddDots(ref DirectoryReply reply, ulong cookie, ulong self, ulong parent)
+    {
+        const uint Type = FileModeBits.Directory >> 12;
+        return (cookie >= BehindDot || Add(ref reply, "."u8, default, self, Type, BehindDot))
+            && (cookie >= BehindDotDot || Add(ref reply, ".."u8, default, parent, Type, BehindDotDot));
+    }
+
+    /// <summary>Adds as much of a page as there is room for; answers how many entries.</summary>
+    /// <remarks>Names of one hash have one cookie: they go together, or the kernel could not go on between
+    /// them.</remarks>
+    private int AddEntries(ref DirectoryReply reply, ulong self, DirectoryPage page)
+    {
+        int whole = 0;
+        DirectoryReply complete = reply;
+        for (int at = 0; at < page.Count; at++)
+        {
+            if (at > 0 && page.Cookie(at) != page.Cookie(at - 1))
+            {
+                whole = at;
+                complete = reply;
+            }
+
+            if (!AddEntry(ref reply, self, page, at))
+            {
+                reply = complete;
+                return whole;
+            }
+        }
+
+        return page.Count;
+    }
+
+    private bool AddEntry(ref DirectoryReply reply, ulong self, DirectoryPage page, int at)
+    {
+        Dentry dentry = page.Dentry(at);
+        ulong nodeId = NodeIdOf(self, dentry.Child);
+        FuseEntryOut entry = default;
+        if (reply.IsPlus)
+        {
+            NodeInfo info = SnapshotNodes.IsSnapshot(self) ? page.Info(at) : client.Merge(page.Info(at));
+            entry = EntryOf(info, nodeId);
+        }
+
+        return Add(ref reply, page.Name(at), entry, nodeId, NodeAttributes.EntryType(dentry.Kind), page.Cookie(at));
+    }
+
+    private static bool Add(
+        ref DirectoryReply reply,
+        ReadOnlySpan<byte> name,
+        in FuseEntryOut entry,
+        ulong nodeId,
+        uint type,
+        ulong cookie) =>
+        reply.IsPlus
+            ? reply.TryAddPlus(name, entry, nodeId, type, cookie)
+            : reply.TryAdd(name, nodeId, type, cookie);
+}

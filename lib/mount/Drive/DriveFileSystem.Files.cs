@@ -1,0 +1,268 @@
+using KvFs.Client;
+using KvFs.Core;
+using KvFs.Protocol;
+
+namespace KvFs.Mount;
+
+/// <content>Open files.</content>
+internal sealed partial class DriveFileSystem
+{
+    public void Open(FuseRequest request, in FuseOpenIn body)
+    {
+        if (!TryResolve(request.NodeId, out NodeRef node))
+        {
+            request.ReplyError(request.NodeId == SnapshotNodes.Folder ? Errno.EISDIR : Errno.ESTALE);
+            return;
+        }
+
+        bool writes = (body.Flags & OpenFlags.AccessMode) != OpenFlags.ReadOnly
+            || (body.Flags & OpenFlags.Truncate) != 0;
+        if (writes && !node.IsHead)
+        {
+            request.ReplyError(Errno.EROFS);
+            return;
+        }
+
+        if ((body.Flags & OpenFlags.Truncate) != 0) { Run(request, OpenTruncatedAsync(request, node)); }
+        else
+        {
+            Finish(
+                request,
+                client.OpenAsync(node.Id, node.At),
+                static (self, asked, reply) => self.AnswerOpen(asked, reply));
+        }
+    }
+
+    public void Create(FuseRequest request, in FuseCreateIn body, ReadOnlySpan<byte> name)
+    {
+        if (MayChangeName(request, request.NodeId, name)) { Create(request, body, name, isLinkable: false); }
+    }
+
+    public void Tmpfile(FuseRequest request, in FuseCreateIn body)
+    {
+        if (!TryResolveLive(request, request.NodeId, out _)) { return; }
+        Create(request, body, default, isLinkable: (body.Flags & OpenFlags.Exclusive) == 0);
+    }
+
+    public void Read(FuseRequest request, in FuseReadIn body)
+    {
+        if (handles.Find(body.Fh) is not { File: { } file } handle)
+        {
+            request.ReplyError(Errno.EBADF);
+            return;
+        }
+
+        accessTimes.Note(handle, file.Id);
+        Finish(
+            request,
+            client.ReadAsync(file, body.Offset, request.ReplyMemory),
+            static (_, asked, reply) =>
+            {
+                if (reply.IsOk) { asked.ReplyFilled(reply.Value); }
+                else { asked.ReplyError(StatusErrno.Of(reply.Status)); }
+            });
+    }
+
+    /// <remarks>O_SYNC and O_DSYNC: for a buffered write the kernel sends FSYNC by itself, but for a direct one it does
+    /// not on every version; so the write is durable before its answer, and that FSYNC then finds nothing left to
+    /// do.</remarks>
+    public void Write(FuseRequest request, in FuseWriteIn body, ReadOnlySpan<byte> data)
+    {
+        if (handles.Find(body.Fh) is not { File: { } file })
+        {
+            request.ReplyError(Errno.EBADF);
+            return;
+        }
+
+        bool kills = (body.WriteFlags & FuseWriteFlags.KillSuidGid) != 0;
+        bool syncs = (body.Flags & OpenFlags.DataSync) != 0;
+        Finish(
+            request,
+            client.WriteAsync(file, body.Offset, request.PayloadMemory, new(kills, syncs)),
+            static (_, asked, reply) =>
+            {
+                if (reply.IsOk) { asked.ReplyWritten((uint)reply.Value); }
+                else { asked.ReplyError(StatusErrno.Of(reply.Status)); }
+            });
+    }
+
+    public void Flush(FuseRequest request, in FuseFlushIn body)
+    {
+        if (handles.Find(body.Fh) is not { File: { } file })
+        {
+            request.ReplyError(Errno.EBADF);
+            return;
+        }
+
+        if (lockOwners.Remove(file.Id, body.LockOwner))
+        {
+            Finish(
+                request,
+                session.UnlockAllAsync(file.Id, new(session.Id, body.LockOwner)),
+                static (self, asked, _) => self.AnswerFlush(asked));
+        }
+        else { AnswerFlush(request); }
+    }
+
+    public void Release(FuseRequest request, in FuseReleaseIn body)
+    {
+        if (handles.Find(body.Fh) is not { File: { } file } handle)
+        {
+            request.ReplyError(Errno.EBADF);
+            return;
+        }
+
+        bool unlocks = (body.ReleaseFlags & FuseReleaseFlags.FlockUnlock) != 0 || handle.LockOwners is { Count: > 0 };
+        if (unlocks)
+        {
+            Run(request, ReleaseLockedAsync(request, handle, file));
+            return;
+        }
+
+        handles.Remove(handle);
+        Finish(request, client.CloseAsync(file), static (_, asked, _) => asked.ReplyOk());
+    }
+
+    public void Fsync(FuseRequest request, in FuseFsyncIn body)
+    {
+        if (handles.Find(body.Fh) is not { File: { } file })
+        {
+            request.ReplyError(Errno.EBADF);
+            return;
+        }
+
+        Finish(request, client.FsyncAsync(file), static (_, asked, status) => Answer(asked, status));
+    }
+
+    private void Create(FuseRequest request, in FuseCreateIn body, ReadOnlySpan<byte> name, bool isLinkable)
+    {
+        CreateRequest create = new()
+        {
+            Parent = new(request.NodeId),
+            Name = name,
+            Kind = VNodeKind.File,
+            Mode = (ushort)(body.Mode & FileModeBits.PermissionMask),
+            Umask = (ushort)(body.Umask & FileModeBits.PermissionMask),
+            Caller = CallerOf(request),
+            Nameless = isLinkable,
+        };
+        Finish(request, client.CreateOpenAsync(create), static (self, asked, reply) => self.AnswerCreate(asked, reply));
+    }
+
+    private async ValueTask OpenTruncatedAsync(FuseRequest request, NodeRef node)
+    {
+        Reply<OpenFile> opened = await client.OpenAsync(node.Id, node.At);
+        if (opened.IsOk)
+        {
+            bool kills = (request.Body<FuseOpenIn>().OpenFlags & FuseOpenInFlags.KillSuidGid) != 0;
+            Reply<NodeInfo> cut = await client.SetAttributesAsync(new SetAttributesRequest
+            {
+                Node = node.Id,
+                Mask = AttributeMask.Size | (kills ? AttributeMask.KillSetId : AttributeMask.None),
+            });
+            if (!cut.IsOk)
+            {
+                await client.CloseAsync(opened.Value);
+                opened = new(cut.Status, default!);
+            }
+        }
+
+        AnswerOpen(request, opened);
+    }
+
+    private void AnswerOpen(FuseRequest request, in Reply<OpenFile> reply)
+    {
+        if (!reply.IsOk)
+        {
+            request.ReplyError(StatusErrno.Of(reply.Status));
+            return;
+        }
+
+        uint flags = request.Body<FuseOpenIn>().Flags;
+        FileHandle handle = Keep(reply.Value, flags);
+        if (!request.ReplyOpen(OpenReply(handle, flags))) { Abandon(handle); }
+    }
+
+    private void AnswerCreate(FuseRequest request, in Reply<CreatedFile> reply)
+    {
+        if (!reply.IsOk)
+        {
+            request.ReplyError(StatusErrno.Of(reply.Status));
+            return;
+        }
+
+        NodeInfo info = reply.Value.Info;
+        uint flags = request.Body<FuseCreateIn>().Flags;
+        FileHandle handle = Keep(reply.Value.File, flags);
+        NoteLookup(info.Id.Value);
+        if (!request.ReplyCreate(EntryOf(info, info.Id.Value), OpenReply(handle, flags))) { Abandon(handle); }
+    }
+
+    /// <summary>Tells what an earlier flush failed with.</summary>
+    private void AnswerFlush(FuseRequest request)
+    {
+        if (handles.Find(request.Body<FuseFlushIn>().Fh) is { File: { } file })
+        {
+            Finish(request, client.FlushAsync(file), static (_, asked, status) => Answer(asked, status));
+        }
+        else { request.ReplyOk(); }
+    }
+
+    private async ValueTask ReleaseLockedAsync(FuseRequest request, FileHandle handle, OpenFile file)
+    {
+        FuseReleaseIn body = request.Body<FuseReleaseIn>();
+        if ((body.ReleaseFlags & FuseReleaseFlags.FlockUnlock) != 0)
+        {
+            FileLock whole = WholeFile(Core.LockType.Unlock, new(session.Id, body.LockOwner), request.Pid);
+            await session.SetLockAsync(file.Id, LockSpace.Whole, whole, wait: false, CancellationToken.None);
+        }
+
+        while (lockOwners.TryRemoveAny(file.Id, handle, out ulong owner))
+        {
+            await session.UnlockAllAsync(file.Id, new(session.Id, owner));
+        }
+
+        handles.Remove(handle);
+        await client.CloseAsync(file);
+        request.ReplyOk();
+    }
+
+    private FileHandle Keep(OpenFile file, uint flags)
+    {
+        FileHandle handle = handles.Add(file);
+        handle.NotesAccess = NotesAccess(new(file.Id, file.At)) && (flags & OpenFlags.NoAccessTime) == 0;
+        return handle;
+    }
+
+    /// <summary>The kernel did not take an open file: nobody will release it.</summary>
+    private void Abandon(FileHandle handle)
+    {
+        OpenFile file = handle.File!;
+        handles.Remove(handle);
+        _ = CloseAbandonedAsync(file);
+    }
+
+    private async Task CloseAbandonedAsync(OpenFile file)
+    {
+        try
+        {
+            await client.CloseAsync(file);
+        }
+        catch (Exception e)
+        {
+            Report(FuseOpcode.Release, 0, "Closing a file that the kernel did not take failed.", e);
+        }
+    }
+
+    /// <remarks>Pages stay over opens: whatever changes the file goes through this kernel, and what the node changes
+    /// itself it recalls (<see cref="DropKernelCachesAsync"/>). With O_DIRECT, writes beside each other, as on other
+    /// file systems.
+    /// </remarks>
+    private static FuseOpenOut OpenReply(FileHandle handle, uint flags) => new()
+    {
+        Fh = handle.Number,
+        OpenFlags = (flags & OpenFlags.Direct) != 0
+            ? FuseOpenReplyFlags.DirectIo | FuseOpenReplyFlags.ParallelDirectWrites
+            : FuseOpenReplyFlags.KeepCache,
+    };
+}

@@ -1,0 +1,225 @@
+using KvFs.Core;
+using KvFs.Protocol;
+
+namespace KvFs.Mount;
+
+/// <content>Nodes: finding them, forgetting them, their attributes.</content>
+internal sealed partial class DriveFileSystem
+{
+    public void Lookup(FuseRequest request, ReadOnlySpan<byte> name)
+    {
+        if (IsFolderName(request.NodeId, name)) { ReplyFolder(request); }
+        else if (TryResolve(request.NodeId, out NodeRef parent))
+        {
+            Finish(
+                request,
+                client.LookupAsync(parent.Id, name, parent.At),
+                static (self, asked, reply) => self.AnswerLookup(asked, reply));
+        }
+        else if (request.NodeId == SnapshotNodes.Folder) { LookUpInFolder(request, name); }
+        else { request.ReplyError(Errno.ESTALE); }
+    }
+
+    public void Forget(ulong nodeId, ulong lookups)
+    {
+        if (SnapshotNodes.IsSnapshot(nodeId)) { snapshots.Forget(nodeId, lookups); }
+    }
+
+    public void Getattr(FuseRequest request, in FuseGetattrIn body)
+    {
+        if (TryResolve(request.NodeId, out NodeRef node))
+        {
+            Finish(
+                request,
+                client.GetAsync(node.Id, node.At),
+                static (self, asked, reply) => self.AnswerAttributes(asked, reply));
+        }
+        else if (request.NodeId == SnapshotNodes.Folder) { Run(request, FolderAttributesAsync(request)); }
+        else { request.ReplyError(Errno.ESTALE); }
+    }
+
+    public void Statx(FuseRequest request, in FuseStatxIn body)
+    {
+        if (TryResolve(request.NodeId, out NodeRef node))
+        {
+            Finish(
+                request,
+                client.GetAsync(node.Id, node.At),
+                static (self, asked, reply) => self.AnswerStatx(asked, reply));
+        }
+        else if (request.NodeId == SnapshotNodes.Folder) { Run(request, FolderAttributesAsync(request)); }
+        else { request.ReplyError(Errno.ESTALE); }
+    }
+
+    public void Setattr(FuseRequest request, in FuseSetattrIn body)
+    {
+        if (!TryResolveLive(request, request.NodeId, out VNodeId id)) { return; }
+        SetAttributesRequest change = new()
+        {
+            Node = id,
+            Mask = MaskOf(body.Valid),
+            Mode = (ushort)(body.Mode & FileModeBits.PermissionMask),
+            Uid = body.Uid,
+            Gid = body.Gid,
+            Size = body.Size,
+            AccessTime = Timestamp.FromParts((long)body.Atime, body.Atimensec),
+            ModifyTime = Timestamp.FromParts((long)body.Mtime, body.Mtimensec),
+            ChangeTime = Timestamp.FromParts((long)body.Ctime, body.Ctimensec),
+        };
+        if ((body.Valid & FuseSetattrValid.Atime) != 0) { accessTimes.Drop(id); }
+        Finish(
+            request,
+            client.SetAttributesAsync(change),
+            static (self, asked, reply) => self.AnswerAttributes(asked, reply));
+    }
+
+    public void Readlink(FuseRequest request)
+    {
+        if (TryResolve(request.NodeId, out NodeRef node)) { Run(request, ReadLinkAsync(request, node)); }
+        else { request.ReplyError(Errno.EINVAL); }
+    }
+
+    private static AttributeMask MaskOf(FuseSetattrValid valid)
+    {
+        AttributeMask mask = AttributeMask.None;
+        mask |= When(FuseSetattrValid.Mode, AttributeMask.Mode);
+        mask |= When(FuseSetattrValid.Uid, AttributeMask.Uid);
+        mask |= When(FuseSetattrValid.Gid, AttributeMask.Gid);
+        mask |= When(FuseSetattrValid.Size, AttributeMask.Size);
+        mask |= When(FuseSetattrValid.Ctime, AttributeMask.ChangeTime);
+        mask |= When(FuseSetattrValid.KillSuidGid, AttributeMask.KillSetId);
+        bool nowAccess = (valid & FuseSetattrValid.AtimeNow) != 0;
+        bool nowModify = (valid & FuseSetattrValid.MtimeNow) != 0;
+        mask |= nowAccess ? AttributeMask.AccessTimeNow : When(FuseSetattrValid.Atime, AttributeMask.AccessTime);
+        mask |= nowModify ? AttributeMask.ModifyTimeNow : When(FuseSetattrValid.Mtime, AttributeMask.ModifyTime);
+        return mask;
+
+        AttributeMask When(FuseSetattrValid flag, AttributeMask meant) =>
+            (valid & flag) != 0 ? meant : AttributeMask.None;
+    }
+
+    private void AnswerLookup(FuseRequest request, in Reply<NodeInfo> reply)
+    {
+        if (reply.Status == Status.NotFound)
+        {
+            // Node 0: the kernel may remember that there is nothing.
+            request.ReplyEntry(new() { EntryValid = negativeSeconds, EntryValidNsec = negativeNanoseconds });
+            return;
+        }
+
+        AnswerEntry(request, reply);
+    }
+
+    /// <summary>Answers with a node in the same tree as the request's.</summary>
+    private void AnswerEntry(FuseRequest request, in Reply<NodeInfo> reply)
+    {
+        if (!reply.IsOk)
+        {
+            request.ReplyError(StatusErrno.Of(reply.Status));
+            return;
+        }
+
+        ulong nodeId = NodeIdOf(request.NodeId, reply.Value.Id);
+        if (nodeId == 0)
+        {
+            request.ReplyError(Errno.EOVERFLOW);
+            return;
+        }
+
+        FuseEntryOut entry = EntryOf(reply.Value, nodeId);
+        NoteLookup(nodeId);
+        if (!request.ReplyEntry(entry)) { Forget(nodeId, 1); }
+    }
+
+    private void AnswerAttributes(FuseRequest request, in Reply<NodeInfo> reply)
+    {
+        if (!reply.IsOk)
+        {
+            request.ReplyError(StatusErrno.Of(reply.Status));
+            return;
+        }
+
+        request.ReplyAttr(new()
+        {
+            AttrValid = attributeSeconds,
+            AttrValidNsec = attributeNanoseconds,
+            Attr = NodeAttributes.ToAttr(Shown(reply.Value, request.NodeId), request.NodeId),
+        });
+    }
+
+    private void AnswerStatx(FuseRequest request, in Reply<NodeInfo> reply)
+    {
+        if (!reply.IsOk)
+        {
+            request.ReplyError(StatusErrno.Of(reply.Status));
+            return;
+        }
+
+        request.ReplyStatx(new()
+        {
+            AttrValid = attributeSeconds,
+            AttrValidNsec = attributeNanoseconds,
+            Stat = NodeAttributes.ToStatx(Shown(reply.Value, request.NodeId), request.NodeId),
+        });
+    }
+
+    private async ValueTask ReadLinkAsync(FuseRequest request, NodeRef node)
+    {
+        ByteBuffer target = buffers.Rent();
+        Status status = await session.ReadLinkAsync(node.Id, node.At, target);
+        if (status == Status.Ok) { request.ReplyBytes(target.Span); }
+        else { request.ReplyError(StatusErrno.Of(status)); }
+        buffers.Return(target);
+        if (status == Status.Ok && NotesAccess(node)) { accessTimes.Note(node.Id); }
+    }
+
+    /// <summary>What a node id stands for; false for the folder <c>.snapshots</c>, and for what nobody was told
+    /// of.</summary>
+    private bool TryResolve(ulong nodeId, out NodeRef node)
+    {
+        if (SnapshotNodes.IsSnapshot(nodeId)) { return snapshots.TryResolve(nodeId, out node); }
+        node = new(new(nodeId), options.At);
+        return true;
+    }
+
+    /// <summary>The VNode that a change is about; false, and answered, if it is one that does not change.</summary>
+    private bool TryResolveLive(FuseRequest request, ulong nodeId, out VNodeId id)
+    {
+        id = new(nodeId);
+        if (isLive && !SnapshotNodes.IsSnapshot(nodeId)) { return true; }
+        request.ReplyError(Errno.EROFS);
+        return false;
+    }
+
+    /// <summary>The node id of a VNode in the tree of another node; 0: it has none.</summary>
+    private static ulong NodeIdOf(ulong otherNodeId, VNodeId id) =>
+        SnapshotNodes.IsSnapshot(otherNodeId) ? SnapshotNodes.Sibling(otherNodeId, id) : id.Value;
+
+    /// <summary>The kernel is about to know a node; it owes a FORGET from now on.</summary>
+    private void NoteLookup(ulong nodeId)
+    {
+        if (SnapshotNodes.IsSnapshot(nodeId)) { snapshots.Looked(nodeId); }
+        else { kernelNodes.Add(nodeId); }
+    }
+
+    private FuseEntryOut EntryOf(in NodeInfo info, ulong nodeId) => new()
+    {
+        Nodeid = nodeId,
+        EntryValid = entrySeconds,
+        EntryValidNsec = entryNanoseconds,
+        AttrValid = attributeSeconds,
+        AttrValidNsec = attributeNanoseconds,
+        Attr = NodeAttributes.ToAttr(Shown(info, nodeId), nodeId),
+    };
+
+    /// <summary>The VNode with the access time that a noted read gave it.</summary>
+    private VNode Shown(in NodeInfo info, ulong nodeId)
+    {
+        VNode node = info.VNode;
+        if (!SnapshotNodes.IsSnapshot(nodeId)) { accessTimes.Show(info.Id, ref node); }
+        return node;
+    }
+
+    private bool NotesAccess(in NodeRef node) =>
+        node.IsHead && !options.ReadOnly && options.AccessTimes == AccessTimes.Relative;
+}

@@ -1,0 +1,75 @@
+using KvFs.Client;
+using KvFs.Core;
+using KvFs.Protocol;
+
+namespace KvFs.Mount;
+
+/// <content>Ranges of files: fallocate, lseek, copy_file_range.</content>
+internal sealed partial class DriveFileSystem
+{
+    /// <summary>Bytes that one request copies at the most: bounds its time. The caller goes on with the rest.</summary>
+    private const ulong MaxCopyBytes = 1UL << 30;
+
+    public void Fallocate(FuseRequest request, in FuseFallocateIn body)
+    {
+        if (!TryResolveLive(request, request.NodeId, out VNodeId id)) { return; }
+        bool keepsSize = (body.Mode & FallocateMode.KeepSize) != 0;
+        RangeOperation? operation = (body.Mode & ~FallocateMode.KeepSize) switch
+        {
+            FallocateMode.None => RangeOperation.Allocate,
+            FallocateMode.PunchHole when keepsSize => RangeOperation.PunchHole,
+            FallocateMode.ZeroRange => RangeOperation.Zero,
+            FallocateMode.CollapseRange when !keepsSize => RangeOperation.Collapse,
+            FallocateMode.InsertRange when !keepsSize => RangeOperation.Insert,
+            _ => null,
+        };
+        if (operation is null)
+        {
+            request.ReplyError(Errno.EOPNOTSUPP);
+            return;
+        }
+
+        RangeRequest change = new(id, operation.Value, body.Offset, body.Length, keepsSize);
+        Finish(request, client.ChangeRangeAsync(change), static (_, asked, reply) => Answer(asked, reply.Status));
+    }
+
+    public void Lseek(FuseRequest request, in FuseLseekIn body)
+    {
+        if (handles.Find(body.Fh) is not { File: { } file })
+        {
+            request.ReplyError(Errno.EBADF);
+            return;
+        }
+
+        SeekTarget target = body.Whence == SeekWhence.Data ? SeekTarget.Data : SeekTarget.Hole;
+        Finish(
+            request,
+            client.SeekAsync(file, body.Offset, target),
+            static (_, asked, reply) =>
+            {
+                if (reply.IsOk) { asked.ReplyLseek(reply.Value); }
+                else { asked.ReplyError(StatusErrno.Of(reply.Status)); }
+            });
+    }
+
+    public void CopyFileRange(FuseRequest request, in FuseCopyFileRangeIn body)
+    {
+        if (!TryResolveLive(request, body.NodeidOut, out VNodeId target)) { return; }
+        if (body.Flags != 0 || !TryResolve(request.NodeId, out NodeRef source))
+        {
+            request.ReplyError(Errno.EINVAL);
+            return;
+        }
+
+        CopyRangeRequest copy = new(
+            source.Id, source.At, body.OffIn, target, body.OffOut, Math.Min(body.Len, MaxCopyBytes));
+        Finish(
+            request,
+            client.CopyRangeAsync(copy),
+            static (_, asked, reply) =>
+            {
+                if (reply.IsOk) { asked.ReplyCopied(reply.Value); }
+                else { asked.ReplyError(StatusErrno.Of(reply.Status)); }
+            });
+    }
+}

@@ -1,0 +1,211 @@
+using KvFs.Client;
+using KvFs.Core;
+using KvFs.Protocol;
+
+namespace KvFs.Mount;
+
+/// <summary>A drive as the kernel's file system: answers every request from the client and its session.</summary>
+/// <remarks>
+/// Thread safe. A live node's id is its VNode id, so names cost no state; those of <c>.snapshots</c>: <see
+/// cref="SnapshotNodes"/>. The kernel checks rights (default_permissions) and keeps one change of a directory, and one
+/// write of a file that is not a parallel direct one, from another.
+/// <para>Where client and session answer at once, the reply goes out on the worker's thread without any allocation;
+/// else the rest runs wherever the answer comes, and a failure there is answered with EIO and reported, as the worker
+/// does it.</para>
+/// </remarks>
+internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
+{
+    private readonly IDriveSession session;
+    private readonly DriveMountOptions options;
+    private readonly bool isLive;
+    private readonly SnapshotNodes snapshots = new();
+    private readonly KernelNodes kernelNodes = new();
+    private readonly FileHandleTable handles = new();
+    private readonly RangeLockOwners lockOwners = new();
+    private readonly Spares<ByteBuffer> buffers = new(static () => new ByteBuffer());
+    private readonly Spares<DirectoryPage> pages = new(static () => new DirectoryPage());
+    private readonly CancellationTokenSource ended = new();
+    private readonly Timestamp mounted;
+    private readonly ulong attributeSeconds;
+    private readonly uint attributeNanoseconds;
+    private ulong entrySeconds;
+    private uint entryNanoseconds;
+    private ulong negativeSeconds;
+    private uint negativeNanoseconds;
+
+    // Set by Mounted, which comes before every request.
+    private DriveClient client = null!;
+    private AccessTimeNotes accessTimes = null!;
+    private FuseConnection connection = null!;
+
+    public DriveFileSystem(IDriveSession session, DriveMountOptions options)
+    {
+        this.session = session;
+        this.options = options;
+        isLive = options.At == CowNumber.Head;
+        mounted = new((options.Time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick);
+        (attributeSeconds, attributeNanoseconds) = Split(options.AttributeTimeout);
+    }
+
+    /// <summary>The client; valid once the drive is mounted.</summary>
+    public DriveClient Client => client;
+
+    /// <remarks>Only now the session is in use: a mount that fails leaves it to whoever wanted to mount.</remarks>
+    public void Mounted(FuseConnection connection)
+    {
+        this.connection = connection;
+
+        // Without a way to recall all names, they are not kept for long.
+        bool recallsNames = connection.Negotiated.KernelMinor >= FuseNotifier.DropAllNamesMinor;
+        TimeSpan longest = recallsNames || !isLive ? TimeSpan.MaxValue : DriveMountOptions.LongestUnrecalled;
+        (entrySeconds, entryNanoseconds) = Split(Min(options.EntryTimeout, longest));
+        (negativeSeconds, negativeNanoseconds) = Split(Min(options.NegativeTimeout, longest));
+        client = new(session, options.Client, options.Time) { Invalidated = DropKernelCachesAsync };
+        accessTimes = new(client, options.Time, (message, e) => Report(FuseOpcode.None, 0, message, e));
+    }
+
+    public void Unmounted(FuseEnd end) => ended.Cancel();
+
+    /// <summary>After the end of the mount: closes what the kernel left open, and makes everything durable.</summary>
+    /// <returns>Ok, or why some data could not be stored.</returns>
+    public async Task<Status> CloseAsync()
+    {
+        Status closed = Status.Ok;
+        foreach (FileHandle handle in handles.ListOpen())
+        {
+            Status status = await client.FlushAsync(handle.File!);
+            if (closed == Status.Ok) { closed = status; }
+            await client.CloseAsync(handle.File!);
+        }
+
+        await accessTimes.WriteAsync();
+        Status synced = await client.SyncAllAsync();
+        return synced != Status.Ok ? synced : closed;
+    }
+
+    /// <summary>Ends client and session.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await accessTimes.DisposeAsync();
+        await client.DisposeAsync();
+        ended.Dispose();
+    }
+
+    /// <summary>The drive was changed behind the kernel's back: makes it ask for everything anew.</summary>
+    /// <remarks>Never on a thread that serves requests. In order: names, so that none leads back to what is dropped;
+    /// then attributes and pages, node by node.</remarks>
+    private ValueTask DropKernelCachesAsync() => new(Task.Run(() =>
+    {
+        connection.Notifier.DropAllNames();
+        kernelNodes.ForEach(node => connection.Notifier.InvalidateInode(node, 0, 0));
+    }));
+
+    public void Access(FuseRequest request, AccessMask mask) => request.ReplyOk();
+
+    public void Bmap(FuseRequest request, in FuseBmapIn body) => request.ReplyError(Errno.ENOSYS);
+
+    public void Ioctl(FuseRequest request, in FuseIoctlIn body, ReadOnlySpan<byte> data) =>
+        request.ReplyError(Errno.ENOTTY);
+
+    public void Poll(FuseRequest request, in FusePollIn body) => request.ReplyError(Errno.ENOSYS);
+
+    public void Statfs(FuseRequest request) =>
+        Finish(request, client.StatfsAsync(), static (self, asked, reply) => AnswerStatfs(asked, reply));
+
+    public void Syncfs(FuseRequest request) => Run(request, SyncfsAsync(request));
+
+    private static void AnswerStatfs(FuseRequest request, in Reply<DriveUsage> reply)
+    {
+        const uint UnitBytes = 4096;
+        if (!reply.IsOk)
+        {
+            request.ReplyError(StatusErrno.Of(reply.Status));
+            return;
+        }
+
+        DriveUsage usage = reply.Value;
+        request.ReplyStatfs(new FuseKstatfs
+        {
+            Blocks = usage.TotalBytes / UnitBytes,
+            Bfree = usage.FreeBytes / UnitBytes,
+            Bavail = usage.FreeBytes / UnitBytes,
+            Files = usage.TotalInodes,
+            Ffree = usage.TotalInodes - Math.Min(usage.UsedInodes, usage.TotalInodes),
+            Bsize = UnitBytes,
+            Frsize = UnitBytes,
+            Namelen = Limits.NameBytes,
+        });
+    }
+
+    private async ValueTask SyncfsAsync(FuseRequest request)
+    {
+        await accessTimes.WriteAsync();
+        Answer(request, await client.SyncAllAsync());
+    }
+
+    private static (ulong Seconds, uint Nanoseconds) Split(TimeSpan time) => (
+        (ulong)(time.Ticks / TimeSpan.TicksPerSecond),
+        (uint)(time.Ticks % TimeSpan.TicksPerSecond * TimeSpan.NanosecondsPerTick));
+
+    private static TimeSpan Min(TimeSpan left, TimeSpan right) => left < right ? left : right;
+
+    private static void Answer(FuseRequest request, Status status)
+    {
+        if (status == Status.Ok) { request.ReplyOk(); }
+        else { request.ReplyError(StatusErrno.Of(status)); }
+    }
+
+    /// <summary>Answers with what a call brings: at once, or when it comes.</summary>
+    private void Finish<T>(FuseRequest request, ValueTask<T> pending, Action<DriveFileSystem, FuseRequest, T> answer)
+    {
+        // House: it has ended; its exception, if any, reaches the worker, which answers and reports it.
+        if (pending.IsCompleted) { answer(this, request, pending.GetAwaiter().GetResult()); }
+        else { _ = FinishLaterAsync(request, pending, answer); }
+    }
+
+    /// <summary>Watches over work that answers by itself.</summary>
+    private void Run(FuseRequest request, ValueTask work)
+    {
+        // House: it has ended, as above.
+        if (work.IsCompleted) { work.GetAwaiter().GetResult(); }
+        else { _ = RunLaterAsync(request, work.AsTask()); }
+    }
+
+    private async Task FinishLaterAsync<T>(
+        FuseRequest request, ValueTask<T> pending, Action<DriveFileSystem, FuseRequest, T> answer)
+    {
+        (FuseOpcode opcode, ulong unique) = (request.Opcode, request.Unique);
+        try
+        {
+            answer(this, request, await pending);
+        }
+        catch (Exception e)
+        {
+            Fail(request, opcode, unique, e);
+        }
+    }
+
+    private async Task RunLaterAsync(FuseRequest request, Task work)
+    {
+        try
+        {
+            await work;
+        }
+        catch (Exception e)
+        {
+            Fail(request, FuseOpcode.None, 0, e);
+        }
+    }
+
+    /// <summary>An answer that came later did not work out.</summary>
+    private void Fail(FuseRequest request, FuseOpcode opcode, ulong unique, Exception exception)
+    {
+        bool answered = !request.TryReply(Errno.EIO);
+        string outcome = answered ? "after its answer" : "and was answered with EIO";
+        Report(opcode, unique, $"A request failed {outcome}.", exception);
+    }
+
+    private void Report(FuseOpcode opcode, ulong unique, string message, Exception exception) =>
+        options.OnFault?.Invoke(
+            new FuseFault(FuseFaultKind.HandlerThrew, opcode, unique, Errno.EIO, message, exception));
+}
