@@ -108,4 +108,7 @@ public enum Status : byte
 
     /// <summary>The wait was interrupted by a signal (EINTR).</summary>
     Interrupted = 49,
+
+    /// <summary>An owner has, or a file's waiters are, as many as there may be (ENOLCK).</summary>
+    NoLocks = 50,
 }
