@@ -39,6 +39,7 @@ public sealed partial class StorageNode : IAsyncDisposable
     private readonly DriveWork work;
     private readonly Checkpointer checkpointer;
     private readonly Reaper reaper;
+    private readonly Packer packer;
     private readonly ILogger logger;
     private readonly List<BackgroundLoop> loops = [];
 
@@ -59,6 +60,8 @@ public sealed partial class StorageNode : IAsyncDisposable
         host = new(store, blocks, shards, work, options.Clock);
         checkpointer = new(store, shards);
         reaper = new(blocks, store, options.Clock);
+        packer = new(blocks);
+        work.FoldNow = packer.Fold;
         Admin = new LocalDriveAdmin(host, blocks, store, work);
     }
 
@@ -131,9 +134,12 @@ public sealed partial class StorageNode : IAsyncDisposable
     private void StartLoops()
     {
         BackgroundLoop removal = new("removal", s_loopInterval, logger, RunReaper);
+        BackgroundLoop packing = new("packing", s_loopInterval, logger, RunPacker);
         loops.Add(removal);
+        loops.Add(packing);
         loops.Add(new("checkpoint", s_loopInterval, logger, RunCheckpoint));
         work.ReapNoted = removal.Signal;
+        work.FoldNoted = packing.Signal;
     }
 
     private bool RunReaper(CancellationToken cancellationToken)
@@ -147,6 +153,13 @@ public sealed partial class StorageNode : IAsyncDisposable
         }
 
         return more;
+    }
+
+    private bool RunPacker(CancellationToken cancellationToken)
+    {
+        bool taken = work.TryTakeCrowded(out HostedDrive? drive, out VNodeId node, out uint cluster);
+        if (taken) { packer.Fold(drive!, node, cluster); }
+        return taken;
     }
 
     private bool RunCheckpoint(CancellationToken cancellationToken)

@@ -40,7 +40,8 @@ internal static class DriveSessions
         drive.Reap();
     }
 
-    private static void CloseGrants(this HostedDrive drive, SessionId session)
+    /// <summary>What a session was granted and never committed is dead.</summary>
+    public static void CloseGrants(this HostedDrive drive, SessionId session)
     {
         bool done = false;
         Status status = Status.Ok;

@@ -52,7 +52,7 @@ public sealed partial class DriveWork : IDriveWork
     public void Fold(HostedDrive drive, CrowdedCluster cluster)
     {
         ArgumentNullException.ThrowIfNull(drive);
-        if (crowded.Count >= MaxCrowded) { return; }
+        if (crowded.Count >= MaxCrowded || !FoldPlanner.IsWorthwhile(cluster)) { return; }
         crowded[(drive.Id, cluster.Node, cluster.Cluster)] = drive;
         FoldNoted?.Invoke();
     }

@@ -34,11 +34,42 @@ public sealed partial class LocalDriveSession
         return new(status);
     }
 
-    public ValueTask<Reply<NodeInfo>> ChangeRangeAsync(in RangeRequest request) =>
-        Answer<NodeInfo>(Status.NotSupported, default);
+    /// <remarks>A range that is too much for one transaction is changed in several: each is idempotent.</remarks>
+    public ValueTask<Reply<NodeInfo>> ChangeRangeAsync(in RangeRequest request)
+    {
+        SpaceUse use = request.Operation is RangeOperation.PunchHole or RangeOperation.Collapse
+            ? SpaceUse.Release
+            : SpaceUse.Metadata;
+        RangeStep step = new(request, default);
+        Status status;
+        do
+        {
+            status = Run(
+                static (in RangeRequest part, DriveTransaction transaction, out RangeStep done) =>
+                {
+                    Status answer = ChangeRange.Apply(part, transaction, out RangeRequest rest, out NodeInfo info);
+                    done = new(rest, info);
+                    return answer;
+                },
+                step.Rest,
+                use,
+                out step);
+        }
+        while (status == Status.Ok && step.Rest.Length > 0);
 
-    public ValueTask<Reply<ulong>> CopyRangeAsync(in CopyRangeRequest request) =>
-        Answer(Status.NotSupported, 0UL);
+        return Answer(status, step.Info);
+    }
+
+    public ValueTask<Reply<ulong>> CopyRangeAsync(in CopyRangeRequest request)
+    {
+        Status status = Run(
+            static (in CopyRangeRequest range, DriveTransaction transaction, out ulong done) =>
+                CopyRange.Apply(range, transaction, out done, out _),
+            in request,
+            SpaceUse.Metadata,
+            out ulong copied);
+        return Answer(status, copied);
+    }
 
     public ValueTask<Reply<BlockId>> GrantBlocksAsync(uint count)
     {
@@ -97,6 +128,8 @@ public sealed partial class LocalDriveSession
         grown = after > before ? after - before : 0;
         return Status.Ok;
     }
+
+    private readonly record struct RangeStep(RangeRequest Rest, NodeInfo Info);
 
     private readonly record struct CommitArgument(IReadOnlyList<FileCommit> Commits, IList<NodeInfo> Results);
 }

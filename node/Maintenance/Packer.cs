@@ -1,0 +1,145 @@
+using KvFs.Core;
+using KvFs.Node.Drives;
+using KvFs.Node.Storage;
+
+namespace KvFs.Node.Maintenance;
+
+/// <summary>Folds clusters: moves inline bytes and fragments into packed blocks, and replaces many slices by one base.
+/// </summary>
+/// <remarks>
+/// One fold at a time. In order: (1) read the cluster beside the shard's gate; (2) plan (core); (3) copy into new blocks and
+/// make these durable; (4) one transaction replaces the records, if they are still those that were read; else again. A reader
+/// sees the one or the other, and both show the same. Blocks of a fold that came to nothing are dead at once: they were
+/// granted to session 0, which ends then. A crash in between leaves the same, for the next start to find.
+/// </remarks>
+public sealed class Packer(BlockStore blocks)
+{
+    /// <summary>How often a fold is tried against writers that change the cluster meanwhile.</summary>
+    private const int Attempts = 4;
+
+    /// <summary>The session that the node's own blocks are granted to.</summary>
+    private static readonly SessionId s_node = new(0);
+
+    private readonly Lock one = new();
+    private readonly FoldRequest request = new();
+    private readonly FoldPlan plan = new();
+    private readonly ClusterMap map = new();
+    private long folds;
+    private long packedBytes;
+
+    /// <summary>Folds that were committed since the start.</summary>
+    public long Folds => Volatile.Read(ref folds);
+
+    /// <summary>Bytes that they copied.</summary>
+    public long PackedBytes => Volatile.Read(ref packedBytes);
+
+    /// <summary>Folds one cluster; false if it could not, or there was nothing to fold.</summary>
+    public bool Fold(HostedDrive drive, VNodeId node, uint cluster) => Fold(drive, node, cluster, evacuated: null);
+
+    /// <summary>Folds one cluster, and moves what it has in some blocks out of them.</summary>
+    public bool Fold(HostedDrive drive, VNodeId node, uint cluster, IReadOnlySet<BlockName>? evacuated)
+    {
+        ArgumentNullException.ThrowIfNull(drive);
+        lock (one)
+        {
+            Status status = Status.Conflict;
+            for (int attempt = 0; attempt < Attempts && status == Status.Conflict; attempt++)
+            {
+                status = Read(drive, node, cluster);
+                if (status != Status.Ok) { break; }
+                FoldPlanner.Plan(map, evacuated, plan);
+                status = Replace(drive);
+            }
+
+            return status == Status.Ok;
+        }
+    }
+
+    private Status Read(HostedDrive drive, VNodeId node, uint cluster)
+    {
+        StoredDriveView view = drive.Views.Rent(CowNumber.Head);
+        Status status = ReadForFold.Apply(node, cluster, view, request, map);
+        drive.Views.Return(view);
+        return status;
+    }
+
+    private Status Replace(HostedDrive drive)
+    {
+        BlockName[] names = new BlockName[plan.BlockCount];
+        Status status = names.Length == 0 ? Status.Ok : WriteBlocks(drive, names);
+        if (status == Status.Ok)
+        {
+            plan.Complete(names, request);
+            status = drive.Transact(
+                s_node,
+                static (in FoldRequest fold, DriveTransaction transaction, out bool done) =>
+                {
+                    done = true;
+                    return Core.Fold.Apply(fold, transaction);
+                },
+                request,
+                SpaceUse.Release,
+                out bool _);
+        }
+
+        if (status == Status.Ok)
+        {
+            Interlocked.Increment(ref folds);
+            Interlocked.Add(ref packedBytes, (long)plan.PackedBytes);
+        }
+        else if (names.Length > 0)
+        {
+            drive.CloseGrants(s_node);
+            drive.Reap();
+        }
+
+        return status;
+    }
+
+    private Status WriteBlocks(HostedDrive drive, Span<BlockName> names)
+    {
+        Status status = drive.Transact(
+            s_node,
+            static (in uint count, DriveTransaction transaction, out BlockId granted) =>
+                GrantBlocks.Apply(s_node, count, transaction, out granted),
+            (uint)names.Length,
+            SpaceUse.Metadata,
+            out BlockId first);
+        int piece = 0;
+        for (int at = 0; at < names.Length && status == Status.Ok; at++)
+        {
+            names[at] = new(drive.Id, new(first.Value + (ulong)at));
+            using AlignedMemory content = new(plan.BlockLength(at));
+            status = Copy(content.GetSpan(), (ulong)at * Limits.BlockBytes, ref piece);
+            if (status == Status.Ok) { status = blocks.WriteBlockUnsynced(names[at], content.GetSpan()); }
+        }
+
+        return status == Status.Ok ? blocks.SyncBlocks(drive.Id) : status;
+    }
+
+    /// <summary>Copies the pieces that belong into one block.</summary>
+    private Status Copy(Span<byte> content, ulong start, ref int piece)
+    {
+        Status status = Status.Ok;
+        for (; piece < plan.Pieces.Count && status == Status.Ok; piece++)
+        {
+            PackedPiece part = plan.Pieces[piece];
+            if (part.PackedOffset >= start + (ulong)content.Length) { break; }
+            Span<byte> target = content.Slice((int)(part.PackedOffset - start), (int)part.Length);
+            switch (part.Kind)
+            {
+                case SliceKind.Inline:
+                    map.Inline.Slice((int)part.SourceOffset, (int)part.Length).CopyTo(target);
+                    break;
+                case SliceKind.Block:
+                    status = blocks.ReadBlock(part.Block, (int)part.SourceOffset, target);
+                    break;
+                default:
+                    target.Clear();
+                    break;
+            }
+        }
+
+        return status;
+    }
+}
