@@ -23,6 +23,7 @@ internal static class DriveSessions
     public static void CloseSession(this HostedDrive drive, SessionId id)
     {
         drive.Sessions.Remove(id);
+        drive.Locks.Expire(id);
         lock (drive.Shard.Gate)
         {
             drive.Quota.Remove(id);
@@ -37,6 +38,7 @@ internal static class DriveSessions
     public static void EndOldSessions(this HostedDrive drive)
     {
         foreach (SessionId session in GrantHolders(drive)) { drive.CloseGrants(session); }
+        drive.Transact(default, RemoveLocks, false, SpaceUse.Release, out bool _);
         drive.Reap();
     }
 
@@ -55,6 +57,19 @@ internal static class DriveSessions
                 SpaceUse.Release,
                 out done);
         }
+    }
+
+    private static Status RemoveLocks(in bool argument, DriveTransaction transaction, out bool done)
+    {
+        using DriveCursor cursor = transaction.WalkPrefix(RecordKey.Single(RecordKind.Lock));
+        while (cursor.MoveNext())
+        {
+            RecordKey key = RecordKey.FromRelative(cursor.Key);
+            transaction.Delete(ref key);
+        }
+
+        done = true;
+        return Status.Ok;
     }
 
     private static List<SessionId> GrantHolders(HostedDrive drive)

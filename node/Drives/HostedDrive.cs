@@ -53,6 +53,7 @@ public sealed class HostedDrive
         this.counters = counters;
         reader = store.Reader(Family.Namespace);
         Views = new(reader, state);
+        Locks = new(this);
         Transaction.Clusters = new ClusterCache(CachedRanges);
     }
 
@@ -74,6 +75,9 @@ public sealed class HostedDrive
 
     /// <summary>Who set what aside. With the gate held.</summary>
     public QuotaLedger Quota { get; } = new();
+
+    /// <summary>Who locked what.</summary>
+    public DriveLocks Locks { get; }
 
     /// <summary>Who has a session.</summary>
     public SessionTable Sessions { get; } = new();

@@ -1,0 +1,123 @@
+using KvFs.Core;
+using KvFs.Node.Storage;
+
+namespace KvFs.Node.Drives;
+
+/// <summary>The locks of one drive: the table that decides, the records that a takeover reads, and who waits.</summary>
+/// <remarks>Thread safe: the shard's gate guards it. A waiter is answered from the thread that made way for it, never with the
+/// gate held by its continuation.</remarks>
+public sealed class DriveLocks(HostedDrive drive)
+{
+    private readonly LockTable table = new();
+    private readonly LockEffects effects = new();
+    private readonly Dictionary<ulong, TaskCompletionSource<Status>> waiters = [];
+    private ulong lastWaiter;
+
+    /// <summary>The lock that is in the way, or one of type Unlock.</summary>
+    public FileLock Test(VNodeId node, LockSpace space, FileLock wanted)
+    {
+        lock (drive.Shard.Gate) { return table.Test(node, space, wanted); }
+    }
+
+    /// <summary>Sets, changes or removes a lock now, or not at all.</summary>
+    public Status Set(VNodeId node, LockSpace space, FileLock wanted)
+    {
+        lock (drive.Shard.Gate)
+        {
+            effects.Clear();
+            Status status = table.Set(node, space, wanted, effects);
+            Status recorded = Carry();
+            return status == Status.Ok ? recorded : status;
+        }
+    }
+
+    /// <summary>The same, but waits until it is granted or the token is cancelled (Interrupted).</summary>
+    public ValueTask<Status> SetOrWaitAsync(
+        VNodeId node, LockSpace space, FileLock wanted, CancellationToken cancellationToken)
+    {
+        ulong waiter;
+        TaskCompletionSource<Status> answer;
+        lock (drive.Shard.Gate)
+        {
+            waiter = ++lastWaiter;
+            effects.Clear();
+            Status status = table.Wait(node, space, wanted, waiter, effects);
+            Status recorded = Carry();
+            if (status != Status.Locked) { return new(status == Status.Ok ? recorded : status); }
+            answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            waiters.Add(waiter, answer);
+        }
+
+        return WaitAsync(waiter, answer, cancellationToken);
+    }
+
+    /// <summary>Removes all range locks of an owner on a file.</summary>
+    public Status UnlockAll(VNodeId node, LockOwner owner)
+    {
+        lock (drive.Shard.Gate)
+        {
+            if (table.IsEmpty) { return Status.Ok; }
+            effects.Clear();
+            table.UnlockAll(node, owner, effects);
+            return Carry();
+        }
+    }
+
+    /// <summary>A session has ended: its locks and waiters go.</summary>
+    public void Expire(SessionId session)
+    {
+        lock (drive.Shard.Gate)
+        {
+            effects.Clear();
+            table.Expire(session, effects);
+            Carry();
+        }
+    }
+
+    private async ValueTask<Status> WaitAsync(
+        ulong waiter, TaskCompletionSource<Status> answer, CancellationToken cancellationToken)
+    {
+        await using CancellationTokenRegistration registration = cancellationToken.Register(() => Cancel(waiter));
+        return await answer.Task;
+    }
+
+    private void Cancel(ulong waiter)
+    {
+        lock (drive.Shard.Gate)
+        {
+            effects.Clear();
+            if (!table.Cancel(waiter, effects)) { return; }
+            Carry();
+            Answer(waiter, Status.Interrupted);
+        }
+    }
+
+    /// <summary>Records what changed, then answers who was waiting for it.</summary>
+    private Status Carry()
+    {
+        Status status = Status.Ok;
+        if (effects.Changes.Count > 0)
+        {
+            status = drive.Transact(
+                default,
+                static (in LockEffects changes, DriveTransaction transaction, out bool done) =>
+                {
+                    LockRecords.Write(changes, transaction);
+                    done = true;
+                    return Status.Ok;
+                },
+                effects,
+                SpaceUse.Release,
+                out bool _);
+        }
+
+        foreach (ulong granted in effects.Granted) { Answer(granted, status); }
+        foreach (ulong dropped in effects.Dropped) { Answer(dropped, Status.SessionExpired); }
+        return status;
+    }
+
+    private void Answer(ulong waiter, Status status)
+    {
+        if (waiters.Remove(waiter, out TaskCompletionSource<Status>? answer)) { answer.SetResult(status); }
+    }
+}
