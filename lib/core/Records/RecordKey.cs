@@ -278,6 +278,14 @@ public struct RecordKey
         return true;
     }
 
+    /// <summary>Reads the number that a relative key's body starts with; false if it has none.</summary>
+    public static bool TryReadFirstNumber(ReadOnlySpan<byte> relative, out ulong number)
+    {
+        bool found = relative.Length >= 10 && relative[1] == KeyVersion;
+        number = found ? BinaryPrimitives.ReadUInt64BigEndian(relative[2..]) : 0;
+        return found;
+    }
+
     /// <summary>Splits the relative key of a history record; false if it is no such key.</summary>
     public static bool TrySplitHistory(
         ReadOnlySpan<byte> relative, out ReadOnlySpan<byte> original, out CowNumber superseded)
