@@ -88,16 +88,17 @@ public sealed partial class DriveClient
         return reply.IsCompletedSuccessfully ? new(NoteUnlinked(reply.Result)) : NoteUnlinkedAsync(reply);
     }
 
-    /// <summary>What statfs(2) tells; dirty data counts as used.</summary>
+    /// <summary>What statfs(2) tells. Of what this client has reserved, which the session counts as used, only what
+    /// dirty data may need counts.</summary>
     public async ValueTask<Reply<DriveUsage>> StatfsAsync()
     {
         Reply<DriveUsage> reply = await session.GetUsageAsync();
         if (!reply.IsOk) { return reply; }
-        ulong dirty = Math.Min(quota.NeededBytes, reply.Value.FreeBytes);
+        ulong surplus = Math.Min(quota.SurplusBytes, reply.Value.UsedBytes);
         return Reply.Ok(reply.Value with
         {
-            UsedBytes = reply.Value.UsedBytes + dirty,
-            FreeBytes = reply.Value.FreeBytes - dirty,
+            UsedBytes = reply.Value.UsedBytes - surplus,
+            FreeBytes = reply.Value.FreeBytes + surplus,
         });
     }
 

@@ -211,10 +211,10 @@ internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<F
             if (entry.Outcome == Status.Ok)
             {
                 ulong before = file.Info.VNode.AllocatedBytes;
-                ulong after = entry.Result.VNode.AllocatedBytes;
+                ulong after = entry.Answer.VNode.AllocatedBytes;
                 charged = after > before ? after - before : 0;
                 DropMaps(file, entry);
-                file.LearnCommitted(entry.Result);
+                file.LearnCommitted(entry.Answer);
             }
             else if (!file.IsRemoved)
             {

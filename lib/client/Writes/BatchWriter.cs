@@ -114,7 +114,7 @@ internal sealed class BatchWriter(IDriveSession session, BatchOrder order, uint 
             batch.Results.Clear();
             Status status = await CommitAsync(one, batch.Results);
             if (FlushRetry.MayRetry(status)) { return status; }
-            if (status == Status.Ok) { entry.Result = batch.Results[0]; }
+            if (status == Status.Ok) { entry.Answer = batch.Results[0]; }
             entry.Outcome = status;
         }
 

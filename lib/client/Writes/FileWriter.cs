@@ -19,6 +19,21 @@ internal sealed class FileWriter(
 
     private const long NanosecondsPerTick = 100;
 
+    /// <summary>How scarce quota is: what a writer does about it, one after the other.</summary>
+    private enum Shortage
+    {
+        None,
+
+        /// <summary>Only what is not backed yet is reserved.</summary>
+        Exact,
+
+        /// <summary>Everything dirty was committed, and what was reserved for it beyond need was returned.</summary>
+        Released,
+
+        /// <summary>A page at a time.</summary>
+        Least,
+    }
+
     /// <summary>Buffers a write; answers the bytes taken: fewer than given only where space runs out.</summary>
     public ValueTask<Reply<int>> WriteAsync(
         FileState file, ulong offset, ReadOnlyMemory<byte> data, bool killSetId)
@@ -62,14 +77,13 @@ internal sealed class FileWriter(
     private async ValueTask<Reply<int>> WriteOnAsync(
         FileState file, ulong offset, ReadOnlyMemory<byte> data, bool killSetId, int done)
     {
-        bool isExact = false;
-        int most = data.Length;
+        Shortage shortage = Shortage.None;
         for (;;)
         {
             Task freed = memory.WaitFreedAsync();
-            int length = Math.Min(data.Length, done + most);
+            int length = shortage == Shortage.Least ? Math.Min(data.Length, done + LeastBytes) : data.Length;
             bool reserve = true;
-            if (isExact)
+            if (shortage != Shortage.None)
             {
                 Reply<(int Length, bool IsBacked)> piece =
                     await NextPieceAsync(file, offset + (ulong)done, length - done);
@@ -91,14 +105,10 @@ internal sealed class FileWriter(
                     break;
                 case WriteStep.NeedQuota:
                     status = await quota.EnsureAsync((ulong)Math.Min(length - done, BufferPool.SlabBytes));
-                    if (status == Status.NoSpace && !isExact)
+                    if (status == Status.NoSpace && shortage < Shortage.Least)
                     {
-                        isExact = true;
-                        status = await ReleaseAllAsync();
-                    }
-                    else if (status == Status.NoSpace && most > LeastBytes)
-                    {
-                        most = LeastBytes;
+                        shortage++;
+                        if (shortage == Shortage.Released) { await ReleaseAllAsync(); }
                         status = Status.Ok;
                     }
 
@@ -115,11 +125,10 @@ internal sealed class FileWriter(
         done > 0 ? Reply.Ok(done) : Reply.Failed<int>(status);
 
     /// <summary>Commits everything, so that what was reserved and not needed comes back.</summary>
-    private async ValueTask<Status> ReleaseAllAsync()
+    private async ValueTask ReleaseAllAsync()
     {
         await flusher.FlushAllAsync(null);
         quota.ReleaseSurplus();
-        return Status.Ok;
     }
 
     private static async ValueTask WaitTurnAsync(FileState file)

@@ -57,7 +57,7 @@ internal sealed class BatchFile
     /// <summary>What became of it: null as long as it is neither committed nor lost.</summary>
     public Status? Outcome { get; set; }
 
-    public NodeInfo Result { get; set; }
+    public NodeInfo Answer { get; set; }
 
     public void Clear()
     {
@@ -68,7 +68,7 @@ internal sealed class BatchFile
         KillSetId = false;
         Reserved = 0;
         Outcome = null;
-        Result = default;
+        Answer = default;
     }
 
     /// <summary>Fills <see cref="Commit"/>: pieces cut at clusters, inline ones also at the bound of a
@@ -256,7 +256,7 @@ internal sealed class FlushBatch
         foreach (BatchFile entry in Files)
         {
             if (entry.Outcome is not null) { continue; }
-            entry.Result = Results[at++];
+            entry.Answer = Results[at++];
             entry.Outcome = Status.Ok;
         }
     }

@@ -13,12 +13,12 @@ internal sealed class QuotaKeeper(IDriveSession session, ulong stepBytes)
     private ulong held;
     private ulong needed;
 
-    /// <summary>Bytes that dirty data may still charge.</summary>
-    public ulong NeededBytes
+    /// <summary>Bytes that are reserved and that no dirty data needs.</summary>
+    public ulong SurplusBytes
     {
         get
         {
-            lock (gate) { return needed; }
+            lock (gate) { return held - needed; }
         }
     }
 

@@ -1,0 +1,159 @@
+using KvFs.Core;
+using KvFs.Protocol;
+
+namespace KvFs.Client.Tests;
+
+public sealed class FaultTests
+{
+    [Fact]
+    public async Task A_flush_that_fails_for_good_is_told_once_by_every_handle()
+    {
+        await using ClientWorld world = new();
+        OpenFile first = await world.Create("a");
+        OpenFile second = await world.Open(first.Id);
+        await world.Write(first, 0, new byte[100_000]);
+        world.Blocks.OnWrite = () => Status.IoError;
+        await world.Age();
+        Assert.Equal(0, world.Client.DirtyMemory.RentedBuffers);
+        Assert.Equal(Status.IoError, await world.Client.FsyncAsync(first));
+        Assert.Equal(Status.Ok, await world.Client.FsyncAsync(first));
+        Assert.Equal(Status.IoError, await world.Client.FlushAsync(second));
+        Assert.Equal(Status.Ok, await world.Client.FlushAsync(second));
+        Assert.Equal(0UL, (await world.Stat(first.Id)).Size);
+    }
+
+    [Fact]
+    public async Task A_failure_that_nobody_has_heard_of_is_told_by_the_next_handle()
+    {
+        await using ClientWorld world = new();
+        OpenFile file = await world.Create("a");
+        await world.Write(file, 0, new byte[100_000]);
+        await world.Client.CloseAsync(file);
+        world.Blocks.OnWrite = () => Status.IoError;
+        await world.Age();
+        world.Blocks.OnWrite = null;
+        OpenFile next = await world.Open(file.Id);
+        OpenFile another = await world.Open(file.Id);
+        Assert.Equal(Status.IoError, await world.Client.FsyncAsync(next));
+        Assert.Equal(Status.IoError, await world.Client.FsyncAsync(another));
+        Assert.Equal(Status.Ok, await world.Client.FsyncAsync(await world.Open(file.Id)));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_full_disk_keeps_the_data_until_there_is_space_and_fsync_never_lies(bool atBlock)
+    {
+        await using ClientWorld world = new();
+        OpenFile file = await world.Create("a");
+        byte[] data = ClientWorld.Bytes(100_000, 1);
+        await world.Write(file, 0, data);
+        if (atBlock) { world.Blocks.OnWrite = () => Status.NoSpace; }
+        else { world.Session.OnCommit = () => Status.NoSpace; }
+
+        await world.Age();
+        Assert.Equal(Status.NoSpace, await world.Client.FlushAsync(file));
+        Assert.Equal(Status.Ok, await world.Client.FlushAsync(file));
+        Assert.Equal(Status.NoSpace, await world.Client.FsyncAsync(file));
+        Assert.Equal(Status.NoSpace, await world.Client.FsyncAsync(file));
+        Assert.Equal(data, await world.Read(file, 0, 200_000));
+
+        world.Blocks.OnWrite = null;
+        world.Session.OnCommit = null;
+        await world.Client.TickAsync();
+        Assert.Equal(0, world.Client.DirtyMemory.RentedBuffers);
+        Assert.Equal(data, await world.Read(file, 0, 200_000));
+        Assert.Equal(Status.Ok, await world.Client.FsyncAsync(file));
+        Assert.Equal(1, world.Blocks.Writes);
+    }
+
+    [Fact]
+    public async Task A_write_after_a_failed_flush_of_the_same_bytes_wins_over_the_retried_one()
+    {
+        await using ClientWorld world = new();
+        OpenFile file = await world.Create("a");
+        await world.Write(file, 0, ClientWorld.Bytes(100_000, 1));
+        world.Blocks.OnWrite = () => Status.NoSpace;
+        await world.Age();
+        byte[] newer = ClientWorld.Bytes(100_000, 2);
+        await world.Write(file, 0, newer);
+        await world.Age();
+        world.Blocks.OnWrite = null;
+        Assert.Equal(Status.Ok, await world.Client.SyncAllAsync());
+        Assert.Equal(newer, await world.Read(file, 0, 200_000));
+        Assert.Equal(0, world.Client.DirtyMemory.RentedBuffers);
+    }
+
+    [Fact]
+    public async Task What_is_only_busy_is_tried_again_and_nobody_hears_of_it()
+    {
+        await using ClientWorld world = new();
+        OpenFile file = await world.Create("a");
+        await world.Write(file, 0, new byte[100_000]);
+        int blocks = 0;
+        int commits = 0;
+        world.Blocks.OnWrite = () => ++blocks % 5 == 0 ? Status.Ok : Status.Busy;
+        world.Session.OnCommit = () => ++commits % 5 == 0 ? Status.Ok : Status.Busy;
+        Assert.Equal(Status.Ok, await world.Client.FsyncAsync(file));
+        Assert.Equal(Status.Ok, await world.Client.FlushAsync(file));
+    }
+
+    [Fact]
+    public async Task An_answer_that_never_came_is_asked_for_again()
+    {
+        await using ClientWorld world = new();
+        OpenFile file = await world.Create("a");
+        await world.Write(file, 0, new byte[100_000]);
+        world.Session.OnCommit = () => Status.Unknown;
+        Assert.Equal(Status.Unknown, await world.Client.FsyncAsync(file));
+        world.Session.OnCommit = null;
+        Assert.Equal(Status.Ok, await world.Client.FsyncAsync(file));
+        Assert.Equal(100_000UL, (await world.Stat(file.Id)).AllocatedBytes);
+    }
+
+    [Fact]
+    public async Task Memory_that_is_full_of_what_cannot_be_written_refuses_writes()
+    {
+        await using ClientWorld world = new();
+        OpenFile file = await world.Create("a");
+        world.Blocks.OnWrite = () => Status.NoSpace;
+        ulong offset = 0;
+        Reply<int> reply = Reply.Ok(0);
+        while (reply.IsOk)
+        {
+            Assert.True(offset <= (ulong)world.Options.DirtyBytes);
+            reply = await world.Client.WriteAsync(file, offset, new byte[1 << 20], default);
+            offset += (ulong)reply.Value;
+        }
+
+        Assert.Equal(Status.NoSpace, reply.Status);
+        world.Blocks.OnWrite = null;
+        await world.Write(file, offset, new byte[1 << 20]);
+        Assert.Equal(Status.Ok, await world.Client.SyncAllAsync());
+        Assert.Equal(offset + (1 << 20), (await world.Stat(file.Id)).AllocatedBytes);
+    }
+
+    [Fact]
+    public async Task Writers_never_hold_more_memory_than_they_may()
+    {
+        await using ClientWorld world = new(ClientWorld.Still with { DirtyBytes = 8 << 20 });
+        long most = 0;
+        world.Blocks.OnWrite = () =>
+        {
+            most = Math.Max(most, world.Client.DirtyMemory.RentedBytes);
+            return Status.Ok;
+        };
+        OpenFile[] files = [await world.Create("a"), await world.Create("b"), await world.Create("c")];
+        for (int i = 0; i < 100; i++)
+        {
+            await world.Write(files[i % 3], (ulong)i << 20, ClientWorld.Bytes(1 << 20, i));
+        }
+
+        Assert.InRange(most, 1, 8 << 20);
+        Assert.Equal(Status.Ok, await world.Client.SyncAllAsync());
+        for (int i = 0; i < 100; i++)
+        {
+            Assert.Equal(ClientWorld.Bytes(1 << 20, i), await world.Read(files[i % 3], (ulong)i << 20, 1 << 20));
+        }
+    }
+}
