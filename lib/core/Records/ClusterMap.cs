@@ -47,7 +47,13 @@ public sealed class ClusterMap
     {
         if (ClusterBase.IsBase(payload))
         {
-            if (runs.Count > 0 || DeltaCount > 0 || !ClusterBase.TryDecode(payload, runs)) { return false; }
+            if (runs.Count > 0 || DeltaCount > 0) { return false; }
+            if (!ClusterBase.TryDecode(payload, runs))
+            {
+                runs.Clear();
+                return false;
+            }
+
             foreach (Slice run in runs) { MappedBytes += run.Length; }
             return true;
         }
