@@ -1,0 +1,49 @@
+using System.CommandLine;
+using System.Diagnostics;
+using KvFs.Cli.CommandLine;
+using KvFs.Cli.Control;
+using KvFs.Cli.Output;
+
+namespace KvFs.Cli.Commands;
+
+/// <summary><c>kvfs down</c>: unmounts everything, closes the node, and waits until the process is gone.</summary>
+internal static class DownCommand
+{
+    private static readonly Option<bool> Force = new("--force")
+    {
+        Description = "Take busy mounts away from the programs that use them.",
+    };
+
+    public static Command Build() => new Command("down", "Unmounts everything and stops the node; its data stays.") { Force }
+        .WithExamples(
+            ("kvfs down", "stop; if a mount is in use, say who uses it and go on"),
+            ("kvfs down --force", "stop whatever uses it"))
+        .Runs(RunAsync);
+
+    private static async Task RunAsync(CommandContext context, CancellationToken cancel)
+    {
+        using ControlClient client = context.Connect();
+        StatusReport status = await client.GetStatusAsync(cancel).ConfigureAwait(false);
+        DoneReport done;
+        using (ProgressLine progress = new())
+        {
+            done = await client.StopAsync(new StopRequest(context.Get(Force)), progress, cancel).ConfigureAwait(false);
+            progress.Report(new ProgressReport("waiting for the process to end", 0, null));
+            await WaitForEndAsync(status.Pid, cancel).ConfigureAwait(false);
+        }
+        context.Show(done);
+    }
+
+    private static async Task WaitForEndAsync(int pid, CancellationToken cancel)
+    {
+        try
+        {
+            using Process process = Process.GetProcessById(pid);
+            await process.WaitForExitAsync(cancel).ConfigureAwait(false);
+        }
+        catch (ArgumentException)
+        {
+            // It is gone already.
+        }
+    }
+}

@@ -1,0 +1,35 @@
+using System.CommandLine;
+using KvFs.Cli.CommandLine;
+using KvFs.Cli.Control;
+
+namespace KvFs.Cli.Commands;
+
+/// <summary><c>kvfs drive create</c></summary>
+internal static class DriveCreateCommand
+{
+    private static readonly Argument<string> Drive =
+        SharedOptions.Name("drive", "DRIVE", "The new drive's name. " + NameRule.Rule, "the name of a drive");
+
+    private static readonly Option<ulong?> Size = SharedOptions.Size("--size", "Quota of bytes. Default: none.");
+
+    private static readonly Option<ulong?> Inodes = new("--inodes")
+    {
+        Description = "Quota of files and directories. Default: none.",
+        HelpName = "NUMBER",
+    };
+
+    public static Command Build() => new Command("create", "Makes a drive.") { Drive, Size, Inodes }
+        .WithExamples(
+            ("kvfs drive create home --size 10GiB", "a drive that takes 10 GiB at most"),
+            ("kvfs drive create scratch", "one that takes what the disk has"))
+        .Runs(RunAsync);
+
+    private static async Task RunAsync(CommandContext context, CancellationToken cancel)
+    {
+        using ControlClient client = context.Connect();
+        NewDriveRequest request = new(context.Get(Drive), context.Get(Size) ?? 0, context.Get(Inodes) ?? 0);
+        DriveReport drive = await client.CreateDriveAsync(request, cancel).ConfigureAwait(false);
+        context.Show(drive, ControlJson.Readable.DriveReport, output =>
+            output.WriteLine($"Drive '{drive.Name}' is made. Mount it: kvfs mount {drive.Name} DIR"));
+    }
+}

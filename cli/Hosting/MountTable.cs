@@ -1,0 +1,194 @@
+using KvFs.Cli.CommandLine;
+using KvFs.Cli.Control;
+using KvFs.Mount;
+using KvFs.Protocol;
+using Microsoft.Extensions.Logging;
+
+namespace KvFs.Cli.Hosting;
+
+/// <summary>What this process has mounted: each directory has one drive; a drive may have several.</summary>
+/// <remarks>Thread safe; mounting and unmounting happen one after the other.</remarks>
+internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, ILogger<MountTable> log) : IAsyncDisposable
+{
+    private readonly SemaphoreSlim gate = new(1);
+    private readonly Lock changes = new();
+    private readonly SortedDictionary<string, Entry> entries = new(StringComparer.Ordinal);
+
+    /// <summary>Taken away from their directories, and still in use by programs that had files open.</summary>
+    private readonly List<Entry> lingering = [];
+
+    public IReadOnlyList<MountReport> List()
+    {
+        lock (changes) { return [.. entries.Values.Select(entry => entry.Report)]; }
+    }
+
+    public IReadOnlyList<string> DirectoriesOf(string drive)
+    {
+        lock (changes) { return [.. entries.Values.Where(entry => entry.Report.Drive == drive).Select(entry => entry.Report.Directory)]; }
+    }
+
+    public async Task<MountReport> MountAsync(MountRequest request, CancellationToken cancel)
+    {
+        NameRule.Check(request.Drive, "the name of a drive");
+        await gate.WaitAsync(cancel).ConfigureAwait(false);
+        try
+        {
+            DeadMount.Remove(MountDirectory.Absolute(request.Directory), log);
+            string directory = MountDirectory.Prepare(request.Directory);
+            return await MountOnAsync(directory, request, cancel).ConfigureAwait(false);
+        }
+        finally
+        {
+            gate.Release();
+        }
+    }
+
+    public async Task<DoneReport> UnmountAsync(UnmountRequest request, CancellationToken cancel)
+    {
+        await gate.WaitAsync(cancel).ConfigureAwait(false);
+        try
+        {
+            string directory = MountDirectory.Absolute(request.Directory);
+            Entry entry = Find(directory) ?? Find(MountDirectory.Resolve(directory)) ?? throw new CommandException(
+                ExitCode.NotFound, $"This kvfs has nothing mounted on {directory}.", "`kvfs status` lists what it has.");
+            if (request.Lazy) { await TakeAwayAsync(entry).ConfigureAwait(false); }
+            else { await UnmountAsync(entry).ConfigureAwait(false); }
+            return new DoneReport($"Drive '{entry.Report.Drive}' is unmounted from {entry.Report.Directory}.");
+        }
+        finally
+        {
+            gate.Release();
+        }
+    }
+
+    /// <summary>Unmounts everything. Stops at the first mount that is in use, unless forced: then those who use it get
+    /// errors, after everything they wrote was stored.</summary>
+    /// <exception cref="CommandException">A mount is in use; the message says by whom.</exception>
+    public async Task UnmountAllAsync(bool force, IProgress<ProgressReport> progress)
+    {
+        await gate.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+        try
+        {
+            Entry[] all = Everything();
+            for (int at = 0; at < all.Length; at++)
+            {
+                progress.Report(new ProgressReport($"unmounting {all[at].Report.Directory}", at, all.Length));
+                await (force ? EndAsync(all[at]) : UnmountAsync(all[at])).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            gate.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (Entry entry in Everything()) { await EndAsync(entry).ConfigureAwait(false); }
+        gate.Dispose();
+    }
+
+    private async Task<MountReport> MountOnAsync(string directory, MountRequest request, CancellationToken cancel)
+    {
+        Reply<IDriveSession> opened =
+            await node.Admin.OpenSessionAsync(request.Drive, request.ReadOnly, cancel).ConfigureAwait(false);
+        ControlErrors.ThrowIfFailed(opened.Status, $"drive '{request.Drive}'");
+        IDriveSession session = opened.Value;
+        IActiveMount mount;
+        try
+        {
+            mount = node.StartMount(session, directory, request.ReadOnly);
+        }
+        catch
+        {
+            await session.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+        MountReport report = new(request.Drive, directory, request.ReadOnly, clock.GetUtcNow());
+        Entry entry = new(report, mount);
+        lock (changes) { entries[directory] = entry; }
+        entry.Ended = WatchAsync(entry);
+        LogMounted(request.Drive, directory);
+        return report;
+    }
+
+    private static async Task UnmountAsync(Entry entry)
+    {
+        try
+        {
+            await entry.Mount.UnmountAsync(lazy: false).ConfigureAwait(false);
+        }
+        catch (FuseMountException e) when (e.Reason == FuseMountFailure.Busy)
+        {
+            throw new CommandException(
+                ExitCode.InUse,
+                $"{entry.Report.Directory} is in use{MountHolders.Describe(entry.Report.Directory)}.",
+                "End those programs, or take the mount away from them with --force.");
+        }
+        await entry.Ended.ConfigureAwait(false);
+    }
+
+    /// <summary>Frees the directory; the mount ends when the programs that use it do.</summary>
+    private async Task TakeAwayAsync(Entry entry)
+    {
+        await entry.Mount.UnmountAsync(lazy: true).ConfigureAwait(false);
+        lock (changes)
+        {
+            if (entries.Remove(entry.Report.Directory) && !entry.Ended.IsCompleted) { lingering.Add(entry); }
+        }
+    }
+
+    private static async Task EndAsync(Entry entry)
+    {
+        await entry.Mount.DisposeAsync().ConfigureAwait(false);
+        await entry.Ended.ConfigureAwait(false);
+    }
+
+    /// <summary>Waits for a mount's end, whoever unmounts it. What could not be stored is logged here, once.</summary>
+    private async Task WatchAsync(Entry entry)
+    {
+        try
+        {
+            await entry.Mount.Completion.ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            LogBroken(entry.Report.Drive, entry.Report.Directory, e);
+        }
+        lock (changes)
+        {
+            if (!lingering.Remove(entry)) { entries.Remove(entry.Report.Directory); }
+        }
+        await entry.Mount.DisposeAsync().ConfigureAwait(false);
+        LogUnmounted(entry.Report.Drive, entry.Report.Directory);
+    }
+
+    private Entry? Find(string directory)
+    {
+        lock (changes) { return entries.GetValueOrDefault(directory); }
+    }
+
+    private Entry[] Everything()
+    {
+        lock (changes) { return [.. entries.Values, .. lingering]; }
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Drive {Drive} is mounted on {Directory}.")]
+    private partial void LogMounted(string drive, string directory);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Drive {Drive} is unmounted from {Directory}.")]
+    private partial void LogUnmounted(string drive, string directory);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The mount of drive {Drive} on {Directory} broke.")]
+    private partial void LogBroken(string drive, string directory, Exception exception);
+
+    private sealed class Entry(MountReport report, IActiveMount mount)
+    {
+        public MountReport Report { get; } = report;
+
+        public IActiveMount Mount { get; } = mount;
+
+        /// <summary>Ends when everything that belongs to the mount is given back.</summary>
+        public Task Ended { get; set; } = Task.CompletedTask;
+    }
+}

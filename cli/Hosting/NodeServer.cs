@@ -1,0 +1,204 @@
+using KvFs.Cli.CommandLine;
+using KvFs.Cli.Control;
+using KvFs.Core;
+using KvFs.Node.Storage;
+using Microsoft.Extensions.Logging;
+
+namespace KvFs.Cli.Hosting;
+
+/// <summary>The process that <c>kvfs up</c> starts: a node, its mounts, the control channel and the metrics page.</summary>
+/// <remarks>Thread safe. Order of a start: node (its lock on the data folder comes first), control channel, drive, mount,
+/// metrics page. A stop goes the other way round; the socket's name goes before the node's lock does, so that a successor
+/// never loses its own.</remarks>
+internal sealed partial class NodeServer : IAsyncDisposable
+{
+    private const string Starting = "starting";
+    private const string Running = "running";
+    private const string Stopping = "stopping";
+
+    private readonly ServerOptions options;
+    private readonly ILogger log;
+    private readonly DateTimeOffset started;
+    private readonly SemaphoreSlim stopping = new(1);
+    private readonly TaskCompletionSource stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly EmbeddedNode node;
+    private ControlServer? control;
+    private MonitorServer? monitor;
+    private volatile string state = Starting;
+    private bool nodeClosed;
+
+    private NodeServer(ServerOptions options, EmbeddedNode node, ILoggerFactory loggers, TimeProvider clock)
+    {
+        this.options = options;
+        this.node = node;
+        log = loggers.CreateLogger("KvFs.Cli.Server");
+        started = clock.GetUtcNow();
+        Mounts = new MountTable(node, clock, loggers.CreateLogger<MountTable>());
+        Drives = new DriveDesk(options.DataPath, node.Admin, Mounts);
+    }
+
+    public MountTable Mounts { get; }
+
+    public DriveDesk Drives { get; }
+
+    public bool IsRunning => state == Running;
+
+    /// <summary>Ends when the node is closed: the process has nothing left to do.</summary>
+    public Task Stopped => stopped.Task;
+
+    /// <summary>Opens the node and serves; the drive is mounted when this returns.</summary>
+    /// <exception cref="CommandException">It cannot; nothing is left behind.</exception>
+    /// <exception cref="StorageException">The data folder cannot be used.</exception>
+    /// <exception cref="Mount.FuseMountException">The drive cannot be mounted.</exception>
+    public static async Task<NodeServer> StartAsync(
+        ServerOptions options, ILoggerFactory loggers, IProgress<ProgressReport> progress, CancellationToken cancel)
+    {
+        progress.Report(new ProgressReport("opening the node", 0, null));
+        EmbeddedNode node = await OpenNodeAsync(options, loggers, cancel).ConfigureAwait(false);
+        NodeServer server = new(options, node, loggers, TimeProvider.System);
+        try
+        {
+            await server.ServeAsync(loggers, progress, cancel).ConfigureAwait(false);
+            return server;
+        }
+        catch
+        {
+            await server.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    public async Task<StatusReport> GetStatusAsync(CancellationToken cancel) => new(
+        state,
+        Environment.ProcessId,
+        ProductVersion.Text,
+        options.DataPath,
+        started,
+        node.GetStatus(),
+        monitor?.Address,
+        (await Drives.ListAsync(cancel).ConfigureAwait(false)).Drives,
+        Mounts.List());
+
+    public NodeReport GetNodeStatus() => node.GetStatus();
+
+    public Task<CheckReport> CheckAsync(
+        CheckRequest request, IProgress<ProgressReport> progress, CancellationToken cancel) =>
+        node.CheckAsync(request.ReadBytes, progress, cancel);
+
+    /// <summary>Unmounts everything and closes the node. If a mount is in use it goes on serving, unless forced.</summary>
+    /// <exception cref="CommandException">A mount is in use; the message says by whom.</exception>
+    public async Task<DoneReport> StopAsync(
+        StopRequest request, IProgress<ProgressReport> progress, CancellationToken cancel)
+    {
+        await stopping.WaitAsync(cancel).ConfigureAwait(false);
+        try
+        {
+            if (nodeClosed) { return Done(); }
+            state = Stopping;
+            await Mounts.UnmountAllAsync(request.Force, progress).ConfigureAwait(false);
+            progress.Report(new ProgressReport("closing the node", 0, null));
+            await CloseNodeAsync().ConfigureAwait(false);
+            return Done();
+        }
+        finally
+        {
+            if (!nodeClosed) { state = Running; }
+            stopping.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!nodeClosed)
+        {
+            await Mounts.DisposeAsync().ConfigureAwait(false);
+            await CloseNodeAsync().ConfigureAwait(false);
+        }
+        if (monitor is not null) { await monitor.DisposeAsync().ConfigureAwait(false); }
+        if (control is not null) { await control.DisposeAsync().ConfigureAwait(false); }
+        stopping.Dispose();
+    }
+
+    private DoneReport Done() => new($"kvfs on {options.DataPath} is down.");
+
+    private static async Task<EmbeddedNode> OpenNodeAsync(
+        ServerOptions options, ILoggerFactory loggers, CancellationToken cancel)
+    {
+        DataDirectory.Prepare(options.DataPath);
+        try
+        {
+            return EmbeddedNode.Open(options.DataPath, Environment.MachineName, loggers);
+        }
+        catch (StorageException e) when (e.Status == Status.InUse)
+        {
+            throw await InUseAsync(options.DataPath, e, cancel).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Names the process that has the data folder, if it can be asked.</summary>
+    private static async Task<CommandException> InUseAsync(string dataPath, StorageException lockTaken, CancellationToken cancel)
+    {
+        const string hint = "Stop it with `kvfs down`, or use another folder with --data.";
+        try
+        {
+            using ControlClient client = new(dataPath);
+            StatusReport other = await client.GetStatusAsync(cancel).ConfigureAwait(false);
+            return new CommandException(
+                ExitCode.InUse, $"A kvfs runs on {dataPath} already (pid {other.Pid}).", $"See `kvfs status`. {hint}");
+        }
+        catch (CommandException)
+        {
+            return new CommandException(ExitCode.InUse, lockTaken.Message, hint);
+        }
+    }
+
+    private async Task ServeAsync(ILoggerFactory loggers, IProgress<ProgressReport> progress, CancellationToken cancel)
+    {
+        control = await ControlServer.StartAsync(options.DataPath, new ControlRoutes(this, loggers), loggers, cancel)
+            .ConfigureAwait(false);
+        await EnsureDriveAsync(progress, cancel).ConfigureAwait(false);
+        if (options.MountPath is not null)
+        {
+            progress.Report(new ProgressReport($"mounting {options.MountPath}", 0, null));
+            MountRequest request = new(options.Drive, options.MountPath, options.ReadOnly);
+            await Mounts.MountAsync(request, cancel).ConfigureAwait(false);
+        }
+        monitor = await MonitorServer.StartAsync(options.Metrics, this, loggers, cancel).ConfigureAwait(false);
+        state = Running;
+        LogServing(options.DataPath, monitor?.Address ?? "off");
+    }
+
+    private async Task EnsureDriveAsync(IProgress<ProgressReport> progress, CancellationToken cancel)
+    {
+        DriveList list = await Drives.ListAsync(cancel).ConfigureAwait(false);
+        if (list.Drives.Any(drive => drive.Name == options.Drive)) { return; }
+        progress.Report(new ProgressReport($"making drive {options.Drive}", 0, null));
+        NewDriveRequest request = new(options.Drive, options.QuotaBytes ?? 0);
+        await Drives.CreateAsync(request, cancel).ConfigureAwait(false);
+        LogDriveMade(options.Drive);
+    }
+
+    private async Task CloseNodeAsync()
+    {
+        control?.Withdraw();
+        nodeClosed = true;
+        try
+        {
+            await node.DisposeAsync().ConfigureAwait(false);
+            LogClosed(options.DataPath);
+        }
+        finally
+        {
+            stopped.TrySetResult();
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Serving {DataPath}; metrics: {Metrics}.")]
+    private partial void LogServing(string dataPath, string metrics);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Drive {Drive} is new.")]
+    private partial void LogDriveMade(string drive);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "The node on {DataPath} is closed.")]
+    private partial void LogClosed(string dataPath);
+}

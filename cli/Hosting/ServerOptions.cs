@@ -1,0 +1,11 @@
+using KvFs.Cli.CommandLine;
+
+namespace KvFs.Cli.Hosting;
+
+/// <summary>What <c>kvfs up</c> serves.</summary>
+/// <param name="DataPath">Absolute.</param>
+/// <param name="Drive">Made if it is missing.</param>
+/// <param name="MountPath">Absolute; null: nothing is mounted.</param>
+/// <param name="QuotaBytes">Of a drive that is made; null: none.</param>
+internal sealed record ServerOptions(
+    string DataPath, string Drive, string? MountPath, ulong? QuotaBytes, bool ReadOnly, MetricsEndpoint Metrics);

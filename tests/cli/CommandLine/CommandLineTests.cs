@@ -1,0 +1,79 @@
+using System.CommandLine;
+using KvFs.Cli.CommandLine;
+
+namespace KvFs.Cli.Tests.CommandLine;
+
+public sealed class CommandLineTests
+{
+    private static readonly RootCommand Root = KvfsCommandLine.Build();
+
+    /// <summary>Every command that does something, by its words.</summary>
+    public static TheoryData<string> Commands { get; } = [.. Leaves(Root, string.Empty)];
+
+    [Theory]
+    [MemberData(nameof(Commands))]
+    public void Every_command_explains_itself_and_its_options_and_has_an_example(string words)
+    {
+        Command command = Find(words);
+        Assert.False(string.IsNullOrWhiteSpace(command.Description));
+        Assert.All(command.Options.Where(option => !option.Hidden), option => Assert.NotEmpty(option.Description!));
+        Assert.All(command.Arguments, argument => Assert.NotEmpty(argument.Description!));
+        Assert.NotEmpty(CommandBuilding.ExamplesOf(command));
+    }
+
+    [Theory]
+    [MemberData(nameof(Commands))]
+    public void Every_example_that_is_a_plain_command_parses(string words)
+    {
+        foreach ((string line, string _) in CommandBuilding.ExamplesOf(Find(words)))
+        {
+            if (!line.StartsWith("kvfs ", StringComparison.Ordinal)) { continue; }
+            string plain = line.Split(" >")[0]["kvfs ".Length..];
+            Assert.Empty(Root.Parse(plain).Errors);
+        }
+    }
+
+    [Theory]
+    [InlineData("drive create Main", "cannot be the name of a drive")]
+    [InlineData("snapshot create main a_b", "cannot be the name of a snapshot")]
+    [InlineData("drive create a --size 10Q", "is no size")]
+    [InlineData("drive create a --inodes many", "many")]
+    [InlineData("up --metrics 9747", "is no address and port")]
+    [InlineData("up --drive A", "cannot be the name of a drive")]
+    [InlineData("up --log-level loud", "is not one of trace")]
+    [InlineData("status --output xml", "is not one of table, json")]
+    [InlineData("bench /tmp --files 0", "from 1 to")]
+    [InlineData("completion tcsh", "tcsh")]
+    [InlineData("drive create", "Required argument")]
+    public void A_wrong_word_is_refused_with_what_would_be_right(string line, string expected)
+    {
+        ParseResult parsed = Root.Parse(line);
+        Assert.Contains(parsed.Errors, error => error.Message.Contains(expected, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("create", "creat", true)]
+    [InlineData("create", "craete", true)]
+    [InlineData("create", "crate", true)]
+    [InlineData("create", "creeate", true)]
+    [InlineData("create", "creatt", true)]
+    [InlineData("delete", "del", true)]
+    [InlineData("create", "delete", false)]
+    [InlineData("up", "x", false)]
+    public void A_word_that_is_nearly_right_is_recognized(string name, string word, bool expected) =>
+        Assert.Equal(expected, ErrorOutput.IsNear(name, word));
+
+    [Fact]
+    public void Every_exit_code_has_a_meaning_and_each_number_one_code()
+    {
+        Assert.Equal(Enum.GetValues<ExitCode>(), ExitCodes.Meanings.Select(one => one.Code));
+        Assert.All(ExitCodes.Meanings, one => Assert.EndsWith(".", one.Meaning, StringComparison.Ordinal));
+    }
+
+    private static IEnumerable<string> Leaves(Command command, string words) => command.Subcommands.Count == 0
+        ? [words.Trim()]
+        : command.Subcommands.SelectMany(below => Leaves(below, $"{words} {below.Name}"));
+
+    private static Command Find(string words) =>
+        words.Split(' ').Aggregate((Command)Root, (at, word) => at.Subcommands.Single(below => below.Name == word));
+}
