@@ -157,6 +157,41 @@ public static class DriveActions
     public static Status Set(this TestDrive drive, SetAttributesRequest request) =>
         drive.Run(transaction => SetAttributes.Apply(request, transaction, out _));
 
+    /// <summary>Writes bytes into the first cluster of a file, as a commit with one inline run.</summary>
+    public static void Write(this TestDrive drive, VNodeId id, int offset, ReadOnlySpan<byte> bytes)
+    {
+        FileCommit commit = new() { Node = id, MinSize = (ulong)(offset + bytes.Length) };
+        commit.Inline.Append(bytes);
+        commit.Runs.Add(new((ulong)offset, (uint)bytes.Length, SliceKind.Inline, default, 0));
+        Assert.Equal(Status.Ok, drive.Run(transaction =>
+        {
+            commit.ModifyTime = drive.Now;
+            return CommitSlices.Apply(commit, transaction, out _);
+        }));
+    }
+
+    /// <summary>What the first cluster of a file shows: inline bytes and zeros.</summary>
+    public static byte[] Content(this DriveView view, VNodeId id)
+    {
+        VNode vnode = view.Get(id);
+        byte[] content = new byte[vnode.Size];
+        ClusterMap map = new();
+        Assert.Equal(Status.Ok, ReadCluster.Apply(id, vnode, 0, view, map));
+        foreach (Slice run in map.Runs)
+        {
+            map.Inline.Slice((int)run.SourceOffset, (int)run.Length).CopyTo(content.AsSpan((int)run.Offset));
+        }
+
+        return content;
+    }
+
+    public static CowNumber Snapshot(this TestDrive drive, string name)
+    {
+        RetainedVersion snapshot = default;
+        Assert.Equal(Status.Ok, drive.Run(t => CreateSnapshot.Apply(name, t, out snapshot)));
+        return snapshot.At;
+    }
+
     public static Status Find(this DriveView view, VNodeId parent, string name, out NodeInfo found) =>
         Lookup.Apply(view, parent, Encoding.UTF8.GetBytes(name), out found);
 

@@ -4,11 +4,11 @@ using KvFs.Core;
 namespace KvFs.Core.Tests;
 
 /// <summary>One drive over records in memory: runs operations as the driver of its shard does.</summary>
-/// <remarks>Reserves ids by the thousand, builds a batch of each transaction whose operations all answered Ok, and applies
+/// <remarks>Reserves ids by the million, builds a batch of each transaction whose operations all answered Ok, and applies
 /// it; each transaction is one second later than the one before.</remarks>
 public sealed class TestDrive
 {
-    private const ulong ReservedIds = 1000;
+    private const ulong ReservedIds = 1 << 20;
 
     private readonly DriveTransaction transaction = new();
     private readonly RecordBatch batch = new();
@@ -71,19 +71,19 @@ public sealed class TestDrive
     public DriveView ViewAt(CowNumber at) => new StoredDriveView(Records, State, at);
 
     /// <summary>Runs operations as one transaction: applied if the answer is Ok, else forgotten.</summary>
-    public Status Run(Func<DriveTransaction, Status> operations)
+    public Status Run(Func<DriveTransaction, Status> operations, bool restores = false)
     {
-        Status status = operations(Begin());
+        Status status = operations(Begin(restores));
         if (status == Status.Ok) { Commit(); }
         return status;
     }
 
     /// <summary>Begins a transaction; the one before is forgotten, if it was not committed.</summary>
-    public DriveTransaction Begin()
+    public DriveTransaction Begin(bool restores = false)
     {
         Reserve();
         Now = new(Now.Nanoseconds + 1_000_000_000);
-        Assert.Equal(Status.Ok, transaction.Begin(State, Counters, Records, Now, ReservedByOthers));
+        Assert.Equal(Status.Ok, transaction.Begin(State, Counters, Records, Now, ReservedByOthers, restores));
         return transaction;
     }
 
@@ -113,18 +113,20 @@ public sealed class TestDrive
 
     /// <summary>Runs an operation that works in steps to its end, each step in a transaction of its own.</summary>
     /// <returns>How many steps it took.</returns>
-    public int RunSteps(Func<DriveTransaction, bool> step)
+    public int RunSteps(Func<DriveTransaction, bool> step, bool restores = false)
     {
         bool more = true;
         int steps = 0;
         for (; more; steps++)
         {
             Assert.True(steps < 100_000, "The steps come to no end.");
-            Assert.Equal(Status.Ok, Run(transaction =>
-            {
-                more = step(transaction);
-                return Status.Ok;
-            }));
+            Assert.Equal(Status.Ok, Run(
+                transaction =>
+                {
+                    more = step(transaction);
+                    return Status.Ok;
+                },
+                restores));
         }
 
         return steps;

@@ -34,7 +34,8 @@ public enum FindingKind : byte
     /// <summary>A name that is not where the VNode's parent, or a link record, says it should be.</summary>
     WrongParent = 10,
 
-    /// <summary>A directory's parents do not lead to the root.</summary>
+    /// <summary>A directory's parents lead to nothing, or around in a circle. (To a removed directory they may: that is a
+    /// tree that is being removed, or restored.)</summary>
     Unreachable = 11,
 
     /// <summary>A VNode without names is on no list of orphans: nobody would ever remove it.</summary>

@@ -108,9 +108,9 @@ internal sealed class NodeCheck : IDisposable
             Report(FindingKind.WrongLinkCount, id, 2 + subdirectories, vnode.Nlink, "links of a directory");
         }
 
-        if (Directories.WalkUp(view, id, VNodeId.None, out _) != WayUp.ToRoot)
+        if (Directories.WalkUp(view, id, VNodeId.None, out _) == WayUp.Broken)
         {
-            Report(FindingKind.Unreachable, id, 0, vnode.Parent.Value, "the parents do not lead to the root");
+            Report(FindingKind.Unreachable, id, 0, vnode.Parent.Value, "the parents lead nowhere");
         }
     }
 

@@ -19,6 +19,7 @@ public sealed class DriveTransaction : DriveView
     private readonly ByteBuffer raw = new(512);
     private readonly ByteBuffer envelope = new(512);
     private readonly List<CrowdedCluster> crowded = [];
+    private readonly List<VNodeId> orphaned = [];
     private readonly ClusterCache ownClusters = new(capacity: 1024);
     private ClusterCache? clusters;
     private IRecordReader? reader;
@@ -94,19 +95,31 @@ public sealed class DriveTransaction : DriveView
     /// <summary>Clusters that this transaction leaves worth folding. Each is told now and then, not every time.</summary>
     public IReadOnlyList<CrowdedCluster> Crowded => crowded;
 
-    /// <summary>Starts anew. <see cref="Status.Busy"/>: no CoW number is reserved; reserve, then try again.</summary>
+    /// <summary>VNodes that lost their last name in this transaction, but are held open.</summary>
+    public IReadOnlyList<VNodeId> Orphaned => orphaned;
+
+    /// <summary>Starts anew. <see cref="Status.Busy"/>: no CoW number is reserved (reserve, then try again), or the whole
+    /// drive is being restored.</summary>
+    /// <param name="driveState">The drive.</param>
+    /// <param name="driveCounters">Its counters and ids.</param>
+    /// <param name="records">What is in the log so far.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="reservedByOthers">What others than the one who asks have set aside.</param>
+    /// <param name="restores">The transaction is a step of <see cref="RestoreTree"/>: only that goes on meanwhile.</param>
     public Status Begin(
         DriveState driveState,
         DriveCounters driveCounters,
         IRecordReader records,
         Timestamp now,
-        Reservation reservedByOthers = default)
+        Reservation reservedByOthers = default,
+        bool restores = false)
     {
         ArgumentNullException.ThrowIfNull(driveState);
         ArgumentNullException.ThrowIfNull(records);
         Forget();
         counters = driveCounters;
         if (counters.Next.Cow >= counters.Reserved.Cow) { return Status.Busy; }
+        if (!restores && (driveState.Policy.Flags & DriveFlags.Restoring) != 0) { return Status.Busy; }
         state = driveState;
         if (!ReferenceEquals(storedState, driveState) || !ReferenceEquals(reader, records) || stored is null)
         {
@@ -142,6 +155,8 @@ public sealed class DriveTransaction : DriveView
         historyBytes += payloadBytes + RecordEnvelope.Overhead + RecordBatchBytes + RecordKey.MaxBytes / 4;
 
     internal void OnCrowded(CrowdedCluster cluster) => crowded.Add(cluster);
+
+    internal void OnOrphaned(VNodeId id) => orphaned.Add(id);
 
     /// <summary>The coverage of a cluster, this transaction's own slices included.</summary>
     internal ClusterCoverage CoverageOf(VNodeId node, uint cluster)
@@ -309,6 +324,7 @@ public sealed class DriveTransaction : DriveView
         pending.Clear();
         Blocks.Clear();
         crowded.Clear();
+        orphaned.Clear();
         clusters?.Rollback();
         ownClusters.Clear();
         Obstacle = null;

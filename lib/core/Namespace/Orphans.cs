@@ -9,6 +9,9 @@ internal static class Orphans
     /// <summary>The holder of what nobody holds: the reaper removes it.</summary>
     public static SessionId Nobody => default;
 
+    /// <summary>The holder of a tree that a restore is building: no session has this number.</summary>
+    public static SessionId Restorer => new(ulong.MaxValue);
+
     public static void Add(VNodeId id, SessionId holder, DriveTransaction transaction)
     {
         RecordKey key = RecordKey.Numbered(RecordKind.Orphan, id.Value, holder.Value);
@@ -50,12 +53,17 @@ internal static class Orphans
         bool last = vnode.Nlink == 0;
         Status status = Status.Ok;
         bool gone = false;
-        if (last && holders.IsEmpty) { status = NodeRemoval.Apply(id, ref vnode, transaction, out gone); }
+        if (last && holders.IsEmpty && !(vnode.IsDirectory && vnode.Size > 0))
+        {
+            status = NodeRemoval.Apply(id, ref vnode, NoHolders.Instance, transaction, out gone);
+        }
+
         if (!gone) { transaction.PutVNode(id, vnode); }
         if (last && !gone)
         {
             foreach (SessionId holder in holders) { Add(id, holder, transaction); }
             if (holders.IsEmpty) { Add(id, Nobody, transaction); }
+            else { transaction.OnOrphaned(id); }
         }
 
         result = new(
@@ -65,4 +73,12 @@ internal static class Orphans
         };
         return status;
     }
+}
+
+/// <summary>For a VNode with nothing below it: nobody is asked for.</summary>
+internal sealed class NoHolders : INodeHolders
+{
+    public static readonly NoHolders Instance = new();
+
+    public ReadOnlySpan<SessionId> Holders(VNodeId id) => default;
 }

@@ -55,10 +55,11 @@ internal static class Xattrs
         if (transaction.TryGet(ref key, new ByteBuffer())) { transaction.Delete(ref key); }
     }
 
-    /// <summary>Bytes of all attribute names, each with its NUL.</summary>
-    public static int ListBytes(VNodeId id, DriveView view)
+    /// <summary>Whether a VNode's attributes stay within their bounds with one more, or with another value for one.</summary>
+    public static bool Fits(VNodeId id, ReadOnlySpan<byte> newName, int valueBytes, DriveView view)
     {
-        int bytes = 0;
+        int listBytes = newName.Length + 1;
+        int totalBytes = listBytes + valueBytes;
         using DriveCursor cursor = view.WalkPrefix(RecordKey.XattrsOf(id));
         while (cursor.MoveNext())
         {
@@ -67,9 +68,11 @@ internal static class Xattrs
                 throw new RecordCorruptException(Status.Corrupt, cursor.Key);
             }
 
-            bytes += name.Length + 1;
+            if (name.SequenceEqual(newName)) { continue; }
+            listBytes += name.Length + 1;
+            totalBytes += name.Length + 1 + cursor.Payload.Length;
         }
 
-        return bytes;
+        return listBytes <= Limits.XattrListBytes && totalBytes <= Limits.XattrTotalBytes;
     }
 }

@@ -31,6 +31,10 @@ public static class Limits
     /// <summary>Bytes of an extended attribute's name: Linux's XATTR_NAME_MAX.</summary>
     public const int XattrNameBytes = 255;
 
+    /// <summary>Bytes of all attributes of one VNode, names and values: so that a VNode goes, or is restored, in one
+    /// transaction. More than ext4 has room for.</summary>
+    public const int XattrTotalBytes = 512 << 10;
+
     /// <summary>Bytes of all attribute names of one VNode, with their NULs: Linux's XATTR_LIST_MAX.</summary>
     public const int XattrListBytes = 64 << 10;
 

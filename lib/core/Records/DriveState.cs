@@ -27,6 +27,9 @@ public enum DriveFlags : byte
 
     /// <summary>Deleted, and nothing pins it: its records and blocks are being removed.</summary>
     Deleting = 2,
+
+    /// <summary>All of it is being made as a snapshot shows it: until that is done, nothing else changes it.</summary>
+    Restoring = 4,
 }
 
 /// <summary>What a user chose for a drive, and where it comes from. Changes seldom; immutable.</summary>

@@ -38,6 +38,15 @@ public enum RecordKind : byte
     BlockDead = (byte)'z',
     RequestResult = (byte)'q',
     Reaper = (byte)'f',
+
+    /// <summary>The one restore that is going on.</summary>
+    Restore = (byte)'e',
+
+    /// <summary>A VNode that a restore has still to fill.</summary>
+    RestoreWork = (byte)'w',
+
+    /// <summary>Which new VNode stands for one with several names, in a restore.</summary>
+    RestoreLink = (byte)'h',
 }
 
 /// <summary>The key of a record in the <c>ns</c> family.</summary>
@@ -210,7 +219,7 @@ public struct RecordKey
     /// <summary>Body: 18-25: one number: a VNode (Orphan, Cut), a session, a block (BlockLive, BlockDead).</summary>
     public static RecordKey Numbered(RecordKind kind, ulong number) => new RecordKey(kind).With(number);
 
-    /// <summary>Body: 18-25 and 26-33: two numbers: Orphan (VNode, session), Grant (session, last id).</summary>
+    /// <summary>Body: 18-25 and 26-33: two numbers: Orphan (VNode, session), RestoreWork (source, target), Grant (session, last id).</summary>
     /// <remarks>A grant is named by its last id, so that the first key from (session, id) on is the one that may hold the
     /// id.</remarks>
     public static RecordKey Numbered(RecordKind kind, ulong first, ulong second) =>

@@ -164,7 +164,7 @@ internal sealed class ModelDrive
         ulong session = node.Holders.First();
         if (node.Names == 0)
         {
-            Assert.Equal(Status.Ok, drive.Run(t => ReleaseOrphan.Apply(node.Id, new(session), t, out _)));
+            Assert.Equal(Status.Ok, drive.Run(t => ReleaseOrphan.Apply(node.Id, new(session), new OpenNodes(), t, out _)));
         }
 
         Tree.Release(node, session);
@@ -223,7 +223,7 @@ internal sealed class ModelDrive
         VNodeId next = VNodeId.None;
         drive.RunSteps(t =>
         {
-            Assert.Equal(Status.Ok, ReapOrphans.Apply(new LiveSessions(), ref next, t, out bool more));
+            Assert.Equal(Status.Ok, ReapOrphans.Apply(new LiveSessions(), new OpenNodes(), ref next, t, out bool more));
             return more;
         });
         Tree.ReleaseAll();

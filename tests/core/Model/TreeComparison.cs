@@ -35,7 +35,7 @@ internal static class TreeComparison
                 Assert.Equal(expected.Target, Encoding.UTF8.GetString(target.Span));
                 break;
             case VNodeKind.File:
-                Assert.Equal(expected.Content, Content(view, id, found));
+                Assert.Equal(expected.Content, view.Content(id));
                 break;
             default:
                 break;
@@ -63,18 +63,5 @@ internal static class TreeComparison
             Assert.Equal(Status.Ok, view.GetXattr(id, name, out byte[] found));
             Assert.Equal(value, found);
         }
-    }
-
-    private static byte[] Content(DriveView view, VNodeId id, in VNode vnode)
-    {
-        byte[] content = new byte[vnode.Size];
-        ClusterMap map = new();
-        Assert.Equal(Status.Ok, ReadCluster.Apply(id, vnode, 0, view, map));
-        foreach (Slice run in map.Runs)
-        {
-            map.Inline.Slice((int)run.SourceOffset, (int)run.Length).CopyTo(content.AsSpan((int)run.Offset));
-        }
-
-        return content;
     }
 }

@@ -85,7 +85,7 @@ public sealed class CloneTests
         VNodeId next = VNodeId.None;
         clone.RunSteps(t =>
         {
-            ReapOrphans.Apply(new LiveSessions(), ref next, t, out bool more);
+            ReapOrphans.Apply(new LiveSessions(), new OpenNodes(), ref next, t, out bool more);
             return more;
         });
         Assert.False(clone.Head.Exists(orphan));

@@ -68,9 +68,9 @@ public sealed class RenameTests
 
         Assert.True(result.Orphaned);
         Assert.Equal(0u, drive.Head.Get(target).Nlink);
-        Assert.Equal(Status.Ok, drive.Run(t => ReleaseOrphan.Apply(target, new(7), t, out _)));
+        Assert.Equal(Status.Ok, drive.Run(t => ReleaseOrphan.Apply(target, new(7), new OpenNodes(), t, out _)));
         Assert.True(drive.Head.Exists(target));
-        Assert.Equal(Status.Ok, drive.Run(t => ReleaseOrphan.Apply(target, new(8), t, out _)));
+        Assert.Equal(Status.Ok, drive.Run(t => ReleaseOrphan.Apply(target, new(8), new OpenNodes(), t, out _)));
         Assert.False(drive.Head.Exists(target));
     }
 

@@ -89,6 +89,27 @@ public sealed class BlockReferences
         if (slice.Kind == SliceKind.Block) { Drop(slice.Block, slice.Length); }
     }
 
+    /// <summary>A slice or base record comes back from history, which keeps what it names live.</summary>
+    internal void AddRecord(ReadOnlySpan<byte> slicePayload)
+    {
+        baseRuns.Clear();
+        if (ClusterBase.IsBase(slicePayload))
+        {
+            if (!ClusterBase.TryDecode(slicePayload, baseRuns)) { throw new RecordCorruptException("A base is damaged."); }
+        }
+        else if (Slice.TryDecode(slicePayload, out Slice slice, out _)) { baseRuns.Add(slice); }
+        else { throw new RecordCorruptException("A slice is damaged."); }
+
+        foreach (Slice run in baseRuns)
+        {
+            if (run.Kind != SliceKind.Block || run.Block.Owner != transaction.Drive) { continue; }
+            ref Change change = ref Find(run.Block.Id);
+            if (!change.WasLive) { throw Corrupt(run.Block.Id); }
+            change.References++;
+            change.LiveBytes += run.Length;
+        }
+    }
+
     /// <summary>Writes the sums as records of the transaction.</summary>
     internal void Flush()
     {

@@ -3,11 +3,12 @@ namespace KvFs.Core;
 /// <summary>Forgets a snapshot: its name goes at once, what only it saw goes in steps: <see cref="ReapHistory"/>.</summary>
 public static class DeleteSnapshot
 {
-    /// <returns>Ok; NotFound.</returns>
+    /// <returns>Ok; NotFound; InUse: it is being restored.</returns>
     public static Status Apply(string name, DriveTransaction transaction)
     {
         ArgumentNullException.ThrowIfNull(transaction);
         if (!DriveRecords.TryGetSnapshot(transaction, name, out RetainedVersion snapshot)) { return Status.NotFound; }
+        if (RestoreTree.Uses(snapshot.At, transaction)) { return Status.InUse; }
         RecordKey key = DriveRecords.SnapshotKey(name);
         transaction.Delete(ref key);
         Release(snapshot.At, transaction);

@@ -1,13 +1,8 @@
 namespace KvFs.Core;
 
-/// <summary>Knows which sessions still hold what they held.</summary>
-public interface ISessionLiveness
-{
-    bool IsLive(SessionId session);
-}
-
 /// <summary>Removes VNodes without a name that no living session holds, step by step: after an unlink that was too much for
-/// one transaction, when a session has expired, after a crash, and what a clone inherited.</summary>
+/// one transaction, when a session has expired, after a crash, what a clone inherited, and trees that a restore replaced.
+/// </summary>
 public static class ReapOrphans
 {
     /// <summary>VNodes that one step looks at: bounds the time that it keeps the shard's loop.</summary>
@@ -15,12 +10,17 @@ public static class ReapOrphans
 
     /// <param name="sessions">Who is still there. Sessions of an origin, which a clone inherits in its records, are not.
     /// </param>
+    /// <param name="holders">Who holds what: that is in a removed directory.</param>
     /// <param name="next">Where to begin, <see cref="VNodeId.None"/> for the first; where the next step begins.</param>
     /// <param name="transaction">The transaction.</param>
     /// <param name="more">Call again, in a later transaction.</param>
     /// <returns>Ok.</returns>
     public static Status Apply(
-        ISessionLiveness sessions, ref VNodeId next, DriveTransaction transaction, out bool more)
+        ISessionLiveness sessions,
+        INodeHolders holders,
+        ref VNodeId next,
+        DriveTransaction transaction,
+        out bool more)
     {
         ArgumentNullException.ThrowIfNull(sessions);
         ArgumentNullException.ThrowIfNull(transaction);
@@ -44,12 +44,22 @@ public static class ReapOrphans
                 if (more) { return Status.Ok; }
             }
 
-            if (session != Orphans.Nobody.Value && sessions.IsLive(new(session))) { continue; }
-            Status status = ReleaseOrphan.Apply(next, new(session), transaction, out more);
+            if (IsHeld(next, new(session), sessions, transaction)) { continue; }
+            bool empties = transaction.TryGetVNode(next, out VNode vnode) && vnode.IsDirectory && vnode.Size > 0;
+            Status status = ReleaseOrphan.Apply(next, new(session), holders, transaction, out more);
+
+            // Directories that were in it are orphans now; their numbers may be smaller.
+            if (empties) { (next, more) = (VNodeId.None, true); }
             if (status != Status.Ok || more) { return status; }
         }
 
         next = VNodeId.None;
         return Status.Ok;
     }
+
+    private static bool IsHeld(
+        VNodeId node, SessionId session, ISessionLiveness sessions, DriveTransaction transaction) =>
+        session == Orphans.Restorer
+            ? RestorePath.IsStaging(node, transaction)
+            : session != Orphans.Nobody && sessions.IsLive(session);
 }

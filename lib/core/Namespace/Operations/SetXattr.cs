@@ -10,7 +10,8 @@ public static class SetXattr
     /// <summary>In order: (1) check the request; (2) check against what is there; (3) an access ACL changes the mode, and may
     /// thereby become needless; (4) write the attribute, or take it away; (5) write the VNode.</summary>
     /// <returns>Ok, Stale, Range, Invalid, NotPermitted, NotSupported, ValueTooLong, AccessDenied (a default ACL for what is
-    /// no directory); Exists, NoAttribute: as the mode asks; NoSpace: the names would be longer than 64 KiB.</returns>
+    /// no directory); Exists, NoAttribute: as the mode asks; NoSpace: the names would be longer than 64 KiB, or
+    /// all of it than 512 KiB.</returns>
     public static Status Apply(in SetXattrRequest request, DriveTransaction transaction, out NodeInfo result)
     {
         ArgumentNullException.ThrowIfNull(transaction);
@@ -26,8 +27,8 @@ public static class SetXattr
         bool exists = (vnode.Flags & VNodeFlags.HasXattrs) != 0 && transaction.TryGet(ref key, new ByteBuffer());
         if (exists && request.Mode == XattrMode.CreateOnly) { return Status.Exists; }
         if (!exists && request.Mode == XattrMode.ReplaceOnly) { return Status.NoAttribute; }
-        if (!exists && (vnode.Flags & VNodeFlags.HasXattrs) != 0
-            && Xattrs.ListBytes(request.Node, transaction) + request.Name.Length + 1 > Limits.XattrListBytes)
+        if ((vnode.Flags & VNodeFlags.HasXattrs) != 0
+            && !Xattrs.Fits(request.Node, request.Name, request.Value.Length, transaction))
         {
             return Status.NoSpace;
         }
