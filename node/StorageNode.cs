@@ -94,7 +94,12 @@ public sealed partial class StorageNode : IAsyncDisposable
 
             // 4, 5, 6.
             node.host.Load();
-            foreach (HostedDrive drive in node.host.All) { drive.EndOldSessions(); }
+            foreach (HostedDrive drive in node.host.All)
+            {
+                DriveRestore.Finish(drive);
+                drive.EndOldSessions();
+            }
+
             node.StartLoops();
             store = null;
             blocks = null;

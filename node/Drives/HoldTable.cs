@@ -6,7 +6,7 @@ namespace KvFs.Node.Drives;
 /// <summary>Which sessions hold which VNodes open, and which of these have lost their last name.</summary>
 /// <remarks>In memory: when the process ends so do its sessions, and orphans go. Not thread safe: the shard's owner has
 /// it.</remarks>
-public sealed class HoldTable
+public sealed class HoldTable : INodeHolders
 {
     private readonly Dictionary<VNodeId, List<(SessionId Session, int Count)>> holds = [];
     private readonly HashSet<VNodeId> orphans = [];

@@ -91,13 +91,16 @@ public sealed class HostedDrive
     private const int CachedRanges = 64 << 10;
 
     /// <summary>Runs an operation as one transaction: all of it is committed, or nothing was changed.</summary>
+    /// <remarks>With <paramref name="restores"/> it is a step of a restore: only these are let through while the whole drive
+    /// is being restored.</remarks>
     /// <returns>What the operation or the commit answered; Corrupt or IoError if records cannot be read.</returns>
     public Status Transact<TRequest, TResult>(
         SessionId session,
         DriveOperation<TRequest, TResult> operation,
         in TRequest request,
         SpaceUse use,
-        out TResult result)
+        out TResult result,
+        bool restores = false)
         where TRequest : allows ref struct
     {
         ArgumentNullException.ThrowIfNull(operation);
@@ -108,7 +111,7 @@ public sealed class HostedDrive
             Obstacle? obstacle;
             lock (Shard.Gate)
             {
-                status = TransactOnce(session, operation, in request, out result);
+                status = TransactOnce(session, operation, in request, restores, out result);
                 obstacle = Transaction.Obstacle;
             }
 
@@ -138,9 +141,12 @@ public sealed class HostedDrive
     {
         Status status = Transact(
             default,
-            static (in (VNodeId Id, SessionId Session) orphan, DriveTransaction transaction, out bool more) =>
-                Core.ReleaseOrphan.Apply(orphan.Id, orphan.Session, transaction, out more),
-            (id, session),
+            static (
+                in (VNodeId Id, SessionId Session, HoldTable Holds) orphan,
+                DriveTransaction transaction,
+                out bool more) =>
+                Core.ReleaseOrphan.Apply(orphan.Id, orphan.Session, orphan.Holds, transaction, out more),
+            (id, session, Holds),
             SpaceUse.Release,
             out bool left);
         if (left) { Reap(); }
@@ -212,6 +218,7 @@ public sealed class HostedDrive
         SessionId session,
         DriveOperation<TRequest, TResult> operation,
         in TRequest request,
+        bool restores,
         out TResult result)
         where TRequest : allows ref struct
     {
@@ -221,7 +228,8 @@ public sealed class HostedDrive
             Status status = NeedsIds() ? ReserveIds() : Status.Ok;
             if (status == Status.Ok)
             {
-                status = Transaction.Begin(state, counters, reader, Now, Quota.ReservedByOthers(session));
+                status = Transaction.Begin(
+                    state, counters, reader, Now, Quota.ReservedByOthers(session), restores);
             }
 
             if (status == Status.Ok) { status = operation(in request, Transaction, out result); }
@@ -256,6 +264,7 @@ public sealed class HostedDrive
         counters = Transaction.Counters;
         Volatile.Write(ref state, Transaction.State);
         foreach (CrowdedCluster crowded in Transaction.Crowded) { work.Fold(this, crowded); }
+        foreach (VNodeId orphan in Transaction.Orphaned) { Holds.MarkOrphan(orphan); }
     }
 
     private bool NeedsIds() =>

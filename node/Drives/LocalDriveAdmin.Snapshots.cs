@@ -68,7 +68,8 @@ public sealed partial class LocalDriveAdmin
         ArgumentNullException.ThrowIfNull(path);
         if (host.Find(drive) is not { } hosted) { return Status.NotFound; }
         Status status = await hosted.Sessions.FlushAllAsync();
-        if (status == Status.Ok) { status = Restore(hosted, snapshot, path, cancellationToken); }
+        if (status == Status.Ok) { status = DriveRestore.Run(hosted, snapshot, path, cancellationToken); }
+        if (status == Status.Ok) { status = store.SyncLog(); }
         await hosted.Sessions.InvalidateAllAsync();
         work.Reap(hosted);
         return status;
@@ -99,7 +100,4 @@ public sealed partial class LocalDriveAdmin
             return Reply.Ok(Describe(host.Add(first.State, first.Counters)));
         }
     }
-
-    private static Status Restore(HostedDrive drive, string snapshot, string path, CancellationToken cancellationToken) =>
-        Status.NotSupported;
 }

@@ -57,7 +57,8 @@ public sealed class Reaper(BlockStore blocks, IKeyValueStore store, TimeProvider
                 static (in (HostedDrive Drive, VNodeId From) start, DriveTransaction transaction, out OrphanStep step) =>
                 {
                     VNodeId at = start.From;
-                    Status answer = ReapOrphans.Apply(start.Drive.Sessions, ref at, transaction, out bool left);
+                    Status answer = ReapOrphans.Apply(
+                        start.Drive.Sessions, start.Drive.Holds, ref at, transaction, out bool left);
                     step = new(at, left);
                     return answer;
                 },

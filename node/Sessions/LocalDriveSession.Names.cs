@@ -73,7 +73,7 @@ public sealed partial class LocalDriveSession
             if (status == Status.Ok && request.OpenedBy == Id)
             {
                 drive.Holds.Add(info.Id, Id);
-                if (request.Nameless) { drive.Holds.MarkOrphan(info.Id); }
+                if (info.VNode.Nlink == 0) { drive.Holds.MarkOrphan(info.Id); }
             }
 
             return Answer(status, info);

@@ -38,17 +38,18 @@ public static class RestoreTree
         ArgumentNullException.ThrowIfNull(transaction);
         more = false;
         if (path.Length > PathBytes) { return Status.NameTooLong; }
-        if (!DriveRecords.TryGetSnapshot(transaction, snapshot, out RetainedVersion version)) { return Status.NotFound; }
-        if (!RestoreJob.TryRead(transaction, new ByteBuffer(), out RestoreJob job))
+        bool exists = DriveRecords.TryGetSnapshot(transaction, snapshot, out RetainedVersion version);
+        if (RestoreJob.TryRead(transaction, new ByteBuffer(), out RestoreJob job))
         {
-            more = true;
-            return path.Trim((byte)'/').IsEmpty
-                ? RestoreDrive.Begin(version, path, transaction)
-                : RestorePath.Begin(version.At, path, transaction);
+            bool isThis = exists && job.At == version.At && job.Path.SequenceEqual(path);
+            return isThis ? Step(job, holders, transaction, out more) : Status.InUse;
         }
 
-        bool isThis = job.At == version.At && job.Path.SequenceEqual(path);
-        return isThis ? Step(job, holders, transaction, out more) : Status.InUse;
+        if (!exists) { return Status.NotFound; }
+        more = true;
+        return path.Trim((byte)'/').IsEmpty
+            ? RestoreDrive.Begin(version, path, transaction)
+            : RestorePath.Begin(version.At, path, transaction);
     }
 
     /// <summary>Goes on with the restore that is going on: after a restart.</summary>
