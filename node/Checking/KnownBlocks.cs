@@ -1,0 +1,60 @@
+using System.Buffers.Binary;
+using KvFs.Core;
+
+namespace KvFs.Node.Checking;
+
+/// <summary>The ids of a drive's blocks that may be stored although nothing refers to them: granted, or dead and not yet
+/// dropped.</summary>
+internal sealed class KnownBlocks
+{
+    private readonly List<(ulong First, ulong Last)> ranges = [];
+
+    public static KnownBlocks Read(DriveView view)
+    {
+        KnownBlocks known = new();
+        using (DriveCursor dead = view.WalkPrefix(RecordKey.Single(RecordKind.BlockDead)))
+        {
+            while (dead.MoveNext())
+            {
+                ulong first = NumberOf(dead.Key);
+                if (DeadBlocks.TryDecode(dead.Payload, out DeadBlocks run))
+                {
+                    known.ranges.Add((first, first + run.Count - 1));
+                }
+            }
+        }
+
+        using (DriveCursor grants = view.WalkPrefix(RecordKey.Single(RecordKind.Grant)))
+        {
+            while (grants.MoveNext())
+            {
+                ulong last = NumberOf(grants.Key);
+                if (BlockGrant.TryDecode(grants.Payload, out BlockGrant run))
+                {
+                    known.ranges.Add((last + 1 - run.Count, last));
+                }
+            }
+        }
+
+        known.ranges.Sort();
+        return known;
+    }
+
+    /// <summary>The last number of a record's key.</summary>
+    public static ulong NumberOf(ReadOnlySpan<byte> relativeKey) =>
+        BinaryPrimitives.ReadUInt64BigEndian(relativeKey[^8..]);
+
+    public bool Contains(ulong id)
+    {
+        int low = 0;
+        int high = ranges.Count;
+        while (low < high)
+        {
+            int middle = (low + high) >>> 1;
+            if (ranges[middle].Last >= id) { high = middle; }
+            else { low = middle + 1; }
+        }
+
+        return low < ranges.Count && ranges[low].First <= id;
+    }
+}

@@ -1,0 +1,78 @@
+using System.Diagnostics.Metrics;
+using KvFs.Core;
+using KvFs.Node.Checking;
+using KvFs.Node.Storage;
+
+namespace KvFs.Node;
+
+/// <summary>How a node is.</summary>
+/// <param name="IsOk">It acknowledges writes.</param>
+/// <param name="Trouble">Why not, or what a person should look at; null if there is nothing.</param>
+/// <param name="Starts">How often it was started on this data folder.</param>
+public sealed record NodeStatus(string Name, string DiskId, bool IsOk, string? Trouble, ulong Starts);
+
+public sealed partial class StorageNode
+{
+    private readonly Meter meter = new("KvFs.Node");
+
+    public NodeStatus GetStatus()
+    {
+        string? failure = blocks.Failure;
+        string? trouble = failure is null ? null : $"The disk failed; nothing is acknowledged any more: {failure}";
+        if (trouble is null && work.CorruptRecords > 0)
+        {
+            trouble = $"{work.CorruptRecords} damaged records were met. Look with 'kvfs fsck'.";
+        }
+
+        if (trouble is null && !blocks.Findings.IsEmpty) { trouble = string.Join(' ', blocks.Findings); }
+        return new(Options.NodeName, blocks.DiskId.ToString(), !blocks.IsFailed, trouble, Identity.Starts);
+    }
+
+    /// <summary>Checks every drive; see <see cref="NodeCheckReport"/>. Takes as long as reading the index, or all bytes.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">A repair is asked for while somebody has a session.</exception>
+    /// <exception cref="OperationCanceledException">The caller has had enough.</exception>
+    public NodeCheckReport Check(
+        NodeCheckOptions options, Action<NodeCheckProgress>? onProgress, CancellationToken cancellationToken)
+    {
+        if (options.Repair && host.All.Any(static drive => drive.Sessions.Count > 0))
+        {
+            throw new InvalidOperationException("A drive is in use: unmount it, then repair.");
+        }
+
+        return new NodeChecker(host, store, blocks, options).Run(onProgress, cancellationToken);
+    }
+
+    private void AddInstruments()
+    {
+        meter.CreateObservableCounter(
+            "kvfs_node_blocks_written_bytes", () => blocks.GetStatistics().BytesWritten, "bytes", "Bytes of blocks written.");
+        meter.CreateObservableCounter(
+            "kvfs_node_blocks_read_bytes", () => blocks.GetStatistics().BytesRead, "bytes", "Bytes of blocks read.");
+        meter.CreateObservableCounter(
+            "kvfs_node_blocks_written", () => blocks.GetStatistics().BlocksWritten, null, "Blocks written.");
+        meter.CreateObservableCounter(
+            "kvfs_node_corrupt_reads", () => blocks.GetStatistics().CorruptReads, null, "Reads whose checksum did not match.");
+        meter.CreateObservableCounter(
+            "kvfs_node_corrupt_records", () => work.CorruptRecords, null, "Damaged records that were met.");
+        meter.CreateObservableCounter(
+            "kvfs_node_log_syncs", () => store.GetStatistics().Syncs, null, "Syncs of the write-ahead log.");
+        meter.CreateObservableCounter("kvfs_node_folds", () => packer.Folds, null, "Clusters folded.");
+        meter.CreateObservableCounter(
+            "kvfs_node_packed_bytes", () => packer.PackedBytes, "bytes", "Bytes copied into packed blocks.");
+        meter.CreateObservableGauge(
+            "kvfs_node_failed", () => blocks.IsFailed ? 1 : 0, null, "1 once the disk has failed a write or a sync.");
+        meter.CreateObservableGauge(
+            "kvfs_drive_used_bytes",
+            () => host.All.Select(static drive => new Measurement<long>(
+                (long)drive.Counters.UsedBytes, new KeyValuePair<string, object?>("drive", drive.State.Policy.Name))),
+            "bytes",
+            "Backed bytes of a drive's files.");
+        meter.CreateObservableGauge(
+            "kvfs_drive_used_inodes",
+            () => host.All.Select(static drive => new Measurement<long>(
+                (long)drive.Counters.UsedInodes, new KeyValuePair<string, object?>("drive", drive.State.Policy.Name))),
+            null,
+            "VNodes of a drive.");
+    }
+}
