@@ -6,6 +6,8 @@ using KvFs.Node.Storage;
 namespace KvFs.Node;
 
 /// <summary>How a node is.</summary>
+/// <param name="Name">The node's name.</param>
+/// <param name="DiskId">The disk that it runs on.</param>
 /// <param name="IsOk">It acknowledges writes.</param>
 /// <param name="Trouble">Why not, or what a person should look at; null if there is nothing.</param>
 /// <param name="Starts">How often it was started on this data folder.</param>

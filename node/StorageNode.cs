@@ -63,6 +63,7 @@ public sealed partial class StorageNode : IAsyncDisposable
         packer = new(blocks);
         work.FoldNow = packer.Fold;
         Admin = new LocalDriveAdmin(host, blocks, store, work);
+        AddInstruments();
     }
 
     public StorageNodeOptions Options { get; }
@@ -115,6 +116,7 @@ public sealed partial class StorageNode : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         foreach (BackgroundLoop loop in loops) { await loop.DisposeAsync(); }
+        meter.Dispose();
         if (checkpointer.Run() is var status && status != Status.Ok) { LogCheckpointFailed(logger, status); }
         if (store.SyncLog() is var synced && synced != Status.Ok) { LogCheckpointFailed(logger, synced); }
         blocks.Dispose();

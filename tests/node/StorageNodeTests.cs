@@ -1,4 +1,5 @@
 using KvFs.Core;
+using KvFs.Node.Checking;
 using KvFs.Node.Storage;
 using KvFs.Protocol;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -123,6 +124,40 @@ public sealed class StorageNodeTests : IAsyncDisposable
         ClusterMap cloned = (await clone.GetClusterAsync(inClone.Value.Id, 0, CowNumber.Head)).Value;
         Assert.Equal("old"u8.ToArray(), cloned.Inline.ToArray());
         await session.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_check_finds_nothing_wrong_online_while_files_come_and_go()
+    {
+        IDriveSession session = await OpenAsync();
+        NodeInfo file = Create(session, "a"u8);
+        BlockId block = (await session.GrantBlocksAsync(2)).Value;
+        Assert.Equal(Status.Ok, await session.Blocks.WriteBlockAsync(new(session.Drive, block), new byte[100_000]));
+        FileCommit commit = new() { Node = file.Id, MinSize = 100_000 };
+        commit.Runs.Add(new(0, 100_000, SliceKind.Block, new(session.Drive, block), 0));
+        Assert.Equal(Status.Ok, await session.CommitAsync([commit], []));
+        NodeCheckReport report = node!.Check(new(ReadBytes: true, Repair: false), null, default);
+        Assert.Empty(report.Problems);
+        Assert.Equal(1, report.Blocks);
+        Assert.Equal(100_000, report.Bytes);
+
+        UnlinkRequest unlink = new() { Parent = VNodeId.Root, Name = "a"u8 };
+        Assert.Equal(Status.Ok, (await session.UnlinkAsync(in unlink)).Status);
+        Assert.Empty(node.Check(new(ReadBytes: true, Repair: false), null, default).Problems);
+        Assert.Throws<InvalidOperationException>(() => node.Check(new(false, Repair: true), null, default));
+    }
+
+    [Fact]
+    public async Task A_block_that_a_file_refers_to_and_that_is_gone_is_found()
+    {
+        IDriveSession session = await OpenAsync();
+        NodeInfo file = Create(session, "a"u8);
+        BlockId block = (await session.GrantBlocksAsync(1)).Value;
+        FileCommit commit = new() { Node = file.Id, MinSize = 4096 };
+        commit.Runs.Add(new(0, 4096, SliceKind.Block, new(session.Drive, block), 0));
+        Assert.Equal(Status.Ok, await session.CommitAsync([commit], []));
+        NodeProblem problem = Assert.Single(node!.Check(new(false, false), null, default).Problems);
+        Assert.Equal($"block {block}", problem.Place);
     }
 
     private static NodeInfo Create(IDriveSession session, ReadOnlySpan<byte> name)
