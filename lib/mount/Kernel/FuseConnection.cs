@@ -15,8 +15,12 @@ public enum FuseUnmountMode
 }
 
 /// <summary>A mounted file system: its workers, its end.</summary>
-/// <remarks>Threads: all members may be used from any thread, but a handler's method must not wait for
-/// <see cref="Ended"/> nor unmount.</remarks>
+/// <remarks>
+/// <para>Threads: all members may be used from any thread, but a handler's method must not wait for
+/// <see cref="Ended"/> nor unmount.</para>
+/// <para>Never keep a file of the mount open in the process that serves it: if it is killed, the kernel waits for the
+/// flush of that file while nobody is left to serve it. Only an abort through fusectl ends that.</para>
+/// </remarks>
 public sealed class FuseConnection : IDisposable
 {
     private readonly FuseMountpoint mountpoint;
@@ -62,7 +66,7 @@ public sealed class FuseConnection : IDisposable
     /// again.</summary>
     public bool HasClones => devices.Length > 1 && devices[^1] != devices[0];
 
-    /// <summary>Requests that wait for an answer.</summary>
+    /// <summary>Requests that wait for an answer after their handler has returned.</summary>
     public int PendingRequests => Math.Max(0, registry.SlotsInUse - Volatile.Read(ref workersAlive));
 
     /// <summary>Frees the path. Does nothing if it was unmounted already. <see cref="Ended"/> follows by
@@ -78,19 +82,37 @@ public sealed class FuseConnection : IDisposable
         if (!Ended.IsCompleted) { mountpoint.Unmount(mode); }
     }
 
-    /// <summary>Aborts the mount if it still is there, and waits for the workers' end.</summary>
+    /// <summary>Unmounts, by force if it is in use, and waits for the workers' end.</summary>
+    /// <remarks>Without root a force needs fusectl. After a lazy unmount, where fusectl is not mounted, the end is the
+    /// closing of the last open file.</remarks>
+    /// <exception cref="FuseMountException">It could not be unmounted.</exception>
     public void Dispose()
     {
-        if (!Ended.IsCompleted) { Unmount(FuseUnmountMode.Force); }
-        Ended.Wait();  // House: Dispose is synchronous, and the abort above ends every worker.
+        try
+        {
+            Unmount();
+        }
+        catch (FuseMountException e) when (e.Reason == FuseMountFailure.Busy)
+        {
+            // What is in use is ended by the force below, and so is what a lazy unmount left.
+        }
+
+        Unmount(FuseUnmountMode.Force);
+        Ended.Wait();  // House: Dispose is synchronous, and the force above ends every worker.
+    }
+
+    /// <summary>Closes all descriptors of a connection whose workers were never started.</summary>
+    internal void Abandon()
+    {
+        foreach (FuseDevice device in devices) { device.Dispose(); }
+        registry.Dispose();
     }
 
     /// <summary>Starts the workers.</summary>
     internal void Start()
     {
-        handler.Mounted(this);
         FuseParserSettings settings = new(
-            Negotiated.MaxRequestBytes, Negotiated.Has(FuseInitFlags.SetxattrExt | FuseInitFlags.InitExt));
+            Negotiated.MaxRequestBytes, Negotiated.Has(FuseInitFlags.SetxattrExt));
         for (int i = 0; i < devices.Length; i++)
         {
             FuseWorker worker = new(devices[i], handler, registry, settings);

@@ -22,20 +22,27 @@ public static class FuseMount
         FuseDevice device = direct
             ? MountDirectly(mountpoint.Path, options)
             : Fusermount.Mount(mountpoint.Path, options);
-        mountpoint.OnMounted();
+        FuseConnection? connection = null;
         try
         {
+            mountpoint.OnMounted();
             FuseNegotiated negotiated = FuseHandshake.Run(device, options);
-            FuseConnection connection = new(mountpoint, device, negotiated, handler, options);
-            connection.Start();
-            return connection;
+            uint readahead = mountpoint.RaiseReadahead(negotiated.MaxReadaheadBytes, options.MaxReadaheadBytes);
+            negotiated = negotiated with { MaxReadaheadBytes = readahead };
+            connection = new FuseConnection(mountpoint, device, negotiated, handler, options);
+            handler.Mounted(connection);
         }
         catch
         {
-            mountpoint.Unmount(FuseUnmountMode.Lazy);
+            // Without a descriptor the connection is dead, so that nothing can wait for it.
+            connection?.Abandon();
             device.Dispose();
+            mountpoint.TryDetach();
             throw;
         }
+
+        connection.Start();
+        return connection;
     }
 
     private static void CheckOptions(FuseMountOptions options)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using KvFs.Core;
 
 namespace KvFs.Mount;
 
@@ -7,14 +8,17 @@ namespace KvFs.Mount;
 internal sealed class FuseMountpoint
 {
     private const int PathMax = 4096;
-    private readonly bool direct;
-    private string device = "";
+    private const string ControlFolder = "/sys/fs/fuse/connections";
+    private readonly bool mountedDirectly;
+    private MountEntry? mounted;
 
     private FuseMountpoint(string path, bool direct)
     {
         Path = path;
-        this.direct = direct;
+        mountedDirectly = direct;
     }
+
+    private static bool IsRoot => LibC.geteuid() == 0;
 
     /// <summary>Absolute, without symbolic links.</summary>
     public string Path { get; }
@@ -43,23 +47,65 @@ internal sealed class FuseMountpoint
     }
 
     /// <summary>It was just mounted: remembers which connection it is.</summary>
-    public void OnMounted() => device = MountTable.FindTop(Path)?.Device ?? "";
+    /// <exception cref="FuseMountException">The mount table does not show it.</exception>
+    public void OnMounted()
+    {
+        mounted = MountTable.FindTop(Path) ?? throw new FuseMountException(
+            FuseMountFailure.Other, $"{Path} was mounted, but the mount table does not show it.");
+    }
+
+    /// <summary>Lets the kernel read further ahead on this mount than the 128 KiB that INIT can negotiate; needs root.
+    /// </summary>
+    /// <returns>Bytes that are in force now.</returns>
+    public uint RaiseReadahead(uint granted, uint wanted)
+    {
+        Invariant.Check(mounted is not null);
+        if (wanted <= granted) { return granted; }
+        try
+        {
+            string kibibytes = (wanted / 1024).ToString(CultureInfo.InvariantCulture);
+            File.WriteAllText($"/sys/class/bdi/{mounted.Device}/read_ahead_kb", kibibytes);
+            return wanted / 1024 * 1024;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Without root, or without sysfs: slower cold reads, nothing worse.
+            return granted;
+        }
+    }
+
+    /// <summary>Frees the path of a mount that has no server; an error changes nothing any more.</summary>
+    public void TryDetach()
+    {
+        try
+        {
+            _ = Detach(FuseUnmountMode.Lazy);
+        }
+        catch (FuseMountException)
+        {
+            // The failure that led here is the one to tell.
+        }
+    }
 
     /// <exception cref="FuseMountException">It is in use, covered, or this user may not.</exception>
     public void Unmount(FuseUnmountMode mode)
     {
+        Invariant.Check(mounted is not null);
         MountEntry? top = MountTable.FindTop(Path);
-        if (top is null || top.Device != device)
+        bool isOurs = top?.Device == mounted.Device;
+        bool isMounted = isOurs || MountTable.Contains(mounted.Device);
+        if (mode == FuseUnmountMode.Force && !(isOurs && IsRoot)) { Abort(mounted, isMounted); }
+        if (!isOurs)
         {
-            if (top is null || !MountTable.Contains(device)) { return; }
+            // Gone from here; a force has ended it everywhere.
+            if (mode == FuseUnmountMode.Force || !isMounted) { return; }
             throw new FuseMountException(
                 FuseMountFailure.Busy,
-                $"{Path} is covered by another mount ({top.Type} from {top.Source}). "
+                $"{Path} is covered by another mount ({top?.Type} from {top?.Source}). "
                 + $"Unmount that first: umount {Path}");
         }
 
-        if (mode == FuseUnmountMode.Force && !direct) { Abort(top); }
-        int error = direct ? UnmountDirectly(mode) : Fusermount.Unmount(Path, lazy: mode != FuseUnmountMode.Normal);
+        int error = Detach(mode);
 
         // EINVAL, ENOENT: somebody else was faster.
         if (error is 0 or Errno.EINVAL or Errno.ENOENT) { return; }
@@ -77,8 +123,10 @@ internal sealed class FuseMountpoint
         };
     }
 
-    private int UnmountDirectly(FuseUnmountMode mode)
+    private int Detach(FuseUnmountMode mode)
     {
+        bool direct = mountedDirectly || (mode == FuseUnmountMode.Force && IsRoot);
+        if (!direct) { return Fusermount.Unmount(Path, lazy: mode != FuseUnmountMode.Normal); }
         int flags = mode switch
         {
             FuseUnmountMode.Lazy => LibC.MNT_DETACH,
@@ -89,13 +137,25 @@ internal sealed class FuseMountpoint
     }
 
     /// <summary>Aborts through fusectl, whose files belong to the user who mounted.</summary>
-    private static void Abort(MountEntry entry)
+    private static void Abort(MountEntry entry, bool isMounted)
     {
+        if (MountTable.FindTop(ControlFolder) is null)
+        {
+            if (!isMounted) { return; }
+            throw new FuseMountException(
+                FuseMountFailure.Other,
+                $"Aborting a mount needs fusectl. Mount it: mount -t fusectl fusectl {ControlFolder}");
+        }
+
         string number = entry.ConnectionNumber.ToString(CultureInfo.InvariantCulture);
-        string file = $"/sys/fs/fuse/connections/{number}/abort";
+        string file = $"{ControlFolder}/{number}/abort";
         try
         {
             File.WriteAllText(file, "1");
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // The connection is gone: that is what was wanted.
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -92,6 +92,8 @@ public readonly unsafe partial struct FuseRequest : IEquatable<FuseRequest>
     /// <summary>True once the kernel said that the program behind the request got a signal.</summary>
     public bool IsInterrupted => slot.IsInterrupted(turn);
 
+    internal bool IsUnanswered => slot.IsPending(turn);
+
     /// <summary>The body, for those who answer after the handler's method has returned.</summary>
     /// <typeparam name="T">The type that the handler's method gets.</typeparam>
     public ref readonly T Body<T>()

@@ -10,18 +10,11 @@ internal sealed class FuseRequestRegistry(int maxDataBytes, FuseFaultLog faults)
     /// <summary>Idle slots that keep their memory (1 MiB each): as many as come and go at once under load.</summary>
     private const int IdleBuffers = 32;
 
-    /// <summary>Interrupts that may wait for their request: it was read by another worker, which will begin it any
-    /// moment, so a few would do. The oldest is dropped.</summary>
-    private const int EarlyInterrupts = 256;
-
     private readonly Lock poolLock = new();
     private readonly Stack<FuseRequestSlot> withBuffer = new();
     private readonly Stack<FuseRequestSlot> withoutBuffer = new();
-    private readonly Lock earlyLock = new();
-    private readonly ulong[] early = new ulong[EarlyInterrupts];
+    private readonly EarlyInterrupts early = new();
     private FuseRequestSlot[] all = [];
-    private int earlyCount;
-    private int earlyNext;
     private bool disposed;
 
     /// <summary>Requests that are read or wait for an answer, plus one per worker.</summary>
@@ -74,13 +67,13 @@ internal sealed class FuseRequestRegistry(int maxDataBytes, FuseFaultLog faults)
     public void Interrupt(ulong unique)
     {
         ulong wanted = unique & ~FuseRequestParser.UniqueResend;
-        Remember(wanted);
+        early.Add(wanted, Environment.TickCount64);
         Interlocked.MemoryBarrier();
         foreach (FuseRequestSlot slot in Volatile.Read(ref all))
         {
             if (slot.Unique == wanted && slot.TryInterrupt(wanted))
             {
-                Forget(wanted);
+                early.Remove(wanted, Environment.TickCount64);
                 return;
             }
         }
@@ -90,31 +83,9 @@ internal sealed class FuseRequestRegistry(int maxDataBytes, FuseFaultLog faults)
     public void ClaimEarlyInterrupt(FuseRequestSlot slot)
     {
         Interlocked.MemoryBarrier();
-        if (Volatile.Read(ref earlyCount) == 0) { return; }
+        if (early.IsEmpty) { return; }
         ulong unique = slot.Unique;
-        if (Forget(unique)) { slot.TryInterrupt(unique); }
-    }
-
-    private void Remember(ulong unique)
-    {
-        lock (earlyLock)
-        {
-            if (early[earlyNext] == 0) { Volatile.Write(ref earlyCount, earlyCount + 1); }
-            early[earlyNext] = unique;
-            earlyNext = (earlyNext + 1) % EarlyInterrupts;
-        }
-    }
-
-    private bool Forget(ulong unique)
-    {
-        lock (earlyLock)
-        {
-            int at = Array.IndexOf(early, unique);
-            if (at < 0) { return false; }
-            early[at] = 0;
-            Volatile.Write(ref earlyCount, earlyCount - 1);
-            return true;
-        }
+        if (early.Remove(unique, Environment.TickCount64)) { slot.TryInterrupt(unique); }
     }
 
     /// <summary>Frees the idle memory; slots of unanswered requests free theirs when they are returned.</summary>

@@ -19,6 +19,7 @@ internal sealed unsafe class FuseRequestSlot(FuseRequestRegistry registry)
     private readonly Lock interruptLock = new();
     private FuseParsedRequest parsed;
     private IFuseInterruptTarget? interruptTarget;
+    private ulong interruptTargetTurn;
     private ulong unique;
     private ulong interruptedUnique;
     private ulong turn;
@@ -125,6 +126,7 @@ internal sealed unsafe class FuseRequestSlot(FuseRequestRegistry registry)
             Invariant.Check(IsPending(ofTurn));
             if (interruptedUnique == unique) { return false; }
             interruptTarget = target;
+            interruptTargetTurn = ofTurn;
             return true;
         }
     }
@@ -139,7 +141,7 @@ internal sealed unsafe class FuseRequestSlot(FuseRequestRegistry registry)
             ulong now = Volatile.Read(ref turn);
             if (Volatile.Read(ref unique) != wanted) { return false; }
             Volatile.Write(ref interruptedUnique, wanted);
-            target = interruptTarget;
+            target = interruptTargetTurn == now ? interruptTarget : null;
             interruptTarget = null;
             request = new FuseRequest(this, now);
         }

@@ -15,6 +15,7 @@ internal sealed unsafe class FuseWorker(
     private static bool isWorkerThread;
 
     private int readFailures;
+    private bool readAborted;
 
     /// <summary>True on a thread that serves requests: it must not wait for the kernel.</summary>
     public static bool IsWorkerThread => isWorkerThread;
@@ -23,16 +24,17 @@ internal sealed unsafe class FuseWorker(
     public FuseEnd Run()
     {
         isWorkerThread = true;
-        FuseRequestSlot slot = registry.Take();
+        FuseRequestSlot? slot = null;
         try
         {
             while (true)
             {
+                slot ??= registry.Take();
                 int length = device.Read(slot.Request, slot.Buffer!.RequestCapacity);
                 if (length > 0)
                 {
                     readFailures = 0;
-                    if (!Serve(slot, length)) { slot = registry.Take(); }
+                    if (!Serve(slot, length)) { slot = null; }
                 }
                 else if (EndOf(-length) is { } end)
                 {
@@ -42,7 +44,7 @@ internal sealed unsafe class FuseWorker(
         }
         finally
         {
-            registry.Return(slot);
+            if (slot is not null) { registry.Return(slot); }
             isWorkerThread = false;
         }
     }
@@ -58,7 +60,10 @@ internal sealed unsafe class FuseWorker(
             case Errno.ENODEV:
                 return new FuseEnd(FuseEndReason.Unmounted, error);
             case Errno.ECONNABORTED:
-                return new FuseEnd(FuseEndReason.Aborted, error);
+                // Also says once, when a plain unmount overtakes a request that was just being read: look again.
+                bool again = !readAborted;
+                readAborted = true;
+                return again ? null : new FuseEnd(FuseEndReason.Aborted, error);
             default:
                 readFailures++;
                 registry.Faults.Report(
@@ -115,14 +120,16 @@ internal sealed unsafe class FuseWorker(
         }
         catch (Exception e)
         {
-            bool answered = !request.TryReply(Errno.EIO);
-            string outcome = answered ? "after it answered" : "and EIO was answered";
+            // Reported before it is answered: who sees the error finds its reason in the log.
+            bool owesAnswer = request.IsUnanswered;
+            string outcome = owesAnswer ? "and EIO is answered" : "after it was answered";
             registry.Faults.Report(
                 FuseFaultKind.HandlerThrew,
                 slot.Parsed.Header,
-                answered ? 0 : Errno.EIO,
+                owesAnswer ? Errno.EIO : 0,
                 $"The handler of {slot.Parsed.Header.Opcode} threw, {outcome}.",
                 e);
+            request.TryReply(Errno.EIO);
         }
     }
 

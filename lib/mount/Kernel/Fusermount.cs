@@ -77,18 +77,21 @@ internal static unsafe class Fusermount
         }
     }
 
-    private static FuseMountException Refused(string path, string complaint)
+    /// <summary>Reads its complaint. Pure.</summary>
+    internal static FuseMountException Refused(string path, string complaint)
     {
-        FuseMountFailure reason =
-            complaint.Contains("device not found", StringComparison.Ordinal) ? FuseMountFailure.NoDevice
-            : complaint.Contains("ermi", StringComparison.Ordinal)
-                || complaint.Contains("allow_other", StringComparison.Ordinal)
-                || complaint.Contains("no write access", StringComparison.Ordinal) ? FuseMountFailure.NoPermission
-            : FuseMountFailure.FusermountFailed;
-        string advice = complaint.Contains("allow_other", StringComparison.Ordinal)
-            ? " Put user_allow_other into /etc/fuse.conf, or mount without allow_other."
-            : "";
-        return new FuseMountException(reason, $"{Program} did not mount {path}: {complaint}.{advice}");
+        bool Says(string words) => complaint.Contains(words, StringComparison.OrdinalIgnoreCase);
+        (FuseMountFailure reason, string advice) =
+            Says("device not found") ? (FuseMountFailure.NoDevice, "Load the kernel module: modprobe fuse")
+            : Says("allow_other") ? (
+                FuseMountFailure.NoPermission,
+                "Put user_allow_other into /etc/fuse.conf, or mount without allow_other.")
+            : Says($"open {FuseDevice.Path}") ? (
+                FuseMountFailure.NoPermission, $"Let users open it: chmod 666 {FuseDevice.Path}")
+            : Says("permi") || Says("no write access") ? (
+                FuseMountFailure.NoPermission, "Mount on a directory of your own, or as root.")
+            : (FuseMountFailure.FusermountFailed, "Mount as root to see whether the fault is there.");
+        return new FuseMountException(reason, $"{Program} did not mount {path}: {complaint.TrimEnd('.')}. {advice}");
     }
 
     /// <returns>The descriptor, or -1.</returns>
