@@ -158,7 +158,8 @@ internal sealed partial class DriveFileSystem
             Reply<NodeInfo> cut = await client.SetAttributesAsync(new SetAttributesRequest
             {
                 Node = node.Id,
-                Mask = AttributeMask.Size | (kills ? AttributeMask.KillSetId : AttributeMask.None),
+                Mask = AttributeMask.Size | AttributeMask.ModifyTimeNow
+                    | (kills ? AttributeMask.KillSetId : AttributeMask.None),
             });
             if (!cut.IsOk)
             {

@@ -89,7 +89,10 @@ internal sealed partial class DriveFileSystem
         mask |= When(FuseSetattrValid.Ctime, AttributeMask.ChangeTime);
         mask |= When(FuseSetattrValid.KillSuidGid, AttributeMask.KillSetId);
         bool nowAccess = (valid & FuseSetattrValid.AtimeNow) != 0;
-        bool nowModify = (valid & FuseSetattrValid.MtimeNow) != 0;
+
+        // The kernel leaves the modify time of a truncation to the server. It moves even if the size stays, as on ext4.
+        bool cuts = (valid & (FuseSetattrValid.Size | FuseSetattrValid.Mtime)) == FuseSetattrValid.Size;
+        bool nowModify = cuts || (valid & FuseSetattrValid.MtimeNow) != 0;
         mask |= nowAccess ? AttributeMask.AccessTimeNow : When(FuseSetattrValid.Atime, AttributeMask.AccessTime);
         mask |= nowModify ? AttributeMask.ModifyTimeNow : When(FuseSetattrValid.Mtime, AttributeMask.ModifyTime);
         return mask;
