@@ -36,6 +36,7 @@ public static class StatusErrno
         Status.NoData => Errno.ENXIO,
         Status.QuotaExceeded => Errno.EDQUOT,
         Status.Interrupted => Errno.EINTR,
+        Status.NoLocks => Errno.ENOLCK,
         Status.StaleEpoch or Status.Conflict or Status.Unknown or Status.Lost or Status.Corrupt or Status.IoError
             or Status.SessionExpired => Errno.EIO,
         _ => Errno.EIO,
