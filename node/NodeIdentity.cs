@@ -6,7 +6,7 @@ namespace KvFs.Node;
 
 /// <summary>What a node knows of itself: kept in its <c>sys</c> family.</summary>
 /// <remarks>Key: "N", version 1. Value: an envelope with 10 bytes: 0-7: starts so far, which is the epoch of a pool of one;
-/// 8-9: number of shards; little-endian. Source: docs/format.md#sys.</remarks>
+/// 8-9: number of shards; little-endian. Source: docs/format.md#system.</remarks>
 /// <param name="Starts">Rises with each start, durable before anything else is written: each start is a new boot.</param>
 /// <param name="ShardCount">Shards of the pool: fixed when it was made.</param>
 public sealed record NodeIdentity(ulong Starts, int ShardCount)
