@@ -1,0 +1,209 @@
+namespace KvFs.Core;
+
+/// <summary>Does several operations, or none of them.</summary>
+/// <remarks>Source: docs/design.md, section 6: "Transact is the same with several operations in step 3". That nothing is done
+/// if one fails is the driver's part, as ever: it builds a transaction only if the answer is Ok.</remarks>
+public static class Transact
+{
+    /// <summary>In order: (1) check the request's bounds; (2) check all preconditions; (3) do the operations, one after the
+    /// other, within the bounds of one transaction.</summary>
+    /// <returns>Ok; Conflict: a precondition does not hold; Invalid: too many, or a reference to no earlier operation;
+    /// TooLarge: it is more than one transaction may write; else what the operation that failed answers.</returns>
+    public static Status Apply(
+        TransactRequest request, INodeHolders holders, DriveTransaction transaction, out TransactResult result)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        ArgumentNullException.ThrowIfNull(holders);
+        ArgumentNullException.ThrowIfNull(transaction);
+        result = new();
+
+        // 1.
+        if (request.Preconditions.Count > TransactRequest.MaxOperations
+            || request.Operations.Count is 0 or > TransactRequest.MaxOperations)
+        {
+            return Status.Invalid;
+        }
+
+        // 2.
+        for (int at = 0; at < request.Preconditions.Count; at++)
+        {
+            result.FailedAt = at;
+            if (!Holds(request.Preconditions[at], transaction)) { return Status.Conflict; }
+        }
+
+        // 3.
+        Run run = new(holders, transaction, result);
+        for (int at = 0; at < request.Operations.Count; at++)
+        {
+            result.FailedAt = at;
+            Status status = run.Do(request.Operations[at]);
+            if (status != Status.Ok) { return status; }
+            if (transaction.BatchBytes > Limits.TransactionBytes) { return Status.TooLarge; }
+        }
+
+        result.FailedAt = -1;
+        return Status.Ok;
+    }
+
+    private static bool Holds(Precondition precondition, DriveTransaction transaction)
+    {
+        switch (precondition)
+        {
+            case VersionIs version:
+                return transaction.TryGetVNode(version.Node, out _, out CowNumber written) && written == version.Version;
+            case NameIs name:
+                return NameRules.Check(name.Name.Span) == Status.Ok
+                    && transaction.TryGetDentry(name.Parent, name.Name.Span, out Dentry dentry)
+                    && dentry.Child == name.Node;
+            case NameIsFree free:
+                return NameRules.Check(free.Name.Span) == Status.Ok
+                    && Directories.Open(transaction, free.Parent, out _) == Status.Ok
+                    && !transaction.TryGetDentry(free.Parent, free.Name.Span, out _);
+            default:
+                throw new ArgumentException($"A precondition of no known kind: {precondition.GetType().Name}.");
+        }
+    }
+
+    /// <summary>The operations of one request: what they refer to, and what they answer.</summary>
+    private sealed class Run(INodeHolders holders, DriveTransaction transaction, TransactResult result)
+    {
+        public Status Do(TransactOperation operation) => operation switch
+        {
+            CreateOperation create => Do(create),
+            LinkOperation link => Do(link),
+            UnlinkOperation unlink => Do(unlink),
+            RenameOperation rename => Do(rename),
+            SetAttributesOperation set => Do(set),
+            SetXattrOperation set => Do(set),
+            RemoveXattrOperation remove => Do(remove),
+            CommitOperation commit => Do(commit),
+            _ => throw new ArgumentException($"An operation of no known kind: {operation.GetType().Name}."),
+        };
+
+        private Status Do(CreateOperation operation)
+        {
+            if (!TryFind(operation.Parent, out VNodeId parent)) { return Status.Invalid; }
+            CreateRequest request = new()
+            {
+                Parent = parent,
+                Name = operation.Name.Span,
+                Kind = operation.Kind,
+                Mode = operation.Mode,
+                Umask = operation.Umask,
+                Rdev = operation.Rdev,
+                SymlinkTarget = operation.SymlinkTarget.Span,
+                Caller = operation.Caller,
+            };
+            return Add(Create.Apply(request, transaction, out NodeInfo info), info);
+        }
+
+        private Status Do(LinkOperation operation)
+        {
+            if (!TryFind(operation.Node, out VNodeId node) || !TryFind(operation.NewParent, out VNodeId parent))
+            {
+                return Status.Invalid;
+            }
+
+            LinkRequest request = new() { Node = node, NewParent = parent, NewName = operation.NewName.Span };
+            return Add(Link.Apply(request, transaction, out NodeInfo info), info);
+        }
+
+        private Status Do(UnlinkOperation operation)
+        {
+            if (!TryFind(operation.Parent, out VNodeId parent)) { return Status.Invalid; }
+            UnlinkRequest request = new()
+            {
+                Parent = parent,
+                Name = operation.Name.Span,
+                Directory = operation.Directory,
+                Holders = HoldersOf(parent, operation.Name.Span),
+            };
+            return Add(Unlink.Apply(request, transaction, out UnlinkResult unlinked), unlinked);
+        }
+
+        private Status Do(RenameOperation operation)
+        {
+            if (!TryFind(operation.OldParent, out VNodeId from) || !TryFind(operation.NewParent, out VNodeId to))
+            {
+                return Status.Invalid;
+            }
+
+            RenameRequest request = new()
+            {
+                OldParent = from,
+                OldName = operation.OldName.Span,
+                NewParent = to,
+                NewName = operation.NewName.Span,
+                Flags = operation.Flags,
+                Caller = operation.Caller,
+                Holders = HoldersOf(to, operation.NewName.Span),
+            };
+            return Add(Rename.Apply(request, transaction, out UnlinkResult replaced), replaced);
+        }
+
+        private Status Do(SetAttributesOperation operation)
+        {
+            if (!TryFind(operation.Node, out VNodeId node)) { return Status.Invalid; }
+            SetAttributesRequest request = operation.Request with { Node = node };
+            return Add(SetAttributes.Apply(request, transaction, out NodeInfo info), info);
+        }
+
+        private Status Do(SetXattrOperation operation)
+        {
+            if (!TryFind(operation.Node, out VNodeId node)) { return Status.Invalid; }
+            SetXattrRequest request = new()
+            {
+                Node = node,
+                Name = operation.Name.Span,
+                Value = operation.Value.Span,
+                Mode = operation.Mode,
+                KillSetGid = operation.KillSetGid,
+            };
+            return Add(SetXattr.Apply(request, transaction, out NodeInfo info), info);
+        }
+
+        private Status Do(RemoveXattrOperation operation)
+        {
+            if (!TryFind(operation.Node, out VNodeId node)) { return Status.Invalid; }
+            RemoveXattrRequest request = new() { Node = node, Name = operation.Name.Span };
+            return Add(RemoveXattr.Apply(request, transaction, out NodeInfo info), info);
+        }
+
+        private Status Do(CommitOperation operation)
+        {
+            if (!TryFind(operation.Node, out VNodeId node)) { return Status.Invalid; }
+            operation.Commit.Node = node;
+            return Add(CommitSlices.Apply(operation.Commit, transaction, out NodeInfo info), info);
+        }
+
+        private bool TryFind(NodeReference reference, out VNodeId id)
+        {
+            id = reference.Id;
+            if (id != VNodeId.None) { return true; }
+            if ((uint)reference.Operation >= (uint)result.Nodes.Count) { return false; }
+            id = result.Nodes[reference.Operation].Id;
+            return true;
+        }
+
+        /// <summary>Looked up here, not by the driver: an earlier operation may have moved the name.</summary>
+        private ReadOnlySpan<SessionId> HoldersOf(VNodeId parent, ReadOnlySpan<byte> name)
+        {
+            bool exists = name.Length is > 0 and <= Limits.NameBytes;
+            return exists && transaction.TryGetDentry(parent, name, out Dentry dentry)
+                ? holders.Holders(dentry.Child)
+                : default;
+        }
+
+        private Status Add(Status status, NodeInfo info)
+        {
+            result.Nodes.Add(info);
+            return status;
+        }
+
+        private Status Add(Status status, UnlinkResult unlinked)
+        {
+            if (unlinked.NeedsReaping) { result.ToReap.Add(unlinked.Info.Id); }
+            return Add(status, unlinked.Info);
+        }
+    }
+}
