@@ -38,6 +38,9 @@ internal sealed partial class DataWorkload
 
     public MemoryRecords Records => data.Drive.Records;
 
+    /// <summary>Plants a bug: changes each batch of the drive (but not of its clones) before it is applied.</summary>
+    public void Tamper(Action<RecordBatch> change) => data.Drive.Tamper = change;
+
     public void Run(int steps)
     {
         for (int step = 0; step < steps; step++)
