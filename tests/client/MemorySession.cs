@@ -41,6 +41,12 @@ public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimePr
         }
     }
 
+    /// <summary>A planted bug: answers before anything is durable.</summary>
+    public bool ForgetsSyncs { get; set; }
+
+    /// <summary>A planted bug: a commit of many runs loses its last one.</summary>
+    public bool LosesRuns { get; set; }
+
     public ISessionRecall? Recall { get; private set; }
 
     public void OnRecall(ISessionRecall recall) => Recall = recall;
@@ -190,6 +196,7 @@ public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimePr
             foreach (FileCommit commit in commits)
             {
                 commit.Session = Id;
+                if (LosesRuns && commit.Runs.Count > 1) { commit.Runs.RemoveAt(commit.Runs.Count - 1); }
                 status = CommitSlices.Apply(commit, transaction, out NodeInfo info);
                 if (status != Status.Ok) { return status; }
                 results.Add(info);
@@ -242,7 +249,7 @@ public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimePr
         lock (gate)
         {
             syncs++;
-            drive.Sync();
+            if (!ForgetsSyncs) { drive.Sync(); }
             return new(Status.Ok);
         }
     }

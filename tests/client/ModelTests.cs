@@ -20,6 +20,27 @@ public sealed class ModelTests
         await workload.Run(steps: 1500);
     }
 
+    [Fact]
+    public async Task A_sync_that_does_nothing_is_found()
+    {
+        await Assert.ThrowsAnyAsync<Exception>(() => Lives(session => session.ForgetsSyncs = true));
+    }
+
+    [Fact]
+    public async Task A_commit_that_loses_a_run_is_found()
+    {
+        await Assert.ThrowsAnyAsync<Exception>(() => Lives(session => session.LosesRuns = true));
+    }
+
+    private static async Task Lives(Action<MemorySession> plant)
+    {
+        for (int seed = 1; seed <= 10; seed++)
+        {
+            await using ModelWorkload workload = new(seed, plant);
+            await workload.Run(steps: 200);
+        }
+    }
+
     private static bool Life(int seed, int steps)
     {
         Task life = Task.Run(async () =>
