@@ -6,7 +6,7 @@ namespace KvFs.Client.Tests;
 /// <summary>A session with a <see cref="MemoryDrive"/>: what a node's driver does, without disk and threads.</summary>
 /// <remarks>Thread safe: one lock around all. Fails as it is told. Locks are none of the client's business and are not
 /// kept.</remarks>
-public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimeProvider time) : IDriveSession
+public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimeProvider time) : IDriveSession, INodeHolders
 {
     private readonly Lock gate = new();
     private readonly Dictionary<VNodeId, int> holds = [];
@@ -164,7 +164,7 @@ public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimePr
             bool more = info.IsOk && info.Value.VNode.Nlink == 0;
             for (SessionId holder = Id; more; holder = default)
             {
-                Status status = ReleaseOrphan.Apply(id, holder, Begin(), out more);
+                Status status = ReleaseOrphan.Apply(id, holder, this, Begin(), out more);
                 if (status != Status.Ok) { return new(status); }
                 drive.Commit();
             }
@@ -291,6 +291,9 @@ public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimePr
         }
     }
 
+    /// <summary>Asked by core's operations, under the lock.</summary>
+    ReadOnlySpan<SessionId> INodeHolders.Holders(VNodeId id) => holds.ContainsKey(id) ? new SessionId[] { Id } : default;
+
     private DriveTransaction Begin() =>
         drive.Begin(Id, new((time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100));
 
@@ -307,6 +310,6 @@ public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimePr
 
     private void Hold(VNodeId id) => holds[id] = holds.GetValueOrDefault(id) + 1;
 
-    private SessionId[] HoldersOf(Status found, in NodeInfo info) =>
-        found == Status.Ok && holds.ContainsKey(info.Id) ? [Id] : [];
+    private ReadOnlySpan<SessionId> HoldersOf(Status found, in NodeInfo info) =>
+        found == Status.Ok ? ((INodeHolders)this).Holders(info.Id) : [];
 }
