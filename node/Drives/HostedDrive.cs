@@ -115,7 +115,8 @@ public sealed class HostedDrive
                 obstacle = Transaction.Obstacle;
             }
 
-            if (status == Status.Ok) { break; }
+            // Clearing may wait for the packer, and that for the gate: who came with the gate must try again without it.
+            if (status == Status.Ok || Shard.Gate.IsHeldByCurrentThread) { break; }
             if (status == Status.Busy && obstacle is { } found) { work.Clear(this, found); }
         }
 
