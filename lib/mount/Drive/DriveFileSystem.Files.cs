@@ -63,9 +63,9 @@ internal sealed partial class DriveFileSystem
             });
     }
 
-    /// <remarks>O_SYNC and O_DSYNC: for a buffered write the kernel sends FSYNC by itself, but for a direct one it does
-    /// not on every version; so the write is durable before its answer, and that FSYNC then finds nothing left to
-    /// do.</remarks>
+    /// <remarks>O_SYNC, O_DSYNC and RWF_DSYNC are in the flags. The kernel sends an FSYNC behind such a write by itself
+    /// if it is buffered, but none if it is direct. So each is durable before its answer, and an FSYNC behind it finds
+    /// nothing left to do.</remarks>
     public void Write(FuseRequest request, in FuseWriteIn body, ReadOnlySpan<byte> data)
     {
         if (handles.Find(body.Fh) is not { File: { } file })
@@ -188,7 +188,7 @@ internal sealed partial class DriveFileSystem
     {
         if (!reply.IsOk)
         {
-            request.ReplyError(StatusErrno.Of(reply.Status));
+            ReplyNameError(request, reply.Status);
             return;
         }
 

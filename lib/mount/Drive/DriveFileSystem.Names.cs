@@ -90,7 +90,7 @@ internal sealed partial class DriveFileSystem
         Finish(
             request,
             client.RenameAsync(rename),
-            static (_, asked, reply) => Answer(asked, reply.Status));
+            static (self, asked, reply) => self.AnswerRemoved(asked, reply));
     }
 
     private static Credentials CallerOf(FuseRequest request) => new(request.Uid, request.Gid);
@@ -105,7 +105,13 @@ internal sealed partial class DriveFileSystem
     {
         if (!MayChangeName(request, request.NodeId, name)) { return; }
         UnlinkRequest unlink = new() { Parent = new(request.NodeId), Name = name, Directory = isDirectory };
-        Finish(request, client.UnlinkAsync(unlink), static (_, asked, reply) => Answer(asked, reply.Status));
+        Finish(request, client.UnlinkAsync(unlink), static (self, asked, reply) => self.AnswerRemoved(asked, reply));
+    }
+
+    private void AnswerRemoved(FuseRequest request, in Reply<UnlinkResult> reply)
+    {
+        if (reply.IsOk && reply.Value.Removed) { removedNodes.Add(reply.Value.Info); }
+        Answer(request, reply.Status);
     }
 
     /// <summary>False, and answered, if a name is in a tree that does not change, or is that of such a tree.</summary>

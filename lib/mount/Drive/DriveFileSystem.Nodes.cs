@@ -23,6 +23,7 @@ internal sealed partial class DriveFileSystem
     public void Forget(ulong nodeId, ulong lookups)
     {
         if (SnapshotNodes.IsSnapshot(nodeId)) { snapshots.Forget(nodeId, lookups); }
+        else { removedNodes.Forget(nodeId); }
     }
 
     public void Getattr(FuseRequest request, in FuseGetattrIn body)
@@ -32,7 +33,7 @@ internal sealed partial class DriveFileSystem
             Finish(
                 request,
                 client.GetAsync(node.Id, node.At),
-                static (self, asked, reply) => self.AnswerAttributes(asked, reply));
+                static (self, asked, reply) => self.AnswerAttributes(asked, self.OrRemoved(asked, reply)));
         }
         else if (request.NodeId == SnapshotNodes.Folder) { Run(request, FolderAttributesAsync(request)); }
         else { request.ReplyError(Errno.ESTALE); }
@@ -45,7 +46,7 @@ internal sealed partial class DriveFileSystem
             Finish(
                 request,
                 client.GetAsync(node.Id, node.At),
-                static (self, asked, reply) => self.AnswerStatx(asked, reply));
+                static (self, asked, reply) => self.AnswerStatx(asked, self.OrRemoved(asked, reply)));
         }
         else if (request.NodeId == SnapshotNodes.Folder) { Run(request, FolderAttributesAsync(request)); }
         else { request.ReplyError(Errno.ESTALE); }
@@ -79,6 +80,14 @@ internal sealed partial class DriveFileSystem
         else { request.ReplyError(Errno.EINVAL); }
     }
 
+    /// <summary>What is known of a VNode that is gone.</summary>
+    private Reply<NodeInfo> OrRemoved(FuseRequest request, in Reply<NodeInfo> reply) =>
+        reply.Status == Status.Stale && removedNodes.TryGet(request.NodeId, out NodeInfo removed)
+            ? Reply.Ok(removed)
+            : reply;
+
+    /// <remarks>A change of nothing is how the kernel says that set-id bits must go, and nothing else: for
+    /// fallocate(2), copy_file_range(2), and chown(2) that changes neither owner.</remarks>
     private static AttributeMask MaskOf(FuseSetattrValid valid)
     {
         AttributeMask mask = AttributeMask.None;
@@ -88,6 +97,7 @@ internal sealed partial class DriveFileSystem
         mask |= When(FuseSetattrValid.Size, AttributeMask.Size);
         mask |= When(FuseSetattrValid.Ctime, AttributeMask.ChangeTime);
         mask |= When(FuseSetattrValid.KillSuidGid, AttributeMask.KillSetId);
+        if ((valid & ~(FuseSetattrValid.Fh | FuseSetattrValid.LockOwner)) == 0) { mask |= AttributeMask.KillSetId; }
         bool nowAccess = (valid & FuseSetattrValid.AtimeNow) != 0;
 
         // The kernel leaves the modify time of a truncation to the server. It moves even if the size stays, as on ext4.
@@ -118,7 +128,7 @@ internal sealed partial class DriveFileSystem
     {
         if (!reply.IsOk)
         {
-            request.ReplyError(StatusErrno.Of(reply.Status));
+            ReplyNameError(request, reply.Status);
             return;
         }
 
@@ -132,6 +142,14 @@ internal sealed partial class DriveFileSystem
         FuseEntryOut entry = EntryOf(reply.Value, nodeId);
         NoteLookup(nodeId);
         if (!request.ReplyEntry(entry)) { Forget(nodeId, 1); }
+    }
+
+    /// <summary>Answers a request that failed in a directory: in one that is gone, but known still, there is
+    /// nothing.</summary>
+    private void ReplyNameError(FuseRequest request, Status status)
+    {
+        bool isRemoved = status == Status.Stale && removedNodes.TryGet(request.NodeId, out _);
+        request.ReplyError(isRemoved ? Errno.ENOENT : StatusErrno.Of(status));
     }
 
     private void AnswerAttributes(FuseRequest request, in Reply<NodeInfo> reply)

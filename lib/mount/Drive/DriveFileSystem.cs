@@ -20,6 +20,7 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
     private readonly bool isLive;
     private readonly SnapshotNodes snapshots = new();
     private readonly KernelNodes kernelNodes = new();
+    private readonly RemovedNodes removedNodes = new();
     private readonly FileHandleTable handles = new();
     private readonly RangeLockOwners lockOwners = new();
     private readonly Spares<ByteBuffer> buffers = new(static () => new ByteBuffer());

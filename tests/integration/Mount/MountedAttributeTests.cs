@@ -83,12 +83,22 @@ public sealed class MountedAttributeTests(MountedDrive drive) : IClassFixture<Mo
         for change in (write, lambda: os.truncate('f', 1), open_truncated):
             fresh(); other_user(change)
             assert mode() == 0o777, oct(mode())
+        def fallocate():
+            fd = os.open('f', os.O_RDWR)
+            if libc.fallocate(fd, 0, ctypes.c_int64(0), ctypes.c_int64(100)): raise OSError(ctypes.get_errno(), '')
+        def copy():
+            os.copy_file_range(os.open('source', os.O_RDONLY), os.open('f', os.O_RDWR), 100, 0, 0)
+        put('source', b'x' * 100)
+        for change in (fallocate, copy):
+            fresh(); other_user(change)
+            assert mode() == 0o777, oct(mode())
         fresh(0o6767); other_user(write)
         assert mode() == 0o2767  # Set-group-id without group execution is no privilege.
         fresh(); write()
         assert mode() == 0o6777  # Root may keep them.
-        fresh(); os.chown('f', 1, 1)
-        assert mode() == 0o777
+        for owner in (1, -1):
+            fresh(); os.chown('f', owner, owner)
+            assert mode() == 0o777
         """);
 
     [Fact]

@@ -116,7 +116,8 @@ public sealed class MountedDrive : IAsyncLifetime, IAsyncDisposable
         return await output;
     }
 
-    /// <summary>Opens what a power cut at this moment would leave of the node: a copy of its folder.</summary>
+    /// <summary>Opens what the death of the process at this moment would leave of the node: a copy of its folder.
+    /// </summary>
     public async Task<MountedDrive> OpenCrashImageAsync()
     {
         MountedDrive image = new();

@@ -102,6 +102,18 @@ public sealed class MountedNameTests(MountedDrive drive) : IClassFixture<Mounted
         """);
 
     [Fact]
+    public Task A_removed_directory_that_is_in_use_has_attributes_and_nothing_else() => drive.RunAsync("""
+        os.mkdir('d')
+        fd, place = os.open('d', os.O_RDONLY), os.open('d', os.O_PATH)
+        os.rmdir('d')
+        assert os.fstat(fd).st_nlink == 0 and stat.S_ISDIR(os.fstat(place).st_mode)
+        assert os.listdir(fd) == []
+        fails(errno.ENOENT, os.open, 'f', os.O_CREAT | os.O_WRONLY, dir_fd=fd)
+        fails(errno.ENOENT, os.mkdir, 'e', dir_fd=fd)
+        fails(errno.ENOENT, os.stat, 'x', dir_fd=fd)
+        """);
+
+    [Fact]
     public Task A_listing_has_every_name_once_whatever_comes_and_goes_meanwhile() => drive.RunAsync("""
         stay = {f'stay-{i:05}-{"x" * (i % 50)}' for i in range(4000)}
         for name in stay: os.close(os.open(name, os.O_CREAT | os.O_WRONLY))

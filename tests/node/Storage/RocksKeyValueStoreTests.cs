@@ -39,6 +39,23 @@ public sealed class RocksKeyValueStoreTests : IDisposable
     }
 
     [Fact]
+    public void Only_what_was_logged_since_the_last_sync_makes_the_next_one_run()
+    {
+        Assert.Equal(Status.Ok, store.SyncLog());
+        long before = store.GetStatistics().Syncs;
+        Assert.Equal(Status.Ok, store.SyncLog());
+        KeyValueBatch batch = new();
+        batch.Put(Family.System, Key(1), [1]);
+        Assert.Equal(Status.Ok, store.Write(batch, logged: false));
+        Assert.Equal(Status.Ok, store.SyncLog());
+        Assert.Equal(before, store.GetStatistics().Syncs);
+        Assert.Equal(Status.Ok, store.Write(batch, logged: true));
+        Assert.Equal(Status.Ok, store.SyncLog());
+        Assert.Equal(Status.Ok, store.SyncLog());
+        Assert.Equal(before + 1, store.GetStatistics().Syncs);
+    }
+
+    [Fact]
     public void A_cursor_walks_its_range_and_a_snapshot_stays()
     {
         Fill(10);

@@ -1,0 +1,42 @@
+using KvFs.Core;
+
+namespace KvFs.Mount;
+
+/// <summary>The last attributes of VNodes that are gone, for as long as the kernel knows them: somebody may have such a
+/// directory open, or as the working directory, and may ask for its attributes.</summary>
+/// <remarks>Thread safe. The kernel forgets most of them right after their removal.</remarks>
+internal sealed class RemovedNodes
+{
+    /// <summary>VNodes kept at the most: those that the kernel forgets late. Others are stale at once.</summary>
+    private const int MaxNodes = 64 << 10;
+
+    private readonly Lock gate = new();
+    private readonly Dictionary<ulong, NodeInfo> nodes = [];
+    private int count;
+
+    /// <summary>A VNode is gone; call before the kernel is told.</summary>
+    public void Add(in NodeInfo info)
+    {
+        lock (gate)
+        {
+            if (nodes.Count < MaxNodes) { nodes[info.Id.Value] = info; }
+            Volatile.Write(ref count, nodes.Count);
+        }
+    }
+
+    public bool TryGet(ulong nodeId, out NodeInfo info)
+    {
+        lock (gate) { return nodes.TryGetValue(nodeId, out info); }
+    }
+
+    /// <summary>The kernel forgets a node.</summary>
+    public void Forget(ulong nodeId)
+    {
+        if (Volatile.Read(ref count) == 0) { return; }
+        lock (gate)
+        {
+            nodes.Remove(nodeId);
+            Volatile.Write(ref count, nodes.Count);
+        }
+    }
+}
