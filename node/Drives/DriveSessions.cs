@@ -11,12 +11,14 @@ internal static class DriveSessions
     {
         Status status = drive.Transact(
             default,
-            static (in bool _, DriveTransaction transaction, out SessionId taken) =>
-                transaction.AllocateSession(out taken),
-            false,
+            static (in bool reads, DriveTransaction transaction, out SessionId taken) =>
+                Core.OpenSession.Apply(reads, transaction, out taken),
+            readOnly,
             SpaceUse.Release,
             out id);
-        return status == Status.Ok ? drive.Sessions.Admit(id, readOnly) : status;
+        if (status == Status.Ok) { status = drive.Sessions.Admit(id, readOnly); }
+        if (status == Status.InUse) { drive.Expire(id); }
+        return status;
     }
 
     /// <summary>Ends a session: what it held is let go, what it was granted and never committed is dead.</summary>
@@ -30,16 +32,36 @@ internal static class DriveSessions
             drive.Holds.RemoveSession(id, []);
         }
 
-        drive.CloseGrants(id);
+        drive.Expire(id);
         drive.Reap();
     }
 
     /// <summary>Ends what sessions of an earlier run of the node left behind.</summary>
     public static void EndOldSessions(this HostedDrive drive)
     {
-        foreach (SessionId session in GrantHolders(drive)) { drive.CloseGrants(session); }
+        SortedSet<SessionId> old = new(Comparer<SessionId>.Create(static (x, y) => x.Value.CompareTo(y.Value)));
+        StoredDriveView view = drive.Views.Rent(CowNumber.Head);
+        ExpireSession.ListUnfinished(view, old);
+        drive.Views.Return(view);
+        foreach (SessionId session in old) { drive.Expire(session); }
         drive.Transact(default, RemoveLocks, false, SpaceUse.Release, out bool _);
         drive.Reap();
+    }
+
+    private static void Expire(this HostedDrive drive, SessionId session)
+    {
+        bool done = false;
+        Status status = Status.Ok;
+        while (!done && status == Status.Ok)
+        {
+            status = drive.Transact(
+                default,
+                static (in SessionId id, DriveTransaction transaction, out bool finished) =>
+                    ExpireSession.Apply(id, new LockEffects(), transaction, out finished),
+                session,
+                SpaceUse.Release,
+                out done);
+        }
     }
 
     /// <summary>What a session was granted and never committed is dead.</summary>
@@ -70,25 +92,5 @@ internal static class DriveSessions
 
         done = true;
         return Status.Ok;
-    }
-
-    private static List<SessionId> GrantHolders(HostedDrive drive)
-    {
-        List<SessionId> holders = [];
-        StoredDriveView view = drive.Views.Rent(CowNumber.Head);
-        using (DriveCursor cursor = view.WalkPrefix(RecordKey.Single(RecordKind.Grant)))
-        {
-            while (cursor.MoveNext())
-            {
-                if (RecordKey.TrySplitNumbers(cursor.Key, out ulong session, out _)
-                    && (holders.Count == 0 || holders[^1].Value != session))
-                {
-                    holders.Add(new(session));
-                }
-            }
-        }
-
-        drive.Views.Return(view);
-        return holders;
     }
 }
