@@ -1,0 +1,83 @@
+using System.Globalization;
+using KvFs.Integration.Tests.Drives;
+
+namespace KvFs.Integration.Tests.Crash;
+
+/// <summary>SIGKILL for a server at random moments, under a load of writers that sync: what was acknowledged is there.</summary>
+/// <remarks>KVFS_ROUNDS=n: that many rounds instead of the few; KVFS_SEED=n: other moments and writes.</remarks>
+public sealed class KillTests
+{
+    private const int DefaultRounds = 8;
+    private const int Writers = 3;
+
+    /// <summary>Acknowledged steps of all writers in one round before the kill, at most.</summary>
+    private const int MaxSteps = 150;
+
+    [Fact]
+    public async Task What_was_synced_is_there_after_a_kill_and_the_drive_is_sound()
+    {
+        int seed = Number("KVFS_SEED", 1);
+        Random random = new(seed);
+        using TestFolder folder = new();
+        List<SyncingWriter> writers =
+        [
+            .. Enumerable.Range(0, Writers).Select(i => new SyncingWriter(Path.Combine(folder.Mount, $"w{i}"), seed + i)),
+        ];
+        for (int round = 1; round <= Number("KVFS_ROUNDS", DefaultRounds); round++)
+        {
+            await LoadAndKillAsync(folder, writers, random.Next(1, MaxSteps));
+            string place = string.Create(CultureInfo.InvariantCulture, $"KVFS_SEED={seed}, round {round}");
+            await using (MountedDrive drive = await MountedDrive.StartAsync(folder))
+            {
+                foreach (SyncingWriter writer in writers) { writer.Verify(place); }
+                await drive.StopAsync();
+            }
+
+            List<string> wrong = DataFolderCheck.Run(folder.Data);
+            Assert.True(wrong.Count == 0, $"{place}\n{string.Join('\n', wrong)}");
+        }
+    }
+
+    private static async Task LoadAndKillAsync(TestFolder folder, List<SyncingWriter> writers, int steps)
+    {
+        using Victim victim = await Victim.StartAsync(folder);
+        using CountdownEvent acknowledged = new(steps);
+        using CancellationTokenSource deadline = new(RealProgram.Deadline);
+        Task[] running =
+        [
+            .. writers.Select(writer => Task.Factory.StartNew(
+                () => writer.RunUntilKilled(() => Count(acknowledged)), TaskCreationOptions.LongRunning)),
+        ];
+        try
+        {
+            acknowledged.Wait(deadline.Token);
+        }
+        finally
+        {
+            victim.Kill();
+        }
+
+        await Task.WhenAll(running).WaitAsync(RealProgram.Deadline);
+    }
+
+    /// <summary>One step more; those after the kill was decided do not count.</summary>
+    private static void Count(CountdownEvent acknowledged)
+    {
+        if (!acknowledged.IsSet)
+        {
+            try
+            {
+                acknowledged.Signal();
+            }
+            catch (InvalidOperationException)
+            {
+                // Another writer made the last step in between.
+            }
+        }
+    }
+
+    private static int Number(string variable, int otherwise) =>
+        int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out int number)
+            ? number
+            : otherwise;
+}

@@ -1,0 +1,120 @@
+using System.Collections.Concurrent;
+using KvFs.Core;
+using KvFs.Integration.Tests.Native;
+using KvFs.Mount;
+using KvFs.Node;
+using KvFs.Protocol;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace KvFs.Integration.Tests.Drives;
+
+/// <summary>A node on a folder of its own, with a drive, mounted: the whole of KvFs in this process.</summary>
+/// <remarks>Disposing it unmounts, whatever state the test left it in, and removes the folder. Faults of the mount fail the
+/// test when it is disposed or restarted.</remarks>
+internal sealed class MountedDrive : IAsyncDisposable
+{
+    /// <summary>Of the drive that every test gets.</summary>
+    public const string Name = "proof";
+
+    private readonly TestFolder folder;
+    private readonly bool ownsFolder;
+    private readonly ConcurrentQueue<FuseFault> faults = new();
+    private StorageNode? node;
+    private DriveMount? mount;
+
+    private MountedDrive(TestFolder folder, bool ownsFolder)
+    {
+        this.folder = folder;
+        this.ownsFolder = ownsFolder;
+    }
+
+    /// <summary>Where it is mounted.</summary>
+    public string Path => folder.Mount;
+
+    public IDriveAdmin Admin => node!.Admin;
+
+    /// <summary>Mounts a new drive.</summary>
+    public static Task<MountedDrive> StartAsync() => OpenAsync(new TestFolder(), ownsFolder: true);
+
+    /// <summary>Mounts the drive of a folder, which is made if it is not there. The folder stays the caller's.</summary>
+    public static Task<MountedDrive> StartAsync(TestFolder folder) => OpenAsync(folder, ownsFolder: false);
+
+    /// <summary>Stops everything in order and starts it again on the same folder.</summary>
+    public async Task RestartAsync()
+    {
+        await StopAsync();
+        await BeginAsync();
+    }
+
+    /// <summary>Unmounts and stops the node, as somebody would who loses nothing.</summary>
+    public async Task StopAsync()
+    {
+        if (mount is not null) { await mount.UnmountAsync(lazy: false); }
+        mount = null;
+        if (node is not null) { await node.DisposeAsync(); }
+        node = null;
+        Assert.True(faults.IsEmpty, string.Join('\n', faults));
+    }
+
+    /// <summary>Mounts another drive of the node; the caller disposes it before this.</summary>
+    public async Task<DriveMount> MountAsync(string drive, string path)
+    {
+        Reply<IDriveSession> session = await Admin.OpenSessionAsync(drive, readOnly: false, default);
+        Assert.Equal(Status.Ok, session.Status);
+        Directory.CreateDirectory(path);
+        return DriveMount.Start(session.Value, path, MountOptions(drive));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        try
+        {
+            if (mount is not null) { await mount.DisposeAsync(); }
+            if (node is not null) { await node.DisposeAsync(); }
+        }
+        finally
+        {
+            if (ownsFolder) { folder.Dispose(); }
+        }
+
+        Assert.True(faults.IsEmpty, string.Join('\n', faults));
+    }
+
+    private static async Task<MountedDrive> OpenAsync(TestFolder folder, bool ownsFolder)
+    {
+        MountedDrive drive = new(folder, ownsFolder);
+        try
+        {
+            await drive.BeginAsync();
+            return drive;
+        }
+        catch
+        {
+            await drive.DisposeAsync();
+            throw;
+        }
+    }
+
+    private async Task BeginAsync()
+    {
+        node = StorageNode.Open(new() { DataPath = folder.Data }, NullLoggerFactory.Instance);
+        if ((await Admin.GetDriveAsync(Name, default)).Status == Status.NotFound)
+        {
+            DriveSpec spec = new(Name, DriveKind.FileSystem, QuotaBytes: 0, QuotaInodes: 0);
+            Assert.Equal(Status.Ok, (await Admin.CreateDriveAsync(spec, default)).Status);
+        }
+
+        mount = await MountAsync(Name, folder.Mount);
+    }
+
+    /// <summary>As a drive is mounted by root, with everything that a local file system has; else without device nodes and
+    /// without other users, which need root.</summary>
+    private DriveMountOptions MountOptions(string drive)
+    {
+        bool isRoot = LibC.geteuid() == 0;
+        return new()
+        {
+            FsName = drive, AllowOther = isRoot, AllowDevices = isRoot, AllowSetId = isRoot, OnFault = faults.Enqueue,
+        };
+    }
+}

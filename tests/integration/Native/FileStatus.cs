@@ -1,0 +1,54 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Runtime.InteropServices;
+
+namespace KvFs.Integration.Tests.Native;
+
+/// <summary>What statx(2) says of a file.</summary>
+internal readonly record struct FileStatus(
+    uint Mode, uint Links, uint Owner, uint Group, ulong Size, long ModifiedSeconds, uint ModifiedNanoseconds, uint Device)
+{
+    private const uint KindMask = 0xF000;
+    private const uint DirectoryKind = 0x4000;
+    private const uint FileKind = 0x8000;
+    private const uint LinkKind = 0xA000;
+
+    /// <summary>Bytes of struct statx.</summary>
+    private const int StructBytes = 256;
+
+    public bool IsDirectory => (Mode & KindMask) == DirectoryKind;
+
+    public bool IsFile => (Mode & KindMask) == FileKind;
+
+    public bool IsLink => (Mode & KindMask) == LinkKind;
+
+    /// <returns>0, or the errno.</returns>
+    public static unsafe int TryGet(string path, bool follow, out FileStatus status)
+    {
+        byte* raw = stackalloc byte[StructBytes];
+        int flags = follow ? 0 : LibC.AT_SYMLINK_NOFOLLOW;
+        if (LibC.statx(LibC.AT_FDCWD, path, flags, LibC.STATX_BASIC_STATS, raw) != 0)
+        {
+            status = default;
+            return Marshal.GetLastPInvokeError();
+        }
+
+        // Offsets of struct statx (linux/stat.h); the same on every architecture. The span is the buffer above.
+        ReadOnlySpan<byte> bytes = new(raw, StructBytes);
+        status = new(
+            BinaryPrimitives.ReadUInt16LittleEndian(bytes[28..]),
+            BinaryPrimitives.ReadUInt32LittleEndian(bytes[16..]),
+            BinaryPrimitives.ReadUInt32LittleEndian(bytes[20..]),
+            BinaryPrimitives.ReadUInt32LittleEndian(bytes[24..]),
+            BinaryPrimitives.ReadUInt64LittleEndian(bytes[40..]),
+            BinaryPrimitives.ReadInt64LittleEndian(bytes[112..]),
+            BinaryPrimitives.ReadUInt32LittleEndian(bytes[120..]),
+            BinaryPrimitives.ReadUInt32LittleEndian(bytes[128..]));
+        return 0;
+    }
+
+    public string ModeText => "0" + Convert.ToString(Mode, 8);
+
+    public string TimeText => string.Create(
+        CultureInfo.InvariantCulture, $"{ModifiedSeconds}.{ModifiedNanoseconds:D9}");
+}
