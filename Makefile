@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test check sim conformance bench fmt publish clean
+.PHONY: help setup up down test check sim soak conformance bench fmt publish clean
 
 KVFS := artifacts/kvfs
 PLACE = $(if $(DATA),--data "$(DATA)") $(if $(MOUNT),--mount "$(MOUNT)")
@@ -15,6 +15,7 @@ help: ## Print this list
 	@echo '  make up DATA=dir MOUNT=dir      where the node keeps its data, and where the drive appears'
 	@echo '  make test ONLY="core node"      only these folders of tests/'
 	@echo '  make sim SEEDS=1000             so many seeds instead of the few of "make test"'
+	@echo '  make soak ROUNDS=1000           so many kills instead of 100; SEEDS=1000 so many lives instead of 300'
 	@echo '  make conformance SUITE=dir      a checkout of pjdfstest, or a folder with an fsx binary'
 	@echo '  make bench SYSTEMS="ext4 kvfs"  only these; as root, on an idle machine'
 
@@ -35,6 +36,9 @@ check: ## Format, analyzers and every test: what .ci/run does
 
 sim: setup ## Run the simulation with many seeds (SEEDS=100)
 	@KVFS_SEEDS=$(or $(SEEDS),100) build/test.sh simulation
+
+soak: setup ## Kill the server many times under load, and compare long random lives with the local disk (ROUNDS=100)
+	@KVFS_ROUNDS=$(or $(ROUNDS),100) KVFS_SEEDS=$(or $(SEEDS),300) build/test.sh integration
 
 conformance: setup ## Run an outside suite on a fresh mount (SUITE=dir)
 	@tests/conformance/run.sh "$(SUITE)"

@@ -18,9 +18,33 @@ internal sealed partial class DriveFileSystem
 
     private const int TypicalPlusBytes = 176;
 
-    public void Opendir(FuseRequest request, in FuseOpenIn body) => request.ReplyOpen(default);
+    /// <summary>A directory that is open is held: once it is removed, its descriptor still has attributes.</summary>
+    public void Opendir(FuseRequest request, in FuseOpenIn body)
+    {
+        if (!IsLive(request, out NodeRef node))
+        {
+            request.ReplyOpen(default);
+            return;
+        }
 
-    public void Releasedir(FuseRequest request, in FuseReleaseIn body) => request.ReplyOk();
+        Finish(request, session.HoldAsync(node.Id), static (_, asked, reply) =>
+        {
+            if (reply.IsOk) { asked.ReplyOpen(default); }
+            else { asked.ReplyError(StatusErrno.Of(reply.Status)); }
+        });
+    }
+
+    public void Releasedir(FuseRequest request, in FuseReleaseIn body)
+    {
+        if (IsLive(request, out NodeRef node))
+        {
+            Finish(request, session.ReleaseAsync(node.Id), static (_, asked, status) => Answer(asked, status));
+        }
+        else
+        {
+            request.ReplyOk();
+        }
+    }
 
     public void Fsyncdir(FuseRequest request, in FuseFsyncIn body) =>
         Finish(request, session.SyncAsync(), static (_, asked, status) => Answer(asked, status));
@@ -28,6 +52,9 @@ internal sealed partial class DriveFileSystem
     public void Readdir(FuseRequest request, in FuseReadIn body) => List(request);
 
     public void Readdirplus(FuseRequest request, in FuseReadIn body) => List(request);
+
+    private bool IsLive(FuseRequest request, out NodeRef node) =>
+        TryResolve(request.NodeId, out node) && node.At == CowNumber.Head;
 
     private void List(FuseRequest request)
     {

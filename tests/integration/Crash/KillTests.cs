@@ -1,5 +1,6 @@
 using System.Globalization;
 using KvFs.Integration.Tests.Drives;
+using KvFs.Node.Checking;
 
 namespace KvFs.Integration.Tests.Crash;
 
@@ -27,14 +28,10 @@ public sealed class KillTests
         {
             await LoadAndKillAsync(folder, writers, random.Next(1, MaxSteps));
             string place = string.Create(CultureInfo.InvariantCulture, $"KVFS_SEED={seed}, round {round}");
-            await using (MountedDrive drive = await MountedDrive.StartAsync(folder))
-            {
-                foreach (SyncingWriter writer in writers) { writer.Verify(place); }
-                await drive.StopAsync();
-            }
-
-            List<string> wrong = DataFolderCheck.Run(folder.Data);
-            Assert.True(wrong.Count == 0, $"{place}\n{string.Join('\n', wrong)}");
+            await using RestartableDrive drive = await RestartableDrive.StartAsync(folder);
+            foreach (SyncingWriter writer in writers) { writer.Verify(place); }
+            NodeCheckReport report = await drive.UnmountAndCheckAsync();
+            Assert.True(report.ProblemCount == 0, $"{place}\n{string.Join('\n', report.Problems)}");
         }
     }
 

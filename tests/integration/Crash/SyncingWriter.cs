@@ -20,7 +20,7 @@ internal sealed class SyncingWriter(string folder, int seed)
     private const int LargestFile = 300_000;
 
     // Flags of open(2) on Linux that are the same on x86-64 and arm64.
-    private const int ReadWrite = 2, Create = 0x40, Truncate = 0x200, Append = 0x400;
+    private const int ReadWrite = 2, Create = 0x40, Truncate = 0x200, Append = 0x400, CloseOnExec = 0x80000;
 
     private readonly Random random = new(seed);
     private readonly int[] pages = new int[Pages];
@@ -211,7 +211,7 @@ internal sealed class SyncingWriter(string folder, int seed)
 
     private static unsafe void Write(string path, int flags, byte[] content, long offset, bool dataOnly)
     {
-        int descriptor = Check(LibC.open(path, flags | ReadWrite, 0x1A4));
+        int descriptor = Check(LibC.open(path, flags | ReadWrite | CloseOnExec, 0x1A4));
         try
         {
             // Pinned while the call runs; the length is the array's.
@@ -233,7 +233,7 @@ internal sealed class SyncingWriter(string folder, int seed)
 
     private static void SyncFolder(string path)
     {
-        int descriptor = Check(LibC.open(path, 0, 0));
+        int descriptor = Check(LibC.open(path, CloseOnExec, 0));
         try
         {
             Check(LibC.fsync(descriptor));

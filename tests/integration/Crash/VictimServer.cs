@@ -11,7 +11,7 @@ internal static class VictimServer
 
     public static async Task<int> Main(string[] arguments)
     {
-        await using MountedDrive drive = await MountedDrive.StartAsync(TestFolder.At(arguments[0]));
+        await using RestartableDrive drive = await RestartableDrive.StartAsync(TestFolder.At(arguments[0]));
         Console.WriteLine(Ready);
         while (await Console.In.ReadLineAsync() is not null) { }
         return 0;

@@ -22,12 +22,20 @@ internal readonly record struct FileStatus(
 
     public bool IsLink => (Mode & KindMask) == LinkKind;
 
+    /// <summary>Of a name.</summary>
     /// <returns>0, or the errno.</returns>
-    public static unsafe int TryGet(string path, bool follow, out FileStatus status)
+    public static int TryGet(string path, bool follow, out FileStatus status) =>
+        TryGet(LibC.AT_FDCWD, path, follow ? 0 : LibC.AT_SYMLINK_NOFOLLOW, out status);
+
+    /// <summary>Of what is open.</summary>
+    /// <returns>0, or the errno.</returns>
+    public static int TryGet(int descriptor, out FileStatus status) =>
+        TryGet(descriptor, string.Empty, LibC.AT_EMPTY_PATH, out status);
+
+    private static unsafe int TryGet(int folder, string path, int flags, out FileStatus status)
     {
         byte* raw = stackalloc byte[StructBytes];
-        int flags = follow ? 0 : LibC.AT_SYMLINK_NOFOLLOW;
-        if (LibC.statx(LibC.AT_FDCWD, path, flags, LibC.STATX_BASIC_STATS, raw) != 0)
+        if (LibC.statx(folder, path, flags, LibC.STATX_BASIC_STATS, raw) != 0)
         {
             status = default;
             return Marshal.GetLastPInvokeError();

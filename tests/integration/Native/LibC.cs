@@ -9,6 +9,7 @@ internal static unsafe partial class LibC
     public const int AT_FDCWD = -100;
     public const int AT_SYMLINK_NOFOLLOW = 0x100;
     public const int AT_SYMLINK_FOLLOW = 0x400;
+    public const int AT_EMPTY_PATH = 0x1000;
     public const uint STATX_BASIC_STATS = 0x7FF;
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
@@ -18,7 +19,7 @@ internal static unsafe partial class LibC
     public static partial int close(int fd);
 
     [LibraryImport("libc", SetLastError = true)]
-    public static partial int dup(int fd);
+    public static partial int fcntl(int fd, int command, int argument);
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial nint read(int fd, byte* buffer, nuint count);

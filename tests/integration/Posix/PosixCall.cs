@@ -38,6 +38,7 @@ internal enum PosixKind
     SetTimes,
     Stat,
     StatLink,
+    StatOpen,
     List,
     SetXattr,
     GetXattr,

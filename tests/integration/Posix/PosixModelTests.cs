@@ -14,7 +14,7 @@ public sealed class PosixModelTests
     public async Task Every_call_does_on_a_mount_what_it_does_on_the_local_disk()
     {
         using TestFolder folder = new();
-        await using MountedDrive drive = await MountedDrive.StartAsync(folder);
+        await using RestartableDrive drive = await RestartableDrive.StartAsync(folder);
         SideBySide sides = new(folder.Local, drive.Path);
         List<(string Path, List<string> Image)> trees = [];
         foreach (int seed in Seeds())
@@ -41,10 +41,19 @@ public sealed class PosixModelTests
         using TestFolder folder = new();
         SideBySide sides = new(folder.Local, folder.Mount, static call =>
             call.Kind == PosixKind.Truncate ? call with { Offset = call.Offset + 1 } : call);
-        List<PosixCall> calls = new PosixGenerator(1).Draw(Calls);
-        Difference difference = Assert.IsType<Difference>(sides.Run(calls));
-        (List<PosixCall> least, _) = sides.Shrink(calls, difference);
-        Assert.Equal([PosixKind.Open, PosixKind.Truncate], least.Select(static call => call.Kind));
+        for (int seed = 1; seed <= DefaultSeeds; seed++)
+        {
+            List<PosixCall> calls = new PosixGenerator(seed).Draw(Calls);
+            if (sides.Run(calls) is not { } difference) { continue; }
+            (List<PosixCall> least, _) = sides.Shrink(calls, difference);
+
+            // One call, or two, that make a file, and the one that is wrong.
+            Assert.InRange(least.Count, 2, 3);
+            Assert.Contains(least, static call => call.Kind == PosixKind.Truncate);
+            return;
+        }
+
+        Assert.Fail("The planted difference was not found.");
     }
 
     private static IEnumerable<int> Seeds()

@@ -9,7 +9,14 @@ namespace KvFs.Integration.Tests.Posix;
 internal sealed unsafe class PosixTree : IDisposable
 {
     private const int TemporaryFile = 0x400000;
-    private const int NonBlocking = 0x800;
+
+    /// <summary>O_NONBLOCK and O_CLOEXEC of open(2): no call waits, and no program that another test starts inherits a
+    /// descriptor.</summary>
+    private const int Always = 0x800 | 0x80000;
+
+    /// <summary>F_DUPFD_CLOEXEC of fcntl(2): as dup(2), and not inherited.</summary>
+    private const int DuplicateCommand = 1030;
+
     private const int DoesNotBlock = 4;
     private const int SeekDataWhence = 3;
     private const int SeekHoleWhence = 4;
@@ -39,13 +46,13 @@ internal sealed unsafe class PosixTree : IDisposable
 
     public PosixResult Make(PosixCall call) => call.Kind switch
     {
-        PosixKind.Open => Keep(call.Slot, LibC.open(At(call.Path), call.Flags | NonBlocking, call.Mode)),
+        PosixKind.Open => Keep(call.Slot, LibC.open(At(call.Path), call.Flags | Always, call.Mode)),
         PosixKind.OpenUnnamed => Keep(
-            call.Slot, LibC.open(At(call.Path), call.Flags | TemporaryFile | s_directory, call.Mode)),
+            call.Slot, LibC.open(At(call.Path), call.Flags | TemporaryFile | s_directory | Always, call.Mode)),
         PosixKind.LinkUnnamed => Answer(LibC.linkat(
             LibC.AT_FDCWD, $"/proc/self/fd/{slots[call.Slot]}", LibC.AT_FDCWD, At(call.Path), LibC.AT_SYMLINK_FOLLOW)),
         PosixKind.Close => Close(call.Slot),
-        PosixKind.Duplicate => Keep(call.OtherSlot, LibC.dup(slots[call.Slot])),
+        PosixKind.Duplicate => Keep(call.OtherSlot, LibC.fcntl(slots[call.Slot], DuplicateCommand, 0)),
         PosixKind.Read or PosixKind.ReadAt => Read(call),
         PosixKind.Write or PosixKind.WriteAt => Write(call),
         PosixKind.Seek => IsFolder(call.Slot)
@@ -73,6 +80,7 @@ internal sealed unsafe class PosixTree : IDisposable
         PosixKind.SetTimes => SetTimes(call),
         PosixKind.Stat => Stat(call, follow: true),
         PosixKind.StatLink => Stat(call, follow: false),
+        PosixKind.StatOpen => StatOpen(call),
         PosixKind.List => List(call),
         PosixKind.SetXattr => SetXattr(call),
         PosixKind.GetXattr => GetXattr(call),
@@ -92,7 +100,7 @@ internal sealed unsafe class PosixTree : IDisposable
     private string At(string path) => $"{work}/{path}";
 
     private bool IsFolder(int slot) =>
-        FileStatus.TryGet($"/proc/self/fd/{slots[slot]}", follow: true, out FileStatus status) == 0 && status.IsDirectory;
+        FileStatus.TryGet(slots[slot], out FileStatus status) == 0 && status.IsDirectory;
 
     /// <summary>Puts a new descriptor into a slot and closes what was there. Its number is no result.</summary>
     private PosixResult Keep(int slot, int descriptor)
@@ -201,6 +209,12 @@ internal sealed unsafe class PosixTree : IDisposable
     private PosixResult Stat(PosixCall call, bool follow)
     {
         int error = FileStatus.TryGet(At(call.Path), follow, out FileStatus status);
+        return error != 0 ? new(-1, error, string.Empty) : new(0, 0, KnownDifferences.Describe(status));
+    }
+
+    private PosixResult StatOpen(PosixCall call)
+    {
+        int error = FileStatus.TryGet(slots[call.Slot], out FileStatus status);
         return error != 0 ? new(-1, error, string.Empty) : new(0, 0, KnownDifferences.Describe(status));
     }
 

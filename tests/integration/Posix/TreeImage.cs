@@ -72,7 +72,16 @@ internal static unsafe class TreeImage
     private static string Content(string path, in FileStatus status)
     {
         if (status.IsLink) { return "-> " + new FileInfo(path).LinkTarget; }
-        return status.IsFile ? Digest(File.ReadAllBytes(path)) : string.Empty;
+        return status.IsFile ? Digest(Read(path)) : string.Empty;
+    }
+
+    /// <summary>All bytes of a file. Sharing it with writers keeps the framework from locking it.</summary>
+    private static byte[] Read(string path)
+    {
+        using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        byte[] bytes = new byte[file.Length];
+        file.ReadExactly(bytes);
+        return bytes;
     }
 
     private static string Xattrs(string path)

@@ -10,7 +10,7 @@ public sealed class CompilerTests
     [Fact]
     public async Task A_C_project_is_built_and_run_and_only_what_changed_is_built_again()
     {
-        await using MountedDrive drive = await MountedDrive.StartAsync();
+        await using RestartableDrive drive = await RestartableDrive.StartAsync();
         string project = Directory.CreateDirectory(Path.Combine(drive.Path, "project")).FullName;
         for (int part = 0; part < Parts; part++) { WritePart(project, part, part); }
         string declarations = string.Concat(Enumerable.Range(0, Parts).Select(static part => $"int part{part}(void);\n"));

@@ -16,7 +16,7 @@ public sealed class CopyTests
     public async Task A_tree_unpacked_by_tar_is_the_same_byte_by_byte_and_stat_by_stat()
     {
         using TestFolder folder = new();
-        await using MountedDrive drive = await MountedDrive.StartAsync(folder);
+        await using RestartableDrive drive = await RestartableDrive.StartAsync(folder);
         string archive = Path.Combine(folder.Local, "tree.tar");
         RealProgram.Run(Headers, "tar", "--format=posix", "-cf", archive, ".");
         string unpacked = Directory.CreateDirectory(Path.Combine(drive.Path, "tree")).FullName;
@@ -32,7 +32,7 @@ public sealed class CopyTests
     public async Task Rsync_brings_a_tree_there_and_back_and_finds_nothing_to_do_after()
     {
         using TestFolder folder = new();
-        await using MountedDrive drive = await MountedDrive.StartAsync(folder);
+        await using RestartableDrive drive = await RestartableDrive.StartAsync(folder);
         string tree = Directory.CreateDirectory(Path.Combine(folder.Local, "tree")).FullName;
         RealProgram.Run("/", "cp", "-a", FewHeaders + "/.", tree);
         string there = Path.Combine(drive.Path, "there");

@@ -11,7 +11,7 @@ public sealed class GitTests
     [Fact]
     public async Task A_repository_is_made_cloned_packed_and_found_sound()
     {
-        await using MountedDrive drive = await MountedDrive.StartAsync();
+        await using RestartableDrive drive = await RestartableDrive.StartAsync();
         string origin = Path.Combine(drive.Path, "origin.git");
         string work = Path.Combine(drive.Path, "work");
         RealProgram.Run(drive.Path, "git", "init", "-q", "--bare", "-b", "main", origin);

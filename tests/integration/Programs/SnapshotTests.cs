@@ -12,7 +12,7 @@ public sealed class SnapshotTests
     [Fact]
     public async Task A_snapshot_taken_while_files_are_written_shows_what_was_there_before()
     {
-        await using MountedDrive drive = await MountedDrive.StartAsync();
+        await using RestartableDrive drive = await RestartableDrive.StartAsync();
         byte[][] old = [.. Enumerable.Range(0, Files).Select(i => Content(i, (i * 7_000) + 10))];
         for (int i = 0; i < Files; i++) { File.WriteAllBytes(At(drive, i), old[i]); }
         using (FileStream open = File.Open(At(drive, 0), FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
@@ -26,7 +26,7 @@ public sealed class SnapshotTests
             TaskCompletionSource isWriting = new();
             Task writer = Task.Run(() => WriteUntil(Path.Combine(drive.Path, "busy"), isWriting, enough.Token));
             await isWriting.Task.WaitAsync(RealProgram.Deadline);
-            Assert.Equal(Status.Ok, (await drive.Admin.CreateSnapshotAsync(MountedDrive.Name, "before", default)).Status);
+            Assert.Equal(Status.Ok, (await drive.Admin.CreateSnapshotAsync(RestartableDrive.Name, "before", default)).Status);
             for (int i = 1; i < Files; i++)
             {
                 if (i % 3 == 0) { File.Delete(At(drive, i)); }
@@ -48,11 +48,11 @@ public sealed class SnapshotTests
     public async Task A_clone_starts_as_its_origin_and_neither_sees_what_the_other_writes_after()
     {
         using TestFolder folder = new();
-        await using MountedDrive drive = await MountedDrive.StartAsync(folder);
+        await using RestartableDrive drive = await RestartableDrive.StartAsync(folder);
         byte[] old = Content(1, 200_000);
         File.WriteAllBytes(At(drive, 1), old);
         File.WriteAllBytes(At(drive, 2), old);
-        Assert.Equal(Status.Ok, (await drive.Admin.CloneAsync(MountedDrive.Name, null, "copy", default)).Status);
+        Assert.Equal(Status.Ok, (await drive.Admin.CloneAsync(RestartableDrive.Name, null, "copy", default)).Status);
         string path = Path.Combine(folder.Local, "clone");
         await using (DriveMount clone = await drive.MountAsync("copy", path))
         {
@@ -71,9 +71,9 @@ public sealed class SnapshotTests
         }
     }
 
-    private static string At(MountedDrive drive, int file) => Path.Combine(drive.Path, $"f{file}");
+    private static string At(RestartableDrive drive, int file) => Path.Combine(drive.Path, $"f{file}");
 
-    private static void VerifySnapshot(MountedDrive drive, byte[][] old)
+    private static void VerifySnapshot(RestartableDrive drive, byte[][] old)
     {
         string snapshot = Path.Combine(drive.Path, ".snapshots", "before");
         for (int i = 0; i < Files; i++) { Assert.Equal(old[i], File.ReadAllBytes(Path.Combine(snapshot, $"f{i}"))); }

@@ -13,7 +13,7 @@ public sealed class SqliteTests
     [Fact]
     public async Task A_database_in_WAL_mode_outlives_the_death_of_its_writer_with_every_committed_row()
     {
-        await using MountedDrive drive = await MountedDrive.StartAsync();
+        await using RestartableDrive drive = await RestartableDrive.StartAsync();
         Assert.Equal("wal\n", Query(
             drive, "pragma journal_mode=wal; create table rows(number integer primary key, text text not null);"));
         int committed = 0;
@@ -34,7 +34,7 @@ public sealed class SqliteTests
     [Fact]
     public async Task Two_writers_of_one_database_wait_for_each_other_and_lose_nothing()
     {
-        await using MountedDrive drive = await MountedDrive.StartAsync();
+        await using RestartableDrive drive = await RestartableDrive.StartAsync();
         Query(drive, "pragma journal_mode=wal; create table rows(writer integer);");
         await Task.WhenAll(Enumerable.Range(0, 2).Select(writer => Task.Run(() => Query(
             drive,
@@ -44,7 +44,7 @@ public sealed class SqliteTests
 
     /// <summary>Inserts rows, each a transaction that sqlite says it has committed, and kills sqlite amid the next.</summary>
     /// <returns>The rows that are committed for certain.</returns>
-    private static async Task<int> WriteAndKillAsync(MountedDrive drive, int committed)
+    private static async Task<int> WriteAndKillAsync(RestartableDrive drive, int committed)
     {
         using Process sqlite = RealProgram.Start(drive.Path, "sqlite3", "-batch", "rows.db");
         using CancellationTokenSource deadline = new(RealProgram.Deadline);
@@ -78,7 +78,7 @@ public sealed class SqliteTests
         await sqlite.StandardInput.FlushAsync(cancel);
     }
 
-    private static string Query(MountedDrive drive, string statements)
+    private static string Query(RestartableDrive drive, string statements)
     {
         string script = Path.GetTempFileName();
         try

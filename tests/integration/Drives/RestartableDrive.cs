@@ -3,6 +3,7 @@ using KvFs.Core;
 using KvFs.Integration.Tests.Native;
 using KvFs.Mount;
 using KvFs.Node;
+using KvFs.Node.Checking;
 using KvFs.Protocol;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -11,7 +12,7 @@ namespace KvFs.Integration.Tests.Drives;
 /// <summary>A node on a folder of its own, with a drive, mounted: the whole of KvFs in this process.</summary>
 /// <remarks>Disposing it unmounts, whatever state the test left it in, and removes the folder. Faults of the mount fail the
 /// test when it is disposed or restarted.</remarks>
-internal sealed class MountedDrive : IAsyncDisposable
+internal sealed class RestartableDrive : IAsyncDisposable
 {
     /// <summary>Of the drive that every test gets.</summary>
     public const string Name = "proof";
@@ -22,7 +23,7 @@ internal sealed class MountedDrive : IAsyncDisposable
     private StorageNode? node;
     private DriveMount? mount;
 
-    private MountedDrive(TestFolder folder, bool ownsFolder)
+    private RestartableDrive(TestFolder folder, bool ownsFolder)
     {
         this.folder = folder;
         this.ownsFolder = ownsFolder;
@@ -34,10 +35,10 @@ internal sealed class MountedDrive : IAsyncDisposable
     public IDriveAdmin Admin => node!.Admin;
 
     /// <summary>Mounts a new drive.</summary>
-    public static Task<MountedDrive> StartAsync() => OpenAsync(new TestFolder(), ownsFolder: true);
+    public static Task<RestartableDrive> StartAsync() => OpenAsync(new TestFolder(), ownsFolder: true);
 
     /// <summary>Mounts the drive of a folder, which is made if it is not there. The folder stays the caller's.</summary>
-    public static Task<MountedDrive> StartAsync(TestFolder folder) => OpenAsync(folder, ownsFolder: false);
+    public static Task<RestartableDrive> StartAsync(TestFolder folder) => OpenAsync(folder, ownsFolder: false);
 
     /// <summary>Stops everything in order and starts it again on the same folder.</summary>
     public async Task RestartAsync()
@@ -54,6 +55,14 @@ internal sealed class MountedDrive : IAsyncDisposable
         if (node is not null) { await node.DisposeAsync(); }
         node = null;
         Assert.True(faults.IsEmpty, string.Join('\n', faults));
+    }
+
+    /// <summary>Unmounts, and checks every record and every stored byte of the node.</summary>
+    public async Task<NodeCheckReport> UnmountAndCheckAsync()
+    {
+        await mount!.UnmountAsync(lazy: false);
+        mount = null;
+        return node!.Check(new(ReadBytes: true, Repair: false), null, CancellationToken.None);
     }
 
     /// <summary>Mounts another drive of the node; the caller disposes it before this.</summary>
@@ -80,9 +89,9 @@ internal sealed class MountedDrive : IAsyncDisposable
         Assert.True(faults.IsEmpty, string.Join('\n', faults));
     }
 
-    private static async Task<MountedDrive> OpenAsync(TestFolder folder, bool ownsFolder)
+    private static async Task<RestartableDrive> OpenAsync(TestFolder folder, bool ownsFolder)
     {
-        MountedDrive drive = new(folder, ownsFolder);
+        RestartableDrive drive = new(folder, ownsFolder);
         try
         {
             await drive.BeginAsync();
