@@ -41,6 +41,17 @@ public sealed class MountedNameTests(MountedDrive drive) : IClassFixture<Mounted
         """);
 
     [Fact]
+    public Task A_directory_that_is_removed_while_it_is_open_still_has_attributes() => drive.RunAsync("""
+        os.mkdir('d')
+        fd = os.open('d', os.O_RDONLY)
+        os.rmdir('d')
+        assert stat.S_ISDIR(os.fstat(fd).st_mode) and os.fstat(fd).st_nlink == 0
+        assert os.listdir(fd) == []
+        fails(errno.ENOENT, os.mkdir, 'x', dir_fd=fd)
+        os.close(fd)
+        """);
+
+    [Fact]
     public Task Hard_links_are_one_file_with_several_names() => drive.RunAsync("""
         put('a', b'1')
         os.mkdir('d')
