@@ -98,7 +98,7 @@ public sealed class TestDrive
         batch.Clear();
         clones.Build(batch);
         Commit(clear: false);
-        clone = new(Records, id) { Now = Now };
+        clone = new(Records, id) { Now = Now, Tamper = Tamper };
         return status;
     }
 

@@ -15,11 +15,11 @@ internal sealed class ModelDrive
 
     public ModelTree Tree { get; }
 
-    public static ModelDrive New(ulong quotaInodes)
+    public static ModelDrive New(ulong quotaInodes, Action<RecordBatch>? tamper)
     {
         ModelTree tree = new() { QuotaInodes = quotaInodes };
         tree.Nodes.Add(1, new() { Id = VNodeId.Root, Kind = VNodeKind.Directory, Mode = 0x1ED, Names = 1 });
-        return new(new TestDrive(quotaInodes: quotaInodes), tree);
+        return new(new TestDrive(quotaInodes: quotaInodes) { Tamper = tamper }, tree);
     }
 
     public bool IsOriginOf(ModelDrive clone) =>
@@ -219,7 +219,7 @@ internal sealed class ModelDrive
     /// <summary>The node stops and starts: only the records are left, and no session.</summary>
     public Status Restart()
     {
-        drive = new(drive.Records, State.Drive) { Now = drive.Now };
+        drive = new(drive.Records, State.Drive) { Now = drive.Now, Tamper = drive.Tamper };
         VNodeId next = VNodeId.None;
         drive.RunSteps(t =>
         {

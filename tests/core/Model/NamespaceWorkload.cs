@@ -17,10 +17,10 @@ internal sealed class NamespaceWorkload
     private ulong lastDrive = 1;
     private int lastSnapshot;
 
-    public NamespaceWorkload(int seed, ulong quotaInodes)
+    public NamespaceWorkload(int seed, ulong quotaInodes, Action<RecordBatch>? tamper = null)
     {
         random = new(seed);
-        drives.Add(ModelDrive.New(quotaInodes));
+        drives.Add(ModelDrive.New(quotaInodes, tamper));
     }
 
     /// <summary>How many operations answered what.</summary>

@@ -26,6 +26,41 @@ public sealed class NamespaceWorkloadTests
         Assert.All(answers.Values, count => Assert.True(count > 10));
     }
 
+    public static TheoryData<string> PlantedBugs =>
+    [
+        nameof(BatchTampering.ForgetHistory),
+        nameof(BatchTampering.ResurrectNames),
+        nameof(BatchTampering.ForgetWhiteouts),
+        nameof(BatchTampering.ForgetLinkCounts),
+        nameof(BatchTampering.ForgetToDeleteNames),
+        nameof(BatchTampering.ForgetOrphans),
+        nameof(BatchTampering.ForgetParents),
+        nameof(BatchTampering.ForgetUsage),
+        nameof(BatchTampering.ReapTooMuch),
+    ];
+
+    [Theory]
+    [MemberData(nameof(PlantedBugs))]
+    public void A_planted_bug_is_found(string bug)
+    {
+        Action<RecordBatch> tamper = (Action<RecordBatch>)typeof(BatchTampering).GetProperty(bug)!.GetValue(null)!;
+        int found = Enumerable.Range(1, 4).Count(seed => Fails(new(seed, quotaInodes: 0, tamper)));
+        Assert.True(found >= 3, $"{bug} was found in {found} of 4 lives.");
+    }
+
+    private static bool Fails(NamespaceWorkload workload)
+    {
+        try
+        {
+            workload.Run(2000);
+            return false;
+        }
+        catch (Exception found) when (found is Xunit.Sdk.XunitException or RecordCorruptException or InvariantException)
+        {
+            return true;
+        }
+    }
+
     private static void WithSeed(int seed, Action run)
     {
         try { run(); }
