@@ -13,7 +13,7 @@ internal sealed class ModelDrive
         Tree = tree;
     }
 
-    public ModelTree Tree { get; }
+    public ModelTree Tree { get; private set; }
 
     public static ModelDrive New(ulong quotaInodes, Action<RecordBatch>? tamper)
     {
@@ -164,10 +164,11 @@ internal sealed class ModelDrive
         ulong session = node.Holders.First();
         if (node.Names == 0)
         {
-            Assert.Equal(Status.Ok, drive.Run(t => ReleaseOrphan.Apply(node.Id, new(session), new OpenNodes(), t, out _)));
+            Assert.Equal(Status.Ok, drive.Run(t => ReleaseOrphan.Apply(node.Id, new(session), Holders(), t, out _)));
         }
 
         Tree.Release(node, session);
+        if (node.IsDirectory) { ReapTrees(); }
         Assert.Equal(Tree.Nodes.ContainsKey(node.Id.Value), drive.Head.Exists(node.Id));
         return Status.Ok;
     }
@@ -220,13 +221,8 @@ internal sealed class ModelDrive
     public Status Restart()
     {
         drive = new(drive.Records, State.Drive) { Now = drive.Now, Tamper = drive.Tamper };
-        VNodeId next = VNodeId.None;
-        drive.RunSteps(t =>
-        {
-            Assert.Equal(Status.Ok, ReapOrphans.Apply(new LiveSessions(), new OpenNodes(), ref next, t, out bool more));
-            return more;
-        });
         Tree.ReleaseAll();
+        ReapTrees();
         return Status.Ok;
     }
 
@@ -247,6 +243,52 @@ internal sealed class ModelDrive
         made.Restart();
         made.Check();
         return made;
+    }
+
+    /// <summary>Restores a path that some snapshot has, or once had.</summary>
+    public Status RestorePath(Random random)
+    {
+        if (snapshots.Count == 0) { return Status.Ok; }
+        (string name, ModelSnapshot snapshot) = snapshots.ElementAt(random.Next(snapshots.Count));
+        List<string> path = [];
+        ModelNode source = snapshot.Tree.Root;
+        while (source.Children.Count > 0 && (path.Count == 0 || random.Next(2) == 0))
+        {
+            (string step, source) = source.Children.ElementAt(random.Next(source.Children.Count));
+            path.Add(step);
+        }
+
+        if (path.Count == 0) { return Status.Ok; }
+        ModelNode? parent = Tree.Find(path[..^1]);
+        Status expected = parent is null ? PathStatus(path[..^1]) : parent.IsDirectory ? Status.Ok : Status.NotDirectory;
+        bool fits = Tree.HasInodes(Count(source, []));
+        Status status = RunRestore(name, string.Join('/', path));
+        if (expected == Status.Ok && !fits) { expected = Status.NoInodes; }
+        Assert.Equal(expected, status);
+        if (status == Status.Ok)
+        {
+            Assert.Equal(Status.Ok, drive.Head.Find(parent!.Id, path[^1], out NodeInfo copy));
+            Timestamp placed = drive.Head.Get(parent.Id).ModifyTime;
+            Tree.Replace(parent, path[^1], Copied(source, copy.Id, []), placed);
+        }
+
+        ReapTrees();
+        return status;
+    }
+
+    /// <summary>Makes the drive what some snapshot is; no session is there.</summary>
+    public Status RestoreDrive(Random random)
+    {
+        if (snapshots.Count == 0) { return Status.Ok; }
+        (string name, ModelSnapshot snapshot) = snapshots.ElementAt(random.Next(snapshots.Count));
+        Restart();
+        Assert.Equal(Status.Ok, RunRestore(name, "/"));
+        Assert.Equal(snapshot.Version.UsedBytes, drive.Counters.UsedBytes);
+        Assert.Equal(snapshot.Version.UsedInodes, drive.Counters.UsedInodes);
+        ulong quota = Tree.QuotaInodes;
+        Tree = snapshot.Tree.Copy();
+        Tree.QuotaInodes = quota;
+        return Restart();
     }
 
     public void DropClone(ModelDrive clone)
@@ -273,6 +315,95 @@ internal sealed class ModelDrive
         }
 
         FindingList.Nothing(drive);
+    }
+
+    private Status RunRestore(string snapshot, string path)
+    {
+        byte[] bytes = System.Text.Encoding.UTF8.GetBytes(path);
+        Status status = Status.Ok;
+        for (bool more = true; more && status == Status.Ok;)
+        {
+            bool left = false;
+            status = drive.Run(t => RestoreTree.Apply(snapshot, bytes, Holders(), t, out left), restores: true);
+            more = left;
+        }
+
+        if (status == Status.Ok) { return status; }
+        Assert.Equal(Status.Ok, drive.Run(RestoreTree.Cancel));
+        drive.RunSteps(t =>
+        {
+            Assert.Equal(Status.Ok, RestoreTree.Resume(Holders(), t, out bool more));
+            return more;
+        });
+        return status;
+    }
+
+    /// <summary>Removes what nobody holds, after the model has; when exactly is the reaper's choice, and so are the times that
+    /// it leaves on files that have other names.</summary>
+    private void ReapTrees()
+    {
+        VNodeId next = VNodeId.None;
+        ulong[] live = [.. Tree.Nodes.Values.SelectMany(node => node.Holders)];
+        drive.RunSteps(t =>
+        {
+            Assert.Equal(Status.Ok, ReapOrphans.Apply(new LiveSessions(live), Holders(), ref next, t, out bool more));
+            return more;
+        });
+        foreach (ModelNode node in Tree.Nodes.Values) { node.ChangeTime = drive.Head.Get(node.Id).ChangeTime; }
+    }
+
+    private OpenNodes Holders()
+    {
+        OpenNodes holders = new();
+        foreach (ModelNode node in Tree.Nodes.Values.Where(node => node.Holders.Count > 0))
+        {
+            holders.With(node.Id, [.. node.Holders.Select(session => new SessionId(session))]);
+        }
+
+        return holders;
+    }
+
+    private Status PathStatus(IEnumerable<string> path)
+    {
+        ModelNode at = Tree.Root;
+        foreach (string name in path)
+        {
+            if (!at.IsDirectory) { return Status.NotDirectory; }
+            if (!at.Children.TryGetValue(name, out ModelNode? child)) { return Status.NotFound; }
+            at = child;
+        }
+
+        return Status.Ok;
+    }
+
+    private static int Count(ModelNode node, HashSet<ModelNode> seen) =>
+        seen.Add(node) ? 1 + node.Children.Values.Sum(child => Count(child, seen)) : 0;
+
+    /// <summary>The copies that a restore made, found where they are.</summary>
+    private ModelNode Copied(ModelNode source, VNodeId id, Dictionary<ModelNode, ModelNode> copies)
+    {
+        if (copies.TryGetValue(source, out ModelNode? copy))
+        {
+            Assert.Equal(copy.Id, id);
+            copy.Names++;
+            return copy;
+        }
+
+        Assert.False(Tree.Nodes.ContainsKey(id.Value));
+        copy = source.CopyAs(id);
+        copy.Names = 1;
+        copies.Add(source, copy);
+        Tree.Nodes.Add(id.Value, copy);
+        lastId = id > lastId ? id : lastId;
+        foreach ((string name, ModelNode child) in source.Children)
+        {
+            Assert.Equal(Status.Ok, drive.Head.Find(id, name, out NodeInfo found));
+            ModelNode below = Copied(child, found.Id, copies);
+            copy.Children.Add(name, below);
+            if (below.IsDirectory) { below.Parent = copy; }
+        }
+
+        return copy;
     }
 
     private ModelNode NewNode(NodeInfo made, VNodeKind kind, VNodeId parent, ushort mode)

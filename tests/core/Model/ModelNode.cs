@@ -62,9 +62,18 @@ internal sealed class ModelNode
     /// <summary>A copy with another set of objects for its children, which the caller fills in.</summary>
     public ModelNode CopyAlone()
     {
+        ModelNode copy = CopyAs(Id);
+        copy.Names = Names;
+        copy.Linkable = Linkable;
+        return copy;
+    }
+
+    /// <summary>Another VNode that is like this one, without names and children.</summary>
+    public ModelNode CopyAs(VNodeId id)
+    {
         ModelNode copy = new()
         {
-            Id = Id,
+            Id = id,
             Kind = Kind,
             Mode = Mode,
             Uid = Uid,
@@ -76,8 +85,6 @@ internal sealed class ModelNode
             ModifyTime = ModifyTime,
             ChangeTime = ChangeTime,
             BirthTime = BirthTime,
-            Names = Names,
-            Linkable = Linkable,
         };
         foreach ((string name, byte[] value) in Xattrs) { copy.Xattrs.Add(name, value); }
         return copy;

@@ -153,17 +153,32 @@ internal sealed class ModelTree
     public void Release(ModelNode node, ulong session)
     {
         node.Holders.Remove(session);
-        if (node.Names == 0 && node.Holders.Count == 0) { Nodes.Remove(node.Id.Value); }
+        DropIfUnheld(node);
     }
 
     /// <summary>All sessions are gone, and what only they kept.</summary>
     public void ReleaseAll()
     {
-        foreach (ModelNode node in Nodes.Values.ToList())
-        {
-            node.Holders.Clear();
-            if (node.Names == 0) { Nodes.Remove(node.Id.Value); }
-        }
+        foreach (ModelNode node in Nodes.Values) { node.Holders.Clear(); }
+        foreach (ModelNode node in Nodes.Values.ToList()) { DropIfUnheld(node); }
+    }
+
+    /// <summary>What a path leads to; null if nothing.</summary>
+    public ModelNode? Find(IEnumerable<string> path)
+    {
+        ModelNode? at = Root;
+        foreach (string name in path) { at = at?.Children.GetValueOrDefault(name); }
+        return at;
+    }
+
+    /// <summary>Puts a node where a name is, whatever it led to.</summary>
+    public void Replace(ModelNode directory, string name, ModelNode node, Timestamp now)
+    {
+        ModelNode? replaced = directory.Children.GetValueOrDefault(name);
+        directory.Children[name] = node;
+        directory.Touch(now);
+        node.Parent = directory;
+        if (replaced is not null) { LoseName(replaced, now); }
     }
 
     private static ulong BackedBytes(ModelNode node) => node.Kind == VNodeKind.File ? (ulong)node.Content.Length : 0;
@@ -172,10 +187,17 @@ internal sealed class ModelTree
     {
         node.Names--;
         node.ChangeTime = now;
-        if (node.Names == 0 && node.Holders.Count == 0) { Nodes.Remove(node.Id.Value); }
+        DropIfUnheld(node);
     }
 
-    private bool HasInodes(int more) => QuotaInodes == 0 || (ulong)(Nodes.Count + more) <= QuotaInodes;
+    /// <summary>A node without names and holders goes, and all below it loses the name there.</summary>
+    private void DropIfUnheld(ModelNode node)
+    {
+        if (node.Names > 0 || node.Holders.Count > 0 || !Nodes.Remove(node.Id.Value)) { return; }
+        foreach (ModelNode child in node.Children.Values) { LoseName(child, child.ChangeTime); }
+    }
+
+    public bool HasInodes(int more) => QuotaInodes == 0 || (ulong)(Nodes.Count + more) <= QuotaInodes;
 
     private Status Open(VNodeId id, out ModelNode? directory)
     {

@@ -57,8 +57,10 @@ internal sealed class NamespaceWorkload
             < 972 => drive.DeleteSnapshot(random),
             < 982 => drive.ReapStep(),
             < 988 => Clone(drive),
-            < 992 => DropClone(drive),
-            < 996 => drive.Restart(),
+            < 990 => DropClone(drive),
+            < 993 => drive.Restart(),
+            < 996 => drive.RestorePath(random),
+            < 998 => drive.RestoreDrive(random),
             _ => drive.ReapAll(),
         };
         Answers[status] = Answers.GetValueOrDefault(status) + 1;

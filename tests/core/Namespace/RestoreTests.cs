@@ -208,6 +208,55 @@ public sealed class RestoreTests
         FindingList.Nothing(restarted);
     }
 
+    [Theory]
+    [InlineData("/f")]
+    [InlineData("/")]
+    public void Blocks_are_shared_with_the_snapshot_and_counted(string path)
+    {
+        VNodeId file = drive.Given(Root, "f");
+        BlockId block = default;
+        drive.Run(t => GrantBlocks.Apply(new(1), 1, t, out block));
+        FileCommit commit = new() { Node = file, Session = new(1), MinSize = 8192 };
+        commit.Runs.Add(new(0, 8192, SliceKind.Block, new(drive.State.Drive, block), 4096));
+        Assert.Equal(Status.Ok, drive.Run(t => CommitSlices.Apply(commit, t, out _)));
+        drive.Snapshot("s");
+        drive.Set(new() { Node = file, Mask = AttributeMask.Size, Size = 100 });
+        Assert.Equal(Status.Ok, Restore(path));
+
+        Assert.Equal(Status.Ok, drive.Head.Find(Root, "f", out NodeInfo found));
+        ClusterMap map = new();
+        Assert.Equal(Status.Ok, ReadCluster.Apply(found.Id, 0, drive.Head, map));
+        Slice run = Assert.Single(map.Runs);
+        Assert.Equal((block, 4096u, 8192u), (run.Block.Id, run.SourceOffset, run.Length));
+        Assert.Equal(8192ul, drive.Counters.UsedBytes);
+        FindingList.Nothing(drive);
+        drive.Run(t => DeleteSnapshot.Apply("s", t));
+        drive.RunSteps(t =>
+        {
+            ReapHistory.Apply(t, out bool more);
+            return more;
+        });
+        FindingList.Nothing(drive);
+        drive.Unlink(Root, "f");
+        FindingList.Nothing(drive);
+        Assert.DoesNotContain(
+            drive.Records.All, record => record.Key[DriveId.Size] == (byte)RecordKind.BlockLive);
+    }
+
+    [Fact]
+    public void A_file_whose_first_name_is_in_a_replaced_tree_that_is_held_is_valid_by_its_other_name()
+    {
+        VNodeId tree = drive.GivenDirectory(Root, "tree");
+        VNodeId file = drive.Given(tree, "f");
+        drive.Snapshot("s");
+        drive.Link(file, Root, "outside");
+        Restore("/tree", new OpenNodes().With(tree, new SessionId(3)));
+        Assert.Equal(tree, drive.Head.Get(file).Parent);
+        Assert.Equal(Status.Ok, VerifyReachable.Apply(drive.Head, file));
+        Assert.Equal(Status.Stale, VerifyReachable.Apply(drive.Head, tree));
+        FindingList.Nothing(drive);
+    }
+
     [Fact]
     public void Requests_are_checked()
     {
