@@ -42,13 +42,17 @@ public sealed partial class DriveClient
         const AttributeMask Data = AttributeMask.Size | AttributeMask.ModifyTime | AttributeMask.ModifyTimeNow
             | AttributeMask.ChangeTime;
         const AttributeMask Owners = AttributeMask.Mode | AttributeMask.Uid | AttributeMask.Gid;
-        if (table.Find(request.Node, CowNumber.Head) is not { } state) { return session.SetAttributesAsync(request); }
-        if ((request.Mask & Data) != 0) { return SetWithDataAsync(state, request); }
-        bool flushFirst;
-        lock (state.Gate) { flushFirst = state.KillSetId && (request.Mask & Owners) != 0; }
-        return flushFirst
-            ? FlushAndSetAsync(state, request)
-            : MergeAsync(session.SetAttributesAsync(request), table.Evictions);
+        bool hasData = (request.Mask & Data) != 0;
+        if (hasData && table.Pin(request.Node) is { } pinned) { return SetWithDataAsync(pinned, request); }
+        if (hasData) { return NoteChangedAsync(session.SetAttributesAsync(request)); }
+        if ((request.Mask & Owners) != 0 && table.Find(request.Node, CowNumber.Head) is { } state)
+        {
+            bool killsSetId;
+            lock (state.Gate) { killsSetId = state.KillSetId; }
+            if (killsSetId) { return FlushAndSetAsync(state, request); }
+        }
+
+        return MergeAsync(session.SetAttributesAsync(request), table.Evictions);
     }
 
     /// <summary>Gives a VNode one more name; its data is committed before.</summary>
@@ -169,7 +173,25 @@ public sealed partial class DriveClient
         finally
         {
             flusher.LeaveExclusive(state);
+            table.Unpin(state);
         }
+    }
+
+    private ValueTask<Reply<NodeInfo>> NoteChangedAsync(ValueTask<Reply<NodeInfo>> reply)
+    {
+        if (!reply.IsCompletedSuccessfully) { return NoteChangedLaterAsync(reply); }
+
+        // House: the answer is there.
+        Reply<NodeInfo> info = reply.Result;
+        if (info.IsOk) { table.NoteChanged(info.Value); }
+        return new(info);
+    }
+
+    private async ValueTask<Reply<NodeInfo>> NoteChangedLaterAsync(ValueTask<Reply<NodeInfo>> reply)
+    {
+        Reply<NodeInfo> info = await reply;
+        if (info.IsOk) { table.NoteChanged(info.Value); }
+        return info;
     }
 
     private async ValueTask<Reply<NodeInfo>> FlushAndLinkAsync(FileState state, VNodeId parent, byte[] name)

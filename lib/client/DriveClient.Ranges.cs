@@ -16,7 +16,13 @@ public sealed partial class DriveClient
     /// <summary>Changes what backs a range (fallocate(2)).</summary>
     public async ValueTask<Reply<NodeInfo>> ChangeRangeAsync(RangeRequest request)
     {
-        if (table.Find(request.Node, CowNumber.Head) is not { } state) { return await ChangeAsync(request); }
+        if (table.Pin(request.Node) is not { } state)
+        {
+            Reply<NodeInfo> changed = await ChangeAsync(request);
+            if (changed.IsOk) { table.NoteChanged(changed.Value); }
+            return changed;
+        }
+
         await state.EnterExclusiveAsync();
         try
         {
@@ -34,6 +40,7 @@ public sealed partial class DriveClient
         finally
         {
             flusher.LeaveExclusive(state);
+            table.Unpin(state);
         }
     }
 
@@ -47,7 +54,14 @@ public sealed partial class DriveClient
             if (status != Status.Ok) { return Reply.Failed<ulong>(status); }
         }
 
-        if (table.Find(request.Target, CowNumber.Head) is not { } target) { return await CopyAsync(request); }
+        if (table.Pin(request.Target) is not { } target)
+        {
+            Reply<ulong> copied = await CopyAsync(request);
+            Reply<NodeInfo> changed = await session.GetAsync(request.Target, CowNumber.Head);
+            if (changed.IsOk) { table.NoteChanged(changed.Value); }
+            return copied;
+        }
+
         await target.EnterExclusiveAsync();
         try
         {
@@ -66,6 +80,7 @@ public sealed partial class DriveClient
         finally
         {
             flusher.LeaveExclusive(target);
+            table.Unpin(target);
         }
     }
 

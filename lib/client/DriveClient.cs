@@ -40,13 +40,14 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
         readAhead = new(session.Blocks, options);
         reader = new(session, readAhead, flusher);
         writer = new(time, memory, quota, flusher, reader);
-        Completion = Task.WhenAll(flusher.Completion, readAhead.Completion);
+        Completion = BackgroundThreads.EndOf([.. flusher.Threads, .. readAhead.Threads]);
         session.OnRecall(this);
     }
 
     public IDriveSession Session => session;
 
-    /// <summary>Ends, failed, if a background thread meets a bug; else when the client is disposed of.</summary>
+    /// <summary>Fails when a background thread meets a bug, which nothing can go on after: end the process, what was
+    /// fsynced is safe. Else ends with the client.</summary>
     public Task Completion { get; }
 
     /// <summary>Called when the drive was changed behind the session's back, after the client has dropped what it
@@ -65,10 +66,12 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
     {
         if (table.Find(id, at) is { } known && TryOpenAgain(known) is { } again) { return Reply.Ok(again); }
         bool isHead = at == CowNumber.Head;
+        long changes = table.Changes;
         Reply<NodeInfo> info = isHead ? await session.HoldAsync(id) : await session.GetAsync(id, at);
-        return info.IsOk
-            ? Reply.Ok(OpenHeld(at, info.Value, holds: isHead ? 1 : 0))
-            : Reply.Failed<OpenFile>(info.Status);
+        if (!info.IsOk) { return Reply.Failed<OpenFile>(info.Status); }
+        OpenFile file = OpenHeld(at, info.Value, holds: isHead ? 1 : 0);
+        if (isHead && table.Changes != changes) { await RefreshAsync(file.State); }
+        return Reply.Ok(file);
     }
 
     /// <summary>Makes a file and opens it.</summary>
@@ -197,9 +200,10 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
     /// <summary>Somebody else wants to change the VNode: commits what is dirty and forgets what is cached.</summary>
     public async ValueTask<Status> RecallAsync(VNodeId id)
     {
-        if (table.Find(id, CowNumber.Head) is not { } state) { return Status.Ok; }
+        if (table.Pin(id) is not { } state) { return Status.Ok; }
         Status status = await flusher.FlushAsync(state, isOwner: false);
         lock (state.Gate) { state.Maps.Clear(); }
+        table.Unpin(state);
         return status;
     }
 
@@ -261,6 +265,14 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
                 return new(state);
             }
         }
+    }
+
+    /// <summary>Something was changed between the answer to an open and its state's being known: asks again.</summary>
+    private async ValueTask RefreshAsync(FileState state)
+    {
+        Reply<NodeInfo> info = await session.GetAsync(state.Id, CowNumber.Head);
+        if (!info.IsOk) { return; }
+        lock (state.Gate) { state.Learn(info.Value); }
     }
 
     private Reply<CreatedFile> OpenCreated(in Reply<NodeInfo> created) => created.IsOk

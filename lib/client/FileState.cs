@@ -12,13 +12,14 @@ internal sealed class FileState
     private readonly Signal turn = new();
     private NodeInfo info;
 
-    public FileState(VNodeId id, CowNumber at, in NodeInfo info, DirtyMemory memory, QuotaKeeper quota)
+    public FileState(
+        VNodeId id, CowNumber at, in NodeInfo info, DirtyMemory memory, QuotaKeeper quota, MapBudget budget)
     {
         Id = id;
         At = at;
         this.info = info;
         Dirty = new(memory, quota);
-        Maps = new();
+        Maps = new(budget);
     }
 
     public VNodeId Id { get; }
@@ -38,6 +39,9 @@ internal sealed class FileState
 
     /// <summary>Handles that are open.</summary>
     public int Opens { get; set; }
+
+    /// <summary>Operations on it without a handle.</summary>
+    public int Pins { get; set; }
 
     /// <summary>Holds that the session counts for this client.</summary>
     public int Holds { get; set; }

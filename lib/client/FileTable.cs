@@ -13,10 +13,16 @@ internal sealed class FileTable(int maxClosed, DirtyMemory memory, QuotaKeeper q
 
     private readonly ConcurrentDictionary<(VNodeId Id, CowNumber At), FileState> files = new();
     private readonly ConcurrentQueue<FileState> closed = new();
+    private readonly MapBudget maps = new();
     private long evictions;
+    private long changes;
 
     /// <summary>Rises whenever a state is let go.</summary>
     public long Evictions => Interlocked.Read(ref evictions);
+
+    /// <summary>Rises whenever data of a file that was not in the table has been changed: whoever adds one then cannot
+    /// know whether what he knows of it is from before.</summary>
+    public long Changes => Interlocked.Read(ref changes);
 
     public IEnumerable<FileState> All => files.Values;
 
@@ -25,13 +31,50 @@ internal sealed class FileTable(int maxClosed, DirtyMemory memory, QuotaKeeper q
     public FileState GetOrAdd(CowNumber at, in NodeInfo info)
     {
         FileState? found = Find(info.Id, at);
-        return found ?? files.GetOrAdd((info.Id, at), new FileState(info.Id, at, info, memory, quota));
+        return found ?? files.GetOrAdd((info.Id, at), new FileState(info.Id, at, info, memory, quota, maps));
+    }
+
+    /// <summary>The present state of a VNode, if there is one, kept until it is unpinned.</summary>
+    public FileState? Pin(VNodeId id)
+    {
+        while (Find(id, CowNumber.Head) is { } file)
+        {
+            lock (file.Gate)
+            {
+                if (file.IsEvicted) { continue; }
+                file.Pins++;
+                return file;
+            }
+        }
+
+        return null;
+    }
+
+    public void Unpin(FileState file)
+    {
+        lock (file.Gate)
+        {
+            file.Pins--;
+            NoteIdle(file);
+        }
+    }
+
+    /// <summary>The session has changed data of a VNode that was not in the table when it was asked to.</summary>
+    public void NoteChanged(in NodeInfo info)
+    {
+        Interlocked.Increment(ref changes);
+        if (Find(info.Id, CowNumber.Head) is not { } file) { return; }
+        lock (file.Gate)
+        {
+            file.Maps.Clear();
+            file.Learn(info);
+        }
     }
 
     /// <summary>Something that kept a file may be over; under its gate.</summary>
     public void NoteIdle(FileState file)
     {
-        if (file.Opens > 0 || file.IsDirty || file.IsListedClosed || file.IsEvicted) { return; }
+        if (file.Opens > 0 || file.Pins > 0 || file.IsDirty || file.IsListedClosed || file.IsEvicted) { return; }
         file.IsListedClosed = true;
         closed.Enqueue(file);
     }
@@ -45,7 +88,7 @@ internal sealed class FileTable(int maxClosed, DirtyMemory memory, QuotaKeeper q
             lock (file.Gate)
             {
                 file.IsListedClosed = false;
-                if (file.Opens > 0 || file.IsDirty || file.IsListedDirty || file.IsListedFull || file.IsExclusive)
+                if (file.Opens > 0 || file.Pins > 0 || file.IsDirty || file.IsListedDirty || file.IsListedFull)
                 {
                     NoteIdle(file);
                     continue;

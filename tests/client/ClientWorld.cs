@@ -49,6 +49,11 @@ public sealed class ClientWorld : IAsyncDisposable
         return bytes;
     }
 
+    /// <summary>Compares large contents; Assert.Equal looks at every byte by itself.</summary>
+    public static void CheckSame(byte[] expected, byte[] actual) => Assert.True(
+        expected.AsSpan().SequenceEqual(actual),
+        $"{actual.Length} bytes differ from {expected.Length} at {expected.AsSpan().CommonPrefixLength(actual)}.");
+
     public async Task<OpenFile> Create(string name, ushort mode = 0x1A4)
     {
         Reply<CreatedFile> reply = await CreateReply(name, mode);

@@ -6,7 +6,8 @@ namespace KvFs.Client.Tests;
 /// <summary>A session with a <see cref="MemoryDrive"/>: what a node's driver does, without disk and threads.</summary>
 /// <remarks>Thread safe: one lock around all. Fails as it is told. Locks are none of the client's business and are not
 /// kept.</remarks>
-public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimeProvider time) : IDriveSession, INodeHolders
+public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimeProvider time)
+    : IDriveSession, INodeHolders
 {
     private readonly Lock gate = new();
     private readonly Dictionary<VNodeId, int> holds = [];
@@ -40,6 +41,9 @@ public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimePr
             lock (gate) { return holds.Count; }
         }
     }
+
+    /// <summary>Called between the decision and the answer of a hold.</summary>
+    public Action? OnHeld { get; set; }
 
     /// <summary>A planted bug: answers before anything is durable.</summary>
     public bool ForgetsSyncs { get; set; }
@@ -144,6 +148,7 @@ public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimePr
         {
             Reply<NodeInfo> info = Get(id, CowNumber.Head);
             if (info.IsOk) { Hold(id); }
+            OnHeld?.Invoke();
             return new(info);
         }
     }
@@ -292,7 +297,8 @@ public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimePr
     }
 
     /// <summary>Asked by core's operations, under the lock.</summary>
-    ReadOnlySpan<SessionId> INodeHolders.Holders(VNodeId id) => holds.ContainsKey(id) ? new SessionId[] { Id } : default;
+    ReadOnlySpan<SessionId> INodeHolders.Holders(VNodeId id) =>
+        holds.ContainsKey(id) ? new SessionId[] { Id } : default;
 
     private DriveTransaction Begin() =>
         drive.Begin(Id, new((time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100));

@@ -3,18 +3,10 @@ using KvFs.Core;
 namespace KvFs.Client;
 
 /// <summary>The cluster maps of one file that are known to be current.</summary>
-/// <remarks>The file's gate guards it. A map that was asked for before a change is not kept after it: whoever asks
-/// takes <see cref="Generation"/> along. Bounded over all files by <see cref="MaxWeight"/>.</remarks>
-internal sealed class MapCache
+/// <remarks>The file's gate guards it. A map that was asked for before a change is not kept after it: whoever asks takes
+/// <see cref="Generation"/> along.</remarks>
+internal sealed class MapCache(MapBudget budget)
 {
-    /// <summary>Runs that all cached maps of the process may have together: some 15 MiB.</summary>
-    private const long MaxWeight = 256 << 10;
-
-    /// <summary>Bytes of inline data that weigh as much as a run.</summary>
-    private const int BytesPerWeight = 56;
-
-    private static long totalWeight;
-
     private readonly Dictionary<uint, ClusterMap> maps = [];
     private long weight;
 
@@ -27,11 +19,18 @@ internal sealed class MapCache
     public void Put(uint cluster, ClusterMap map, ulong generation)
     {
         if (generation != Generation) { return; }
-        long added = WeightOf(map);
-        if (Interlocked.Read(ref totalWeight) + added > MaxWeight) { Forget(); }
-        if (Interlocked.Read(ref totalWeight) + added > MaxWeight || !maps.TryAdd(cluster, map)) { return; }
+        if (maps.ContainsKey(cluster)) { return; }
+        long added = MapBudget.WeightOf(map);
+        bool isTaken = budget.TryTake(added);
+        if (!isTaken)
+        {
+            Forget();
+            isTaken = budget.TryTake(added);
+        }
+
+        if (!isTaken) { return; }
         weight += added;
-        Interlocked.Add(ref totalWeight, added);
+        maps.Add(cluster, map);
     }
 
     /// <summary>The content of [from, to) has changed.</summary>
@@ -49,7 +48,7 @@ internal sealed class MapCache
 
         for (uint cluster = first; cluster <= last; cluster++)
         {
-            if (maps.Remove(cluster, out ClusterMap? map)) { Lighten(WeightOf(map)); }
+            if (maps.Remove(cluster, out ClusterMap? map)) { Lighten(MapBudget.WeightOf(map)); }
         }
     }
 
@@ -60,8 +59,6 @@ internal sealed class MapCache
         Forget();
     }
 
-    private static long WeightOf(ClusterMap map) => 1 + map.Runs.Count + (map.Inline.Length / BytesPerWeight);
-
     private void Forget()
     {
         maps.Clear();
@@ -71,6 +68,29 @@ internal sealed class MapCache
     private void Lighten(long by)
     {
         weight -= by;
-        Interlocked.Add(ref totalWeight, -by);
+        budget.Return(by);
     }
+}
+
+/// <summary>Bounds the maps that a client caches over all its files.</summary>
+internal sealed class MapBudget
+{
+    /// <summary>Runs of all cached maps together: some 15 MiB.</summary>
+    private const long MaxWeight = 256 << 10;
+
+    /// <summary>Bytes of inline data that weigh as much as a run.</summary>
+    private const int BytesPerWeight = 56;
+
+    private long taken;
+
+    public static long WeightOf(ClusterMap map) => 1 + map.Runs.Count + (map.Inline.Length / BytesPerWeight);
+
+    public bool TryTake(long weight)
+    {
+        if (Interlocked.Add(ref taken, weight) <= MaxWeight) { return true; }
+        Interlocked.Add(ref taken, -weight);
+        return false;
+    }
+
+    public void Return(long weight) => Interlocked.Add(ref taken, -weight);
 }

@@ -13,18 +13,12 @@ internal sealed class ReadAhead : IAsyncDisposable
     {
         this.blocks = blocks;
         Chunks = new(options.ReadAheadBytes);
-        threads = new Task[options.ReadAheadThreads];
-        for (int at = 0; at < threads.Length; at++)
-        {
-            threads[at] = Task.Factory.StartNew(
-                Work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        }
+        threads = BackgroundThreads.Start(options.ReadAheadThreads, Work);
     }
 
     public ChunkCache Chunks { get; }
 
-    /// <summary>Ends, failed, if a thread meets a bug; else with the object.</summary>
-    public Task Completion => Task.WhenAll(threads);
+    public IReadOnlyList<Task> Threads => threads;
 
     /// <summary>Notes a read that is about to be served, and has the next ones read if it is one of a stream.</summary>
     /// <param name="state">What is known of the handle's reads.</param>

@@ -23,8 +23,9 @@ internal sealed class BatchCapture
     /// other.</summary>
     private const int PageBytes = 4096;
 
-    /// <summary>Batches kept for use again.</summary>
-    private const int IdleBatches = 64;
+    /// <summary>Batches kept for use again: more than are under way at once, most of the time. One that has packed a
+    /// thousand files keeps half a mebibyte.</summary>
+    private const int IdleBatches = 16;
 
     private readonly Stack<FlushBatch> idle = new();
     private readonly List<FlushBatch> captured = [];

@@ -5,7 +5,8 @@ namespace KvFs.Client;
 
 /// <summary>Carries a claimed batch out: its block, then its commit, then those that waited for it.</summary>
 /// <remarks>Thread safe. Bounded by <paramref name="packs"/>: that many packed blocks are built at once.</remarks>
-internal sealed class BatchWriter(IDriveSession session, BatchOrder order, uint blockGrant, int packs) : IDisposable
+internal sealed class BatchWriter(
+    IDriveSession session, BatchOrder order, QuotaKeeper quota, uint blockGrant, int packs) : IDisposable
 {
     private readonly BlockIds blockIds = new(session, blockGrant);
     private readonly BufferPool packBuffers = new((long)packs * BatchCapture.PackBytes);
@@ -25,6 +26,8 @@ internal sealed class BatchWriter(IDriveSession session, BatchOrder order, uint 
             Status retry = await CommitAsync(current);
             ready = Join(order.Ended(current, retry), ready);
         }
+
+        quota.ReleaseExcess();
     }
 
     public void Dispose()

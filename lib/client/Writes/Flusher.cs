@@ -48,14 +48,8 @@ internal sealed class Flusher : IAsyncDisposable
         order = new(memory, quota, onIdle);
 
         // One for each thread, and one for callers, so that no block waits for another's buffer for long.
-        writer = new(session, order, options.BlockGrant, options.FlushThreads + 1);
-        threads = new Task[options.FlushThreads];
-        for (int at = 0; at < threads.Length; at++)
-        {
-            threads[at] = Task.Factory.StartNew(
-                Work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        }
-
+        writer = new(session, order, quota, options.BlockGrant, options.FlushThreads + 1);
+        threads = BackgroundThreads.Start(options.FlushThreads, Work);
         if (threads.Length > 0)
         {
             timer = time.CreateTimer(
@@ -63,8 +57,7 @@ internal sealed class Flusher : IAsyncDisposable
         }
     }
 
-    /// <summary>Ends, failed, if a flush thread meets a bug; else with the flusher.</summary>
-    public Task Completion => Task.WhenAll(threads);
+    public IReadOnlyList<Task> Threads => threads;
 
     public int DirtyFiles => queue.DirtyCount;
 

@@ -69,20 +69,28 @@ internal sealed class QuotaKeeper(IDriveSession session, ulong stepBytes)
     /// <param name="charged">What the commit charged: the session took it out of what it had set aside.</param>
     public void Committed(ulong reserved, ulong charged)
     {
-        ulong surplus = 0;
         lock (gate)
         {
             Invariant.Check(needed >= reserved);
             needed -= reserved;
             held = Math.Max(needed, held - Math.Min(held, charged));
-            if (held - needed > 2 * stepBytes) { surplus = held - needed - stepBytes; }
-            held -= surplus;
         }
-
-        if (surplus > 0) { session.Unreserve(new(surplus, 0)); }
     }
 
-    /// <summary>Returns what no dirty data needs.</summary>
+    /// <summary>Returns what is much more than the next writes will need. Calls the session: hold no lock.</summary>
+    public void ReleaseExcess()
+    {
+        ulong excess = 0;
+        lock (gate)
+        {
+            if (held - needed > 2 * stepBytes) { excess = held - needed - stepBytes; }
+            held -= excess;
+        }
+
+        if (excess > 0) { session.Unreserve(new(excess, 0)); }
+    }
+
+    /// <summary>Returns what no dirty data needs. Calls the session: hold no lock.</summary>
     public void ReleaseSurplus()
     {
         ulong surplus;
