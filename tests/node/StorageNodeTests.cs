@@ -126,6 +126,31 @@ public sealed class StorageNodeTests : IAsyncDisposable
         await session.DisposeAsync();
     }
 
+    [Theory]
+    [InlineData("/a")]
+    [InlineData("/")]
+    public async Task A_restore_brings_a_path_or_the_whole_drive_back_under_an_open_session(string path)
+    {
+        IDriveSession session = await OpenAsync();
+        NodeInfo file = Create(session, "a"u8);
+        Assert.Equal(Status.Ok, await CommitInlineAsync(session, file.Id, 0, "old"u8.ToArray()));
+        Assert.Equal(Status.Ok, (await node!.Admin.CreateSnapshotAsync("d", "s", default)).Status);
+        Assert.Equal(Status.Ok, await CommitInlineAsync(session, file.Id, 0, "new"u8.ToArray()));
+        Create(session, "later"u8);
+        Assert.Equal(Status.NotFound, await node.Admin.RestoreAsync("d", "no", path, default));
+        Assert.Equal(Status.Ok, await node.Admin.RestoreAsync("d", "s", path, default));
+
+        Reply<NodeInfo> found = await session.LookupAsync(VNodeId.Root, "a"u8, CowNumber.Head);
+        Assert.Equal(path == "/", found.Value.Id == file.Id);
+        ClusterMap restored = (await session.GetClusterAsync(found.Value.Id, 0, CowNumber.Head)).Value;
+        Assert.Equal("old"u8.ToArray(), restored.Inline.ToArray());
+        Reply<NodeInfo> later = await session.LookupAsync(VNodeId.Root, "later"u8, CowNumber.Head);
+        Assert.Equal(path == "/" ? Status.NotFound : Status.Ok, later.Status);
+        Create(session, "after"u8);
+        Assert.Empty(node.Check(new(ReadBytes: true, Repair: false), null, default).Problems);
+        await session.DisposeAsync();
+    }
+
     [Fact]
     public async Task A_check_finds_nothing_wrong_online_while_files_come_and_go()
     {
