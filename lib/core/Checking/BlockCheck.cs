@@ -55,7 +55,10 @@ internal sealed class BlockCheck
         runs.Clear();
         if (ClusterBase.IsBase(cursor.Payload))
         {
-            if (!ClusterBase.TryDecode(cursor.Payload, runs)) { throw new RecordCorruptException(Status.Corrupt, cursor.Key); }
+            if (!ClusterBase.TryDecode(cursor.Payload, runs))
+            {
+                throw new RecordCorruptException(Status.Corrupt, cursor.Key);
+            }
         }
         else
         {
@@ -69,7 +72,8 @@ internal sealed class BlockCheck
 
         foreach (Slice run in runs)
         {
-            if (run.Kind != SliceKind.Block || run.Block.Owner != view.Drive || !IsInWindow(run.Block.Id.Value)) { continue; }
+            bool isOwn = run.Kind == SliceKind.Block && run.Block.Owner == view.Drive;
+            if (!isOwn || !IsInWindow(run.Block.Id.Value)) { continue; }
             int at = (int)(run.Block.Id.Value - first);
             if (at >= references.Length) { Grow(at + 1); }
             references[at]++;

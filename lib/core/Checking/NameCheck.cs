@@ -57,8 +57,9 @@ internal static class NameCheck
             if ((child.Flags & VNodeFlags.HasLinks) != 0 && view.TryGet(ref link, scratch)) { continue; }
             if (child.Parent != parent || child.Nlink == 0)
             {
+                ulong expected = child.Parent.Value;
                 findings.Add(new(
-                    FindingKind.WrongParent, parent, dentry.Child, child.Parent.Value, parent.Value, NameText.Of(name)));
+                    FindingKind.WrongParent, parent, dentry.Child, expected, parent.Value, NameText.Of(name)));
             }
 
             if (at >= (ulong)counts.Length) { Array.Resize(ref counts, Math.Min(WindowIds, ((int)at + 1) * 2)); }

@@ -82,7 +82,8 @@ internal sealed class NodeCheck : IDisposable
         else
         {
             slices.ExpectNone(id);
-            if (vnode.AllocatedBytes != 0) { Report(FindingKind.WrongBackedBytes, id, 0, vnode.AllocatedBytes, "bytes"); }
+            ulong backed = vnode.AllocatedBytes;
+            if (backed != 0) { Report(FindingKind.WrongBackedBytes, id, 0, backed, "bytes"); }
         }
 
         CheckCut(id, vnode);
@@ -129,8 +130,9 @@ internal sealed class NodeCheck : IDisposable
         }
         else if (child.Kind != dentry.Kind)
         {
+            ulong expected = (ulong)child.Kind;
             findings.Add(new(
-                FindingKind.WrongKind, directory, dentry.Child, (ulong)child.Kind, (ulong)dentry.Kind, NameText.Of(name)));
+                FindingKind.WrongKind, directory, dentry.Child, expected, (ulong)dentry.Kind, NameText.Of(name)));
         }
 
         return dentry;
@@ -159,7 +161,8 @@ internal sealed class NodeCheck : IDisposable
         if (names != vnode.Nlink) { Report(FindingKind.WrongLinkCount, id, names, vnode.Nlink, "names"); }
         if (hasLinks && (vnode.Flags & VNodeFlags.HasLinks) == 0)
         {
-            Report(FindingKind.WrongFlags, id, (ulong)(vnode.Flags | VNodeFlags.HasLinks), (ulong)vnode.Flags, "HasLinks");
+            ulong expected = (ulong)(vnode.Flags | VNodeFlags.HasLinks);
+            Report(FindingKind.WrongFlags, id, expected, (ulong)vnode.Flags, "HasLinks");
         }
     }
 
@@ -194,7 +197,8 @@ internal sealed class NodeCheck : IDisposable
                 throw new RecordCorruptException(Status.Corrupt, xattrs.Key);
             }
 
-            if (Xattrs.IsAcl(name) && (PosixAcl.IsEmpty(xattrs.Payload) || PosixAcl.Validate(xattrs.Payload) != Status.Ok))
+            bool isUsable = !PosixAcl.IsEmpty(xattrs.Payload) && PosixAcl.Validate(xattrs.Payload) == Status.Ok;
+            if (Xattrs.IsAcl(name) && !isUsable)
             {
                 throw new RecordCorruptException(Status.Corrupt, xattrs.Key);
             }
@@ -205,7 +209,8 @@ internal sealed class NodeCheck : IDisposable
 
         // HasXattrs may stay when the last one is gone; those about ACLs are exact.
         VNodeFlags expected = (vnode.Flags & ~Checked) | needed;
-        if (expected != vnode.Flags) { Report(FindingKind.WrongFlags, id, (ulong)expected, (ulong)vnode.Flags, "ACLs"); }
+        if (expected == vnode.Flags) { return; }
+        Report(FindingKind.WrongFlags, id, (ulong)expected, (ulong)vnode.Flags, "attributes");
     }
 
     private void CheckOrphan(VNodeId id, in VNode vnode)

@@ -219,7 +219,8 @@ public struct RecordKey
     /// <summary>Body: 18-25: one number: a VNode (Orphan, Cut), a session, a block (BlockLive, BlockDead).</summary>
     public static RecordKey Numbered(RecordKind kind, ulong number) => new RecordKey(kind).With(number);
 
-    /// <summary>Body: 18-25 and 26-33: two numbers: Orphan (VNode, session), RestoreWork (source, target), Grant (session, last id).</summary>
+    /// <summary>Body: 18-25 and 26-33: two numbers: Orphan (VNode, session), RestoreWork (source, target), Grant (session,
+    /// last id).</summary>
     /// <remarks>A grant is named by its last id, so that the first key from (session, id) on is the one that may hold the
     /// id.</remarks>
     public static RecordKey Numbered(RecordKind kind, ulong first, ulong second) =>
