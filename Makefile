@@ -23,7 +23,7 @@ setup: ## Install the Debian packages that are missing, restore, build (quick wh
 	@build/setup.sh
 
 up: setup ## Start a node with a drive, mount it, and say where it is
-	@$(KVFS) up $(PLACE)
+	@$(KVFS) up --detach $(PLACE)
 
 down: setup ## Unmount the drive and stop its node
 	@$(KVFS) down $(if $(DATA),--data "$(DATA)")
@@ -50,7 +50,8 @@ fmt: setup ## Put the sources into the house's format
 	@dotnet format KvFs.sln --no-restore
 
 publish: setup ## Put a runnable kvfs into artifacts/publish
-	@dotnet publish cli/KvFs.Cli.csproj -c Release --no-restore -v quiet -nologo -o artifacts/publish
+	@dotnet publish cli/KvFs.Cli.csproj -c Release -r linux-x64 --no-self-contained -p:PublishReadyToRun=true \
+		-v quiet -nologo -o artifacts/publish
 	@echo 'artifacts/publish/kvfs is ready'
 
 clean: ## Remove everything that was built here (not a drive's data)

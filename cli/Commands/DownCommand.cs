@@ -1,7 +1,7 @@
 using System.CommandLine;
-using System.Diagnostics;
 using KvFs.Cli.CommandLine;
 using KvFs.Cli.Control;
+using KvFs.Cli.Hosting;
 using KvFs.Cli.Output;
 
 namespace KvFs.Cli.Commands;
@@ -29,21 +29,8 @@ internal static class DownCommand
         {
             done = await client.StopAsync(new StopRequest(context.Get(Force)), progress, cancel).ConfigureAwait(false);
             progress.Report(new ProgressReport("waiting for the process to end", 0, null));
-            await WaitForEndAsync(status.Pid, cancel).ConfigureAwait(false);
+            await ProcessEnd.WaitAsync(status.Pid, cancel).ConfigureAwait(false);
         }
         context.Show(done);
-    }
-
-    private static async Task WaitForEndAsync(int pid, CancellationToken cancel)
-    {
-        try
-        {
-            using Process process = Process.GetProcessById(pid);
-            await process.WaitForExitAsync(cancel).ConfigureAwait(false);
-        }
-        catch (ArgumentException)
-        {
-            // It is gone already.
-        }
     }
 }

@@ -73,7 +73,7 @@ internal static class FsckCommand
     private static void Write(TextWriter output, CheckReport report)
     {
         string read = report.Bytes > 0 ? $", {SizeText.Format((ulong)report.Bytes)} read" : string.Empty;
-        string what = $"{report.Drives} drives, {report.Records} records, {report.Blocks} blocks{read}";
+        string what = $"{report.Drives} drives, {report.Blocks} blocks{read}";
         if (report.ProblemCount == 0)
         {
             output.WriteLine($"Clean: {what}.");

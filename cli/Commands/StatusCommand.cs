@@ -28,7 +28,8 @@ internal static class StatusCommand
         output.WriteLine($"state    {status.State} (pid {status.Pid}, since {DriveView.Time(status.Started)})");
         output.WriteLine($"version  {status.Version}");
         output.WriteLine($"data     {status.DataPath}");
-        output.WriteLine($"node     {status.Node.Name}: {(status.Node.Ok ? "ok" : status.Node.Trouble)}");
+        output.WriteLine($"node     {status.Node.Name}: {(status.Node.Ok ? "ok" : "acknowledges nothing")}");
+        if (status.Node.Trouble is not null) { output.WriteLine($"         {status.Node.Trouble}"); }
         output.WriteLine($"metrics  {(status.Metrics is null ? "off" : status.Metrics + "/metrics")}");
         output.WriteLine();
         DriveView.WriteTable(output, status.Drives);

@@ -85,7 +85,7 @@ internal sealed record SpaceReport(
 
 /// <summary>How the node is.</summary>
 /// <param name="Ok">It acknowledges writes.</param>
-/// <param name="Trouble">Why not: a sentence.</param>
+/// <param name="Trouble">Why not, or what a person should look at: a sentence.</param>
 internal sealed record NodeReport(string Name, string? DiskId, bool Ok, string? Trouble);
 
 /// <param name="State">starting, running or stopping.</param>
@@ -111,7 +111,7 @@ internal sealed record CheckProblem(string Drive, string Problem, string Place, 
 
 /// <param name="Problems">The first ones; <paramref name="ProblemCount"/> has all.</param>
 internal sealed record CheckReport(
-    bool Clean, long Drives, long Blocks, long Bytes, long Records, long ProblemCount, IReadOnlyList<CheckProblem> Problems);
+    bool Clean, long Drives, long Blocks, long Bytes, long ProblemCount, IReadOnlyList<CheckProblem> Problems);
 
 /// <summary>What went wrong with a request.</summary>
 internal sealed record ControlError(ExitCode Code, string Message, string? Hint);

@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
@@ -28,6 +29,7 @@ internal static class Logs
         {
             options.TimestampFormat = "O";
             options.UseUtcTimestamp = true;
+            options.JsonWriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
         });
         builder.Services.Configure<SimpleConsoleFormatterOptions>(options =>
         {

@@ -61,14 +61,15 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
         }
     }
 
-    /// <summary>Unmounts everything. Stops at the first mount that is in use, unless forced: then those who use it get
-    /// errors, after everything they wrote was stored.</summary>
+    /// <summary>Unmounts everything, or, if a mount is in use, nothing, unless forced: then those who use it get errors,
+    /// after everything they wrote was stored.</summary>
     /// <exception cref="CommandException">A mount is in use; the message says by whom.</exception>
     public async Task UnmountAllAsync(bool force, IProgress<ProgressReport> progress)
     {
         await gate.WaitAsync(CancellationToken.None).ConfigureAwait(false);
         try
         {
+            if (!force) { ThrowIfInUse(); }
             Entry[] all = Everything();
             for (int at = 0; at < all.Length; at++)
             {
@@ -88,16 +89,36 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
         gate.Dispose();
     }
 
+    /// <summary>Looks before anything is unmounted, so that a refused stop leaves everything as it is. Who is not seen here
+    /// is met by the unmount itself.</summary>
+    private void ThrowIfInUse()
+    {
+        lock (changes)
+        {
+            if (lingering is [var first, ..])
+            {
+                throw new CommandException(
+                    ExitCode.InUse,
+                    $"The mount that was taken away from {first.Report.Directory} is still in use.",
+                    "End the programs that use it, or stop with --force.");
+            }
+        }
+        foreach (MountReport mount in List())
+        {
+            if (MountHolders.Find(mount.Directory).Count > 0) { throw InUse(mount.Directory); }
+        }
+    }
+
     private async Task<MountReport> MountOnAsync(string directory, MountRequest request, CancellationToken cancel)
     {
         Reply<IDriveSession> opened =
             await node.Admin.OpenSessionAsync(request.Drive, request.ReadOnly, cancel).ConfigureAwait(false);
         ControlErrors.ThrowIfFailed(opened.Status, $"drive '{request.Drive}'");
         IDriveSession session = opened.Value;
-        IActiveMount mount;
+        DriveMount mount;
         try
         {
-            mount = node.StartMount(session, directory, request.ReadOnly);
+            mount = node.StartMount(session, request.Drive, directory, request.ReadOnly);
         }
         catch
         {
@@ -120,10 +141,7 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
         }
         catch (FuseMountException e) when (e.Reason == FuseMountFailure.Busy)
         {
-            throw new CommandException(
-                ExitCode.InUse,
-                $"{entry.Report.Directory} is in use{MountHolders.Describe(entry.Report.Directory)}.",
-                "End those programs, or take the mount away from them with --force.");
+            throw InUse(entry.Report.Directory);
         }
         await entry.Ended.ConfigureAwait(false);
     }
@@ -138,10 +156,28 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
         }
     }
 
-    private static async Task EndAsync(Entry entry)
+    private static CommandException InUse(string directory) => new(
+        ExitCode.InUse,
+        $"{directory} is in use{MountHolders.Describe(directory)}.",
+        "End those programs, or take the mount away from them with --force.");
+
+    /// <summary>Ends a mount whoever uses it. One that was taken away before cannot be ended while a program has it open:
+    /// what was written is stored, and the kernel ends it with this process.</summary>
+    private async Task EndAsync(Entry entry)
     {
+        if (IsLingering(entry))
+        {
+            LogAbandoned(entry.Report.Directory);
+            await entry.Mount.FlushAsync().ConfigureAwait(false);
+            return;
+        }
         await entry.Mount.DisposeAsync().ConfigureAwait(false);
         await entry.Ended.ConfigureAwait(false);
+    }
+
+    private bool IsLingering(Entry entry)
+    {
+        lock (changes) { return lingering.Contains(entry); }
     }
 
     /// <summary>Waits for a mount's end, whoever unmounts it. What could not be stored is logged here, once.</summary>
@@ -179,14 +215,18 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
     [LoggerMessage(Level = LogLevel.Information, Message = "Drive {Drive} is unmounted from {Directory}.")]
     private partial void LogUnmounted(string drive, string directory);
 
+    [LoggerMessage(
+        Level = LogLevel.Warning, Message = "Programs still use the mount that was taken away from {Directory}; they get errors.")]
+    private partial void LogAbandoned(string directory);
+
     [LoggerMessage(Level = LogLevel.Error, Message = "The mount of drive {Drive} on {Directory} broke.")]
     private partial void LogBroken(string drive, string directory, Exception exception);
 
-    private sealed class Entry(MountReport report, IActiveMount mount)
+    private sealed class Entry(MountReport report, DriveMount mount)
     {
         public MountReport Report { get; } = report;
 
-        public IActiveMount Mount { get; } = mount;
+        public DriveMount Mount { get; } = mount;
 
         /// <summary>Ends when everything that belongs to the mount is given back.</summary>
         public Task Ended { get; set; } = Task.CompletedTask;

@@ -27,16 +27,10 @@ internal sealed partial class ServerMetrics : IDisposable
         meter.CreateObservableGauge(
             "kvfs.build_info", () => new Measurement<int>(1, new KeyValuePair<string, object?>("version", ProductVersion.Text)),
             null, "Always 1; the label has the version.");
-        meter.CreateObservableGauge(
-            "kvfs.node.ok", () => server.GetNodeStatus().Ok ? 1 : 0, null, "1 while the node acknowledges writes.");
         meter.CreateObservableGauge("kvfs.mounts", () => server.Mounts.List().Count, null, "Mounts of this process.");
-        meter.CreateObservableGauge(
-            "kvfs.drive.used", () => OfDrives(drive => drive.UsedBytes), "By", "Bytes that the files of a drive take.");
         meter.CreateObservableGauge(
             "kvfs.drive.quota", () => OfDrives(drive => drive.QuotaBytes), "By",
             "Bytes that the files of a drive may take; 0: no quota.");
-        meter.CreateObservableGauge(
-            "kvfs.drive.inodes", () => OfDrives(drive => drive.UsedInodes), null, "Files and directories of a drive.");
         meter.CreateObservableGauge(
             "kvfs.drive.snapshots", () => OfDrives(drive => (ulong)drive.Snapshots), null, "Snapshots of a drive.");
     }

@@ -1,0 +1,80 @@
+using System.Diagnostics;
+using System.Text.Json;
+using KvFs.Cli.Hosting;
+using KvFs.Cli.Native;
+
+namespace KvFs.Integration.Tests.Programs;
+
+/// <summary>A data folder and a place to mount, and the process that serves them, if any. All of it is gone after the test.
+/// </summary>
+internal sealed class Installation : IAsyncDisposable
+{
+    private const int SigKill = 9;
+
+    private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("kvfs-integration-");
+
+    public string Folder => folder.FullName;
+
+    public string Data => Path.Combine(Folder, "data");
+
+    public string Mount => Path.Combine(Folder, "mount");
+
+    /// <summary>The process that <see cref="UpAsync"/> started.</summary>
+    public int Pid { get; private set; }
+
+    /// <summary>The metrics page, without a path.</summary>
+    public string? Metrics { get; private set; }
+
+    public string At(string name) => Path.Combine(Mount, name);
+
+    /// <summary>Runs a command on this data folder.</summary>
+    public Task<Outcome> RunAsync(params IEnumerable<string> arguments) => Kvfs.RunAsync([.. arguments, "--data", Data]);
+
+    /// <summary>Runs a command that must succeed, and reads its JSON.</summary>
+    public async Task<JsonElement> AskAsync(params IEnumerable<string> arguments)
+    {
+        Outcome outcome = await RunAsync([.. arguments, "--output", "json"]);
+        Assert.True(outcome.Code == 0, outcome.ToString());
+        return outcome.Json;
+    }
+
+    /// <summary>Starts it in the background; it serves when this returns.</summary>
+    public async Task UpAsync(params IEnumerable<string> arguments)
+    {
+        JsonElement status = await AskAsync(
+            ["up", "--detach", "--mount", Mount, "--metrics", "127.0.0.1:0", .. arguments]);
+        Pid = status.GetProperty("pid").GetInt32();
+        Metrics = status.GetProperty("metrics").GetString();
+    }
+
+    public async Task DownAsync()
+    {
+        Outcome outcome = await RunAsync("down");
+        Assert.True(outcome.Code == 0, outcome.ToString());
+        Pid = 0;
+    }
+
+    /// <summary>What a power switch does to the process.</summary>
+    public async Task KillAsync()
+    {
+        Assert.Equal(0, Posix.kill(Pid, SigKill));
+        await ProcessEnd.WaitAsync(Pid, CancellationToken.None);
+        Pid = 0;
+    }
+
+    public static bool IsMounted(string directory) => DeadMount.IsOurs(directory);
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Pid != 0 && (await RunAsync("down", "--force")).Code != 0) { await KillAsync(); }
+        foreach (string line in File.ReadLines("/proc/self/mountinfo").Reverse())
+        {
+            string path = DeadMount.Parse(line).Path;
+            if (path.StartsWith(Folder + "/", StringComparison.Ordinal))
+            {
+                _ = Posix.umount2(path, Posix.MntDetach | Posix.UmountNoFollow);
+            }
+        }
+        folder.Delete(recursive: true);
+    }
+}
