@@ -50,6 +50,10 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
     /// fsynced is safe. Else ends with the client.</summary>
     public Task Completion { get; }
 
+    /// <summary>Called when the primary asks for what is buffered, before the client commits it: the mount has the kernel
+    /// write what it has. Set it before the first request.</summary>
+    public Func<ValueTask>? Flushing { get; set; }
+
     /// <summary>Called when the drive was changed behind the session's back, after the client has dropped what it
     /// cached: the mount drops what the kernel has. Set it before the first request.</summary>
     public Func<ValueTask>? Invalidated { get; set; }
@@ -159,7 +163,13 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
         return flushed != Status.Ok ? flushed : synced;
     }
 
-    /// <summary>Commits everything that is dirty now: before a snapshot, or when the primary asks for it.</summary>
+    async ValueTask<Status> ISessionRecall.FlushAsync()
+    {
+        if (Flushing is { } flushing) { await flushing(); }
+        return await FlushAsync();
+    }
+
+    /// <summary>Commits everything that is dirty now.</summary>
     public async ValueTask<Status> FlushAsync()
     {
         List<FileState> skipped = [];

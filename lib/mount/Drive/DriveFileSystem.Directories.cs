@@ -27,10 +27,10 @@ internal sealed partial class DriveFileSystem
             return;
         }
 
-        Finish(request, session.HoldAsync(node.Id), static (_, asked, reply) =>
+        Finish(request, session.HoldAsync(node.Id), static (self, asked, reply) =>
         {
-            if (reply.IsOk) { asked.ReplyOpen(default); }
-            else { asked.ReplyError(StatusErrno.Of(reply.Status)); }
+            if (!reply.IsOk) { asked.ReplyError(StatusErrno.Of(reply.Status)); }
+            else if (!asked.ReplyOpen(default)) { _ = self.LetGoAbandonedAsync(reply.Value.Id); }
         });
     }
 
@@ -52,6 +52,19 @@ internal sealed partial class DriveFileSystem
     public void Readdir(FuseRequest request, in FuseReadIn body) => List(request);
 
     public void Readdirplus(FuseRequest request, in FuseReadIn body) => List(request);
+
+    /// <summary>The kernel did not take an open directory: nobody will release it.</summary>
+    private async Task LetGoAbandonedAsync(VNodeId id)
+    {
+        try
+        {
+            await session.ReleaseAsync(id);
+        }
+        catch (Exception e)
+        {
+            Report(FuseOpcode.Releasedir, 0, "Letting go of a directory that the kernel did not take failed.", e);
+        }
+    }
 
     private bool IsLive(FuseRequest request, out NodeRef node) =>
         TryResolve(request.NodeId, out node) && node.At == CowNumber.Head;

@@ -61,8 +61,13 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
         TimeSpan longest = recallsNames || !isLive ? TimeSpan.MaxValue : DriveMountOptions.LongestUnrecalled;
         (entrySeconds, entryNanoseconds) = Split(Min(options.EntryTimeout, longest));
         (negativeSeconds, negativeNanoseconds) = Split(Min(options.NegativeTimeout, longest));
-        client = new(session, options.Client, options.Time) { Invalidated = DropKernelCachesAsync };
+        client = new(session, options.Client, options.Time)
+        {
+            Flushing = FlushKernelAsync,
+            Invalidated = DropKernelCachesAsync,
+        };
         accessTimes = new(client, options.Time, (message, e) => Report(FuseOpcode.None, 0, message, e));
+        _ = ReportClientAsync();
     }
 
     public void Unmounted(FuseEnd end) => ended.Cancel();
@@ -91,6 +96,18 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
         await client.DisposeAsync();
         ended.Dispose();
     }
+
+    /// <summary>Has the kernel write what only its pages have: changes through shared maps, and all of the writeback
+    /// cache.</summary>
+    /// <remarks>Never on a thread that serves requests. If the path leads elsewhere by now (lazy unmount), or the mount is
+    /// just ending, the kernel writes by itself soon.</remarks>
+    private ValueTask FlushKernelAsync() => new(Task.Run(() =>
+    {
+        int root = LibC.open(connection.Path, LibC.O_RDONLY | LibC.O_CLOEXEC);
+        if (root < 0) { return; }
+        _ = LibC.syncfs(root);
+        _ = LibC.close(root);
+    }));
 
     /// <summary>The drive was changed behind the kernel's back: makes it ask for everything anew.</summary>
     /// <remarks>Never on a thread that serves requests. In order: names, so that none leads back to what is dropped;
@@ -136,6 +153,19 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
             Frsize = UnitBytes,
             Namelen = Limits.NameBytes,
         });
+    }
+
+    /// <summary>A client that has a bug answers errors from then on; the log says why, once.</summary>
+    private async Task ReportClientAsync()
+    {
+        try
+        {
+            await client.Completion;
+        }
+        catch (Exception e)
+        {
+            Report(FuseOpcode.None, 0, "The client's background work ended.", e);
+        }
     }
 
     private async ValueTask SyncfsAsync(FuseRequest request)

@@ -2,8 +2,8 @@ using KvFs.Core;
 
 namespace KvFs.Mount;
 
-/// <summary>The last attributes of VNodes that are gone, for as long as the kernel knows them: somebody may have such a
-/// directory open, or as the working directory, and may ask for its attributes.</summary>
+/// <summary>The last attributes of VNodes that are gone, for as long as the kernel knows them: such a directory may be
+/// somebody's working directory, or be open by its place only (O_PATH), and then nobody holds it.</summary>
 /// <remarks>Thread safe. The kernel forgets most of them right after their removal.</remarks>
 internal sealed class RemovedNodes
 {

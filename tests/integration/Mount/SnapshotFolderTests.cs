@@ -1,3 +1,4 @@
+using System.IO.MemoryMappedFiles;
 using KvFs.Core;
 
 namespace KvFs.Integration.Tests.Mount;
@@ -104,6 +105,20 @@ public sealed class SnapshotFolderTests
             while os.copy_file_range(source, target, 64 << 20) > 0: pass
             assert get('f') == get('.snapshots/one/f')
             """);
+    }
+
+    [Fact]
+    public async Task A_snapshot_has_what_was_written_through_a_map_until_then()
+    {
+        await using MountedDrive drive = await MountedDrive.StartAsync();
+        string file = Path.Combine(drive.Mount.Path, "f");
+        await File.WriteAllTextAsync(file, new string('a', 8192));
+        using MemoryMappedFile map = MemoryMappedFile.CreateFromFile(file, FileMode.Open);
+        using MemoryMappedViewAccessor view = map.CreateViewAccessor();
+        view.Write(5000, (byte)'b');
+        await SnapshotAsync(drive, "one");
+        view.Write(5000, (byte)'c');
+        await RunAsync(drive, "assert get('.snapshots/one/f') == b'a' * 5000 + b'b' + b'a' * 3191");
     }
 
     [Fact]
