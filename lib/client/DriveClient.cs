@@ -263,7 +263,7 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
 
     private OpenFile OpenHeld(CowNumber at, in NodeInfo info, int holds)
     {
-        for (;;)
+        for (; ; )
         {
             FileState state = table.GetOrAdd(at, info);
             lock (state.Gate)

@@ -141,7 +141,7 @@ internal sealed class FileState
     /// <summary>Waits until nobody else changes the whole file, then keeps writes and captures off.</summary>
     public async ValueTask EnterExclusiveAsync()
     {
-        for (;;)
+        for (; ; )
         {
             Task wait;
             lock (Gate)

@@ -220,7 +220,7 @@ public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimePr
         lock (gate)
         {
             RangeRequest rest = request;
-            for (;;)
+            for (; ; )
             {
                 RangeRequest step = rest;
                 Status status = Commit(ChangeRange.Apply(step, Begin(), out rest, out NodeInfo info));

@@ -96,7 +96,7 @@ public sealed class QuotaTests
     /// <summary>Writes until the quota is full; returns the bytes written.</summary>
     private static async Task<ulong> Fill(ClientWorld world, OpenFile file, ulong offset)
     {
-        for (;;)
+        for (; ; )
         {
             Reply<int> reply = await world.Client.WriteAsync(file, offset, new byte[4096], default);
             if (!reply.IsOk)

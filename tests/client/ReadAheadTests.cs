@@ -8,7 +8,9 @@ public sealed class ReadAheadTests
 
     private static readonly ClientOptions Threads = ClientWorld.Still with
     {
-        ReadAheadThreads = 2, ReadAheadBytes = 32 << 20, DirtyBytes = 64 << 20,
+        ReadAheadThreads = 2,
+        ReadAheadBytes = 32 << 20,
+        DirtyBytes = 64 << 20,
     };
 
     [Fact]

@@ -97,7 +97,7 @@ public sealed class RealNodeTests : IDisposable
         Assert.Equal(Status.Ok, opened.Status);
         using MemoryStream content = new();
         byte[] buffer = new byte[step];
-        for (;;)
+        for (; ; )
         {
             Reply<int> reply = await client.ReadAsync(opened.Value, (ulong)content.Length, buffer);
             Assert.Equal(Status.Ok, reply.Status);

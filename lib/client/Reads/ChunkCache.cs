@@ -101,7 +101,7 @@ internal sealed class ChunkCache(long maxBytes) : IDisposable
     {
         lock (gate)
         {
-            for (;;)
+            for (; ; )
             {
                 if (stopped) { return null; }
                 while (queue.TryDequeue(out Chunk? chunk))

@@ -78,7 +78,7 @@ internal sealed class FileWriter(
         FileState file, ulong offset, ReadOnlyMemory<byte> data, bool killSetId, int done)
     {
         Shortage shortage = Shortage.None;
-        for (;;)
+        for (; ; )
         {
             Task freed = memory.WaitFreedAsync();
             int length = shortage == Shortage.Least ? Math.Min(data.Length, done + LeastBytes) : data.Length;

@@ -82,7 +82,7 @@ internal sealed class FlushQueue
     {
         lock (gate)
         {
-            for (;;)
+            for (; ; )
             {
                 work = default;
                 if (stopped) { return false; }

@@ -163,7 +163,7 @@ internal sealed class Flusher : IAsyncDisposable
 
     private async ValueTask<Status> CaptureAndRunAsync(FileState file, bool isOwner)
     {
-        for (;;)
+        for (; ; )
         {
             Task? turn = null;
             ulong upTo;
@@ -197,7 +197,7 @@ internal sealed class Flusher : IAsyncDisposable
     private async ValueTask<Status> RunUpToAsync(FileState? file, ulong upTo)
     {
         int errors = ErrorsOf(file);
-        for (;;)
+        for (; ; )
         {
             FlushBatch? batch;
             Task? wait = null;

@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Text.Json;
 using KvFs.Cli.Hosting;
-using KvFs.Cli.Native;
 using KvFs.Integration.Tests.Programs;
+using SystemCalls = KvFs.Cli.Native.Posix;
 
 namespace KvFs.Integration.Tests.CommandLine;
 
@@ -82,7 +82,7 @@ public sealed class UpAndDownTests : IAsyncDisposable
         Assert.True(Installation.IsMounted(installation.Mount));
         await File.WriteAllTextAsync(installation.At("file"), "content");
 
-        Assert.Equal(0, Posix.kill(up.Id, Posix.SigTerm));
+        Assert.Equal(0, SystemCalls.kill(up.Id, SystemCalls.SigTerm));
         Outcome outcome = await Kvfs.EndAsync(up);
         Assert.Equal(0, outcome.Code);
         Assert.False(Installation.IsMounted(installation.Mount));
@@ -98,7 +98,7 @@ public sealed class UpAndDownTests : IAsyncDisposable
         using Process cat = StartCatIn(installation.Mount);
         try
         {
-            Assert.Equal(0, Posix.kill(up.Id, Posix.SigTerm));
+            Assert.Equal(0, SystemCalls.kill(up.Id, SystemCalls.SigTerm));
             string said = string.Empty;
             while (!said.Contains("in use by", StringComparison.Ordinal))
             {
@@ -107,7 +107,7 @@ public sealed class UpAndDownTests : IAsyncDisposable
             Assert.Contains($"cat (pid {cat.Id}", said, StringComparison.Ordinal);
             Assert.True(Installation.IsMounted(installation.Mount));
 
-            Assert.Equal(0, Posix.kill(up.Id, Posix.SigTerm));
+            Assert.Equal(0, SystemCalls.kill(up.Id, SystemCalls.SigTerm));
             Assert.Equal(0, (await Kvfs.EndAsync(up)).Code);
             Assert.False(Installation.IsMounted(installation.Mount));
         }

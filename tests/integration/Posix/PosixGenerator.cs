@@ -66,7 +66,10 @@ internal sealed class PosixGenerator(int seed)
             PosixKind.Allocate => call with { Flags = Pick(s_allocateModes), Offset = Offset(), Length = Pick(s_lengths) },
             PosixKind.CopyRange => call with
             {
-                OtherSlot = random.Next(Slots), Offset = Offset(), OtherOffset = Offset(), Length = Pick(s_lengths),
+                OtherSlot = random.Next(Slots),
+                Offset = Offset(),
+                OtherOffset = Offset(),
+                Length = Pick(s_lengths),
             },
             PosixKind.Flock => call with { Flags = Pick([1, 2, 8]) },
             PosixKind.MakeDirectory => call with { Path = Name(), Mode = Pick(s_modes) },
@@ -78,12 +81,17 @@ internal sealed class PosixGenerator(int seed)
             PosixKind.SetTimes => call with { Path = Name(), Flags = random.Next(4), Offset = random.Next(1_000_000_000) },
             PosixKind.SetXattr => call with
             {
-                Path = Name(), Attribute = Pick(s_attributes), Flags = Pick([0, 0, 1, 2]), Length = random.Next(200),
+                Path = Name(),
+                Attribute = Pick(s_attributes),
+                Flags = Pick([0, 0, 1, 2]),
+                Length = random.Next(200),
                 Fill = random.Next(1, 256),
             },
             PosixKind.GetXattr => call with
             {
-                Path = Name(), Attribute = Pick(s_attributes), Length = Pick([0, 10, 300]),
+                Path = Name(),
+                Attribute = Pick(s_attributes),
+                Length = Pick([0, 10, 300]),
             },
             PosixKind.ListXattrs => call with { Path = Name(), Length = Pick([0, 3, 300]) },
             PosixKind.RemoveXattr => call with { Path = Name(), Attribute = Pick(s_attributes) },

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using KvFs.Cli.Hosting;
-using KvFs.Cli.Native;
+using SystemCalls = KvFs.Cli.Native.Posix;
 
 namespace KvFs.Integration.Tests.Programs;
 
@@ -57,7 +57,7 @@ internal sealed class Installation : IAsyncDisposable
     /// <summary>What a power switch does to the process.</summary>
     public async Task KillAsync()
     {
-        Assert.Equal(0, Posix.kill(Pid, SigKill));
+        Assert.Equal(0, SystemCalls.kill(Pid, SigKill));
         await ProcessEnd.WaitAsync(Pid, CancellationToken.None);
         Pid = 0;
     }
@@ -72,7 +72,7 @@ internal sealed class Installation : IAsyncDisposable
             string path = DeadMount.Parse(line).Path;
             if (path.StartsWith(Folder + "/", StringComparison.Ordinal))
             {
-                _ = Posix.umount2(path, Posix.MntDetach | Posix.UmountNoFollow);
+                _ = SystemCalls.umount2(path, SystemCalls.MntDetach | SystemCalls.UmountNoFollow);
             }
         }
         folder.Delete(recursive: true);
