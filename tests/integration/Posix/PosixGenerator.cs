@@ -28,7 +28,8 @@ internal sealed class PosixGenerator(int seed)
         (PosixKind.Open, 9), (PosixKind.WriteAt, 6), (PosixKind.Write, 6), (PosixKind.ReadAt, 4), (PosixKind.Read, 4),
         (PosixKind.MakeDirectory, 4), (PosixKind.Rename, 6), (PosixKind.Unlink, 3), (PosixKind.Link, 3),
         (PosixKind.Allocate, 3), (PosixKind.CopyRange, 3), (PosixKind.TruncateOpen, 2), (PosixKind.Truncate, 2),
-        (PosixKind.Stat, 3), (PosixKind.List, 2), (PosixKind.SetXattr, 2),
+        (PosixKind.Stat, 3), (PosixKind.List, 2), (PosixKind.SetXattr, 8),
+        (PosixKind.GetXattr, 6), (PosixKind.RemoveXattr, 4),
     ];
 
     private static readonly PosixKind[] s_kinds =
