@@ -26,7 +26,9 @@ internal static class ErrorOutput
             : string.Join('\n', parsed.Errors.Select(error => error.Message).Distinct());
         string path = PathOf(parsed.CommandResult);
         ControlError error = new(ExitCode.Usage, message, $"See `{path} --help`.");
-        Show(error, parsed.GetResult(SharedOptions.Output) is not null && new CommandContext(parsed).WantsJson);
+
+        // The option itself may be what is wrong, so its words are looked at, not its value.
+        Show(error, asJson: parsed.GetResult(SharedOptions.Output) is { Tokens: [{ Value: "json" }] });
         return (int)ExitCode.Usage;
     }
 

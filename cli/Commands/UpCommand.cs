@@ -76,7 +76,7 @@ internal static class UpCommand
         .WithExamples(
             ("kvfs up", "serve the drive main until Ctrl-C"),
             ("kvfs up --detach", "the same in the background; `kvfs down` ends it"),
-            ("kvfs up --data /srv/kvfs --drive home --mount /mnt/home --size 10GiB", "another place, with a quota"),
+            ("kvfs up --data /srv/kvfs --drive home --mount /srv/home --size 10GiB", "another place, with a quota"),
             ("kvfs up --metrics off --log-format json", "no metrics page; logs for programs"))
         .Runs(RunAsync);
     }

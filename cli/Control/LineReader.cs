@@ -23,9 +23,7 @@ internal static class LineReader
         {
             AnswerLine<T> answer = Parse(line, type);
             if (answer.Error is not null) { throw ControlErrors.ToException(answer.Error); }
-
-            // House: the result that a line holds; no task.
-            if (answer.Result is not null) { return answer.Result; }
+            if (answer is { Result: { } result }) { return result; }
             if (answer.Progress is not null) { progress.Report(answer.Progress); }
         }
         return null;

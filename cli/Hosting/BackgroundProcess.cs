@@ -22,10 +22,14 @@ internal static class BackgroundProcess
         IReadOnlyList<string> arguments, string logPath, IProgress<ProgressReport> progress, CancellationToken cancel)
     {
         InheritNothing();
+
+        // All three, although only the output is read: .NET's runtime keeps copies of what a process was started with, and
+        // must not hold open what belongs to our caller.
         ProcessStartInfo start = new(Environment.ProcessPath!, [.. OwnPrefix(), .. arguments])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
+            RedirectStandardError = true,
         };
         using Process process = Process.Start(start)!;
         process.StandardInput.Close();
@@ -67,9 +71,10 @@ internal static class BackgroundProcess
     {
         await process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
         string code = process.ExitCode.ToString(CultureInfo.InvariantCulture);
+        string said = (await process.StandardError.ReadToEndAsync(CancellationToken.None).ConfigureAwait(false)).Trim();
         string end = File.Exists(logPath) ? string.Join('\n', File.ReadLines(logPath).TakeLast(ShownLogLines)) : string.Empty;
         return new CommandException(
-            ExitCode.Failure, $"The background process ended with code {code} before it was ready.",
+            ExitCode.Failure, $"The background process ended with code {code} before it was ready. {said}".TrimEnd(),
             end.Length == 0 ? null : $"The end of {logPath}:\n{end}");
     }
 }

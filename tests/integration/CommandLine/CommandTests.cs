@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Text.Json;
-using KvFs.Integration.Tests.Programs;
 
 namespace KvFs.Integration.Tests.CommandLine;
 

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Net;
-using KvFs.Integration.Tests.Programs;
 
 namespace KvFs.Integration.Tests.CommandLine;
 

@@ -1,8 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using KvFs.Cli.Hosting;
-using KvFs.Integration.Tests.Programs;
-using SystemCalls = KvFs.Cli.Native.Posix;
+using CliCalls = KvFs.Cli.Native.Posix;
 
 namespace KvFs.Integration.Tests.CommandLine;
 
@@ -82,7 +81,7 @@ public sealed class UpAndDownTests : IAsyncDisposable
         Assert.True(Installation.IsMounted(installation.Mount));
         await File.WriteAllTextAsync(installation.At("file"), "content");
 
-        Assert.Equal(0, SystemCalls.kill(up.Id, SystemCalls.SigTerm));
+        Assert.Equal(0, CliCalls.kill(up.Id, CliCalls.SigTerm));
         Outcome outcome = await Kvfs.EndAsync(up);
         Assert.Equal(0, outcome.Code);
         Assert.False(Installation.IsMounted(installation.Mount));
@@ -98,7 +97,7 @@ public sealed class UpAndDownTests : IAsyncDisposable
         using Process cat = StartCatIn(installation.Mount);
         try
         {
-            Assert.Equal(0, SystemCalls.kill(up.Id, SystemCalls.SigTerm));
+            Assert.Equal(0, CliCalls.kill(up.Id, CliCalls.SigTerm));
             string said = string.Empty;
             while (!said.Contains("in use by", StringComparison.Ordinal))
             {
@@ -107,7 +106,7 @@ public sealed class UpAndDownTests : IAsyncDisposable
             Assert.Contains($"cat (pid {cat.Id}", said, StringComparison.Ordinal);
             Assert.True(Installation.IsMounted(installation.Mount));
 
-            Assert.Equal(0, SystemCalls.kill(up.Id, SystemCalls.SigTerm));
+            Assert.Equal(0, CliCalls.kill(up.Id, CliCalls.SigTerm));
             Assert.Equal(0, (await Kvfs.EndAsync(up)).Code);
             Assert.False(Installation.IsMounted(installation.Mount));
         }

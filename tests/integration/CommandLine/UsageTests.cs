@@ -1,5 +1,4 @@
 using System.Text.Json;
-using KvFs.Integration.Tests.Programs;
 
 namespace KvFs.Integration.Tests.CommandLine;
 

@@ -1,9 +1,9 @@
 using System.Diagnostics;
 using System.Text.Json;
 using KvFs.Cli.Hosting;
-using SystemCalls = KvFs.Cli.Native.Posix;
+using CliCalls = KvFs.Cli.Native.Posix;
 
-namespace KvFs.Integration.Tests.Programs;
+namespace KvFs.Integration.Tests.CommandLine;
 
 /// <summary>A data folder and a place to mount, and the process that serves them, if any. All of it is gone after the test.
 /// </summary>
@@ -57,7 +57,7 @@ internal sealed class Installation : IAsyncDisposable
     /// <summary>What a power switch does to the process.</summary>
     public async Task KillAsync()
     {
-        Assert.Equal(0, SystemCalls.kill(Pid, SigKill));
+        Assert.Equal(0, CliCalls.kill(Pid, SigKill));
         await ProcessEnd.WaitAsync(Pid, CancellationToken.None);
         Pid = 0;
     }
@@ -66,13 +66,17 @@ internal sealed class Installation : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (Pid != 0 && (await RunAsync("down", "--force")).Code != 0) { await KillAsync(); }
+        // Also what a failed test started without having learnt its number.
+        if (File.Exists(Path.Combine(Data, "control.sock")) && (await RunAsync("down", "--force")).Code is not (0 or 7))
+        {
+            await KillAsync();
+        }
         foreach (string line in File.ReadLines("/proc/self/mountinfo").Reverse())
         {
             string path = DeadMount.Parse(line).Path;
             if (path.StartsWith(Folder + "/", StringComparison.Ordinal))
             {
-                _ = SystemCalls.umount2(path, SystemCalls.MntDetach | SystemCalls.UmountNoFollow);
+                _ = CliCalls.umount2(path, CliCalls.MntDetach | CliCalls.UmountNoFollow);
             }
         }
         folder.Delete(recursive: true);

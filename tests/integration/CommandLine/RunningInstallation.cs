@@ -1,4 +1,4 @@
-namespace KvFs.Integration.Tests.Programs;
+namespace KvFs.Integration.Tests.CommandLine;
 
 /// <summary>One running installation for all tests of a class: each uses names of its own.</summary>
 public sealed class RunningInstallation : IAsyncLifetime

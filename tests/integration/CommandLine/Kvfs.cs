@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 
-namespace KvFs.Integration.Tests.Programs;
+namespace KvFs.Integration.Tests.CommandLine;
 
 /// <summary>What a program said, and how it ended.</summary>
 internal sealed record Outcome(int Code, string Output, string Errors)
