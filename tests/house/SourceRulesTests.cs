@@ -53,6 +53,10 @@ public sealed class SourceRulesTests
     public void A_sleep_in_a_test_is_found(string planted) =>
         Report.Lines(SourceRules.CheckCode(new("tests/node/ATests.cs", $"\n\n{planted}")), 3);
 
+    [Fact]
+    public void A_test_class_whose_clean_up_nobody_calls_is_found() =>
+        Report.Lines(SourceRules.CheckCode(new("tests/node/ATests.cs", "\nsealed class ATests : IAsyncDisposable\n{ }")), 2);
+
     [Theory]
     [InlineData("a.cs", "// TO-DO: later")]
     [InlineData("a.sh", "# FIX-ME")]

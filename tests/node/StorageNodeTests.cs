@@ -7,12 +7,14 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace KvFs.Node.Tests;
 
 /// <summary>The whole node over real RocksDB and a real folder, through the session that a mount uses.</summary>
-public sealed class StorageNodeTests : IAsyncDisposable
+public sealed class StorageNodeTests : IAsyncLifetime
 {
     private readonly string folder = Directory.CreateTempSubdirectory("kvfs-node-").FullName;
     private StorageNode? node;
 
-    public async ValueTask DisposeAsync()
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
     {
         if (node is not null) { await node.DisposeAsync(); }
         Directory.Delete(folder, recursive: true);

@@ -28,6 +28,8 @@ public static class SourceRules
     [
         new(@"\bThread\.Sleep\s*\(", "a test that sleeps is slow or wrong: wait for what it is about", AllowsReasons: false),
         new(@"\bTask\.Delay\s*\(", "a test that sleeps is slow or wrong: wait for what it is about", AllowsReasons: false),
+        new(@"\bclass\s+\w+Tests\b[^{;]*\bIAsyncDisposable\b", "xunit 2 never calls it: IAsyncLifetime, or IDisposable",
+            AllowsReasons: false),
     ];
 
     // In two halves, or this file would be its own first finding.

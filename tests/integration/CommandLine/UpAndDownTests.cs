@@ -5,45 +5,47 @@ using CliCalls = KvFs.Cli.Native.Posix;
 
 namespace KvFs.Integration.Tests.CommandLine;
 
-public sealed class UpAndDownTests : IAsyncDisposable
+public sealed class UpAndDownTests : IAsyncLifetime
 {
-    private readonly Installation installation = new();
+    private Installation Here { get; } = new();
 
-    public ValueTask DisposeAsync() => installation.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await Here.DisposeAsync();
 
     [Fact]
     public async Task Files_are_there_again_after_down_and_up()
     {
-        await installation.UpAsync("--size", "1GiB");
-        await File.WriteAllTextAsync(installation.At("file"), "content");
-        await installation.DownAsync();
-        Assert.False(Installation.IsMounted(installation.Mount));
-        Assert.False(File.Exists(Path.Combine(installation.Data, "control.sock")));
+        await Here.UpAsync("--size", "1GiB");
+        await File.WriteAllTextAsync(Here.At("file"), "content");
+        await Here.DownAsync();
+        Assert.False(Installation.IsMounted(Here.Mount));
+        Assert.False(File.Exists(Path.Combine(Here.Data, "control.sock")));
 
-        await installation.UpAsync();
-        Assert.Equal("content", await File.ReadAllTextAsync(installation.At("file")));
-        JsonElement drive = await installation.AskAsync("drive", "show", "main");
+        await Here.UpAsync();
+        Assert.Equal("content", await File.ReadAllTextAsync(Here.At("file")));
+        JsonElement drive = await Here.AskAsync("drive", "show", "main");
         Assert.Equal(1UL << 30, drive.GetProperty("quotaBytes").GetUInt64());
     }
 
     [Fact]
     public async Task After_a_kill_the_next_up_replaces_the_dead_mount_and_has_what_was_synced()
     {
-        await installation.UpAsync();
+        await Here.UpAsync();
         byte[] content = new byte[300_000];
         new Random(7).NextBytes(content);
-        await using (FileStream file = new(installation.At("synced"), FileMode.CreateNew))
+        await using (FileStream file = new(Here.At("synced"), FileMode.CreateNew))
         {
             await file.WriteAsync(content);
             file.Flush(flushToDisk: true);
         }
-        await installation.KillAsync();
-        Assert.True(Installation.IsMounted(installation.Mount));
-        Assert.Equal(7, (await installation.RunAsync("status")).Code);
+        await Here.KillAsync();
+        Assert.True(Installation.IsMounted(Here.Mount));
+        Assert.Equal(7, (await Here.RunAsync("status")).Code);
 
-        await installation.UpAsync();
-        Assert.Equal(content, await File.ReadAllBytesAsync(installation.At("synced")));
-        JsonElement check = await installation.AskAsync("fsck", "--read-bytes");
+        await Here.UpAsync();
+        Assert.Equal(content, await File.ReadAllBytesAsync(Here.At("synced")));
+        JsonElement check = await Here.AskAsync("fsck", "--read-bytes");
         Assert.True(check.GetProperty("clean").GetBoolean());
         Assert.True(check.GetProperty("bytes").GetInt64() >= content.Length);
     }
@@ -51,50 +53,50 @@ public sealed class UpAndDownTests : IAsyncDisposable
     [Fact]
     public async Task A_second_process_on_a_data_folder_is_refused_and_told_the_first_ones_pid()
     {
-        await installation.UpAsync();
-        Outcome second = await installation.RunAsync("up", "--mount", installation.Mount + "-2");
+        await Here.UpAsync();
+        Outcome second = await Here.RunAsync("up", "--mount", Here.Mount + "-2");
         Assert.Equal(5, second.Code);
-        Assert.Contains($"pid {installation.Pid}", second.Errors, StringComparison.Ordinal);
+        Assert.Contains($"pid {Here.Pid}", second.Errors, StringComparison.Ordinal);
 
-        Outcome check = await installation.RunAsync("fsck", "--offline");
+        Outcome check = await Here.RunAsync("fsck", "--offline");
         Assert.Equal(5, check.Code);
-        Assert.Equal("running", (await installation.AskAsync("status")).GetProperty("state").GetString());
+        Assert.Equal("running", (await Here.AskAsync("status")).GetProperty("state").GetString());
     }
 
     [Fact]
     public async Task A_repeated_up_in_the_background_is_content_with_the_process_that_runs()
     {
-        await installation.UpAsync();
-        int first = installation.Pid;
-        await installation.UpAsync();
-        Assert.Equal(first, installation.Pid);
-        Assert.Equal(5, (await installation.RunAsync("up", "--detach", "--mount", installation.Mount + "-2")).Code);
+        await Here.UpAsync();
+        int first = Here.Pid;
+        await Here.UpAsync();
+        Assert.Equal(first, Here.Pid);
+        Assert.Equal(5, (await Here.RunAsync("up", "--detach", "--mount", Here.Mount + "-2")).Code);
     }
 
     [Fact]
     public async Task In_the_foreground_it_says_that_it_is_up_and_ends_politely_on_a_signal()
     {
         using Process up = Kvfs.Start(
-            "up", "--data", installation.Data, "--mount", installation.Mount, "--metrics", "off");
+            "up", "--data", Here.Data, "--mount", Here.Mount, "--metrics", "off");
         string? line = await up.StandardOutput.ReadLineAsync();
         Assert.Equal($"kvfs is up (pid {up.Id}).", line);
-        Assert.True(Installation.IsMounted(installation.Mount));
-        await File.WriteAllTextAsync(installation.At("file"), "content");
+        Assert.True(Installation.IsMounted(Here.Mount));
+        await File.WriteAllTextAsync(Here.At("file"), "content");
 
         Assert.Equal(0, CliCalls.kill(up.Id, CliCalls.SigTerm));
         Outcome outcome = await Kvfs.EndAsync(up);
         Assert.Equal(0, outcome.Code);
-        Assert.False(Installation.IsMounted(installation.Mount));
-        Assert.Equal(0, (await installation.RunAsync("fsck", "--offline")).Code);
+        Assert.False(Installation.IsMounted(Here.Mount));
+        Assert.Equal(0, (await Here.RunAsync("fsck", "--offline")).Code);
     }
 
     [Fact]
     public async Task A_signal_while_a_program_uses_the_mount_names_it_and_a_second_one_insists()
     {
         using Process up = Kvfs.Start(
-            "up", "--data", installation.Data, "--mount", installation.Mount, "--metrics", "off");
+            "up", "--data", Here.Data, "--mount", Here.Mount, "--metrics", "off");
         Assert.StartsWith("kvfs is up", await up.StandardOutput.ReadLineAsync(), StringComparison.Ordinal);
-        using Process cat = StartCatIn(installation.Mount);
+        using Process cat = StartCatIn(Here.Mount);
         try
         {
             Assert.Equal(0, CliCalls.kill(up.Id, CliCalls.SigTerm));
@@ -104,11 +106,11 @@ public sealed class UpAndDownTests : IAsyncDisposable
                 said = await up.StandardError.ReadLineAsync() ?? throw new InvalidOperationException("It ended.");
             }
             Assert.Contains($"cat (pid {cat.Id}", said, StringComparison.Ordinal);
-            Assert.True(Installation.IsMounted(installation.Mount));
+            Assert.True(Installation.IsMounted(Here.Mount));
 
             Assert.Equal(0, CliCalls.kill(up.Id, CliCalls.SigTerm));
             Assert.Equal(0, (await Kvfs.EndAsync(up)).Code);
-            Assert.False(Installation.IsMounted(installation.Mount));
+            Assert.False(Installation.IsMounted(Here.Mount));
         }
         finally
         {
@@ -120,22 +122,22 @@ public sealed class UpAndDownTests : IAsyncDisposable
     [Fact]
     public async Task A_refused_down_leaves_every_mount_and_a_forced_one_none()
     {
-        await installation.UpAsync();
-        string other = Path.Combine(installation.Folder, "other");
-        await installation.AskAsync("drive", "create", "other");
-        await installation.AskAsync("mount", "other", other);
+        await Here.UpAsync();
+        string other = Path.Combine(Here.Folder, "other");
+        await Here.AskAsync("drive", "create", "other");
+        await Here.AskAsync("mount", "other", other);
         using Process cat = StartCatIn(other);
         try
         {
-            Outcome refused = await installation.RunAsync("down");
+            Outcome refused = await Here.RunAsync("down");
             Assert.Equal(5, refused.Code);
             Assert.Contains($"cat (pid {cat.Id}", refused.Errors, StringComparison.Ordinal);
-            Assert.True(Installation.IsMounted(installation.Mount) && Installation.IsMounted(other));
-            Assert.Equal("running", (await installation.AskAsync("status")).GetProperty("state").GetString());
+            Assert.True(Installation.IsMounted(Here.Mount) && Installation.IsMounted(other));
+            Assert.Equal("running", (await Here.AskAsync("status")).GetProperty("state").GetString());
 
-            Assert.Equal(0, (await installation.RunAsync("down", "--force")).Code);
-            Assert.False(Installation.IsMounted(installation.Mount) || Installation.IsMounted(other));
-            Assert.Null(ProcessEnd.StartOf(installation.Pid));
+            Assert.Equal(0, (await Here.RunAsync("down", "--force")).Code);
+            Assert.False(Installation.IsMounted(Here.Mount) || Installation.IsMounted(other));
+            Assert.Null(ProcessEnd.StartOf(Here.Pid));
         }
         finally
         {
@@ -147,15 +149,15 @@ public sealed class UpAndDownTests : IAsyncDisposable
     [Fact]
     public async Task A_mount_that_was_taken_away_does_not_keep_a_forced_down_waiting()
     {
-        await installation.UpAsync();
-        using Process cat = StartCatIn(installation.Mount);
+        await Here.UpAsync();
+        using Process cat = StartCatIn(Here.Mount);
         try
         {
-            Assert.Equal(0, (await installation.RunAsync("umount", installation.Mount, "--force")).Code);
-            Assert.False(Installation.IsMounted(installation.Mount));
-            Assert.Equal(5, (await installation.RunAsync("down")).Code);
-            Assert.Equal(0, (await installation.RunAsync("down", "--force")).Code);
-            Assert.Null(ProcessEnd.StartOf(installation.Pid));
+            Assert.Equal(0, (await Here.RunAsync("umount", Here.Mount, "--force")).Code);
+            Assert.False(Installation.IsMounted(Here.Mount));
+            Assert.Equal(5, (await Here.RunAsync("down")).Code);
+            Assert.Equal(0, (await Here.RunAsync("down", "--force")).Code);
+            Assert.Null(ProcessEnd.StartOf(Here.Pid));
         }
         finally
         {
@@ -167,26 +169,26 @@ public sealed class UpAndDownTests : IAsyncDisposable
     [Fact]
     public async Task A_start_that_fails_in_the_background_fails_in_the_foreground_and_leaves_nothing()
     {
-        Directory.CreateDirectory(installation.Mount);
-        await File.WriteAllTextAsync(installation.At("in-the-way"), string.Empty);
-        Outcome outcome = await installation.RunAsync("up", "--detach", "--mount", installation.Mount, "--metrics", "off");
+        Directory.CreateDirectory(Here.Mount);
+        await File.WriteAllTextAsync(Here.At("in-the-way"), string.Empty);
+        Outcome outcome = await Here.RunAsync("up", "--detach", "--mount", Here.Mount, "--metrics", "off");
         Assert.Equal(2, outcome.Code);
         Assert.Contains("is not empty", outcome.Errors, StringComparison.Ordinal);
-        Assert.Equal(7, (await installation.RunAsync("status")).Code);
-        Assert.Equal(0, (await installation.RunAsync("fsck", "--offline")).Code);
+        Assert.Equal(7, (await Here.RunAsync("status")).Code);
+        Assert.Equal(0, (await Here.RunAsync("fsck", "--offline")).Code);
     }
 
     [Fact]
     public async Task A_data_folder_that_is_a_file_or_damaged_is_a_clear_failure()
     {
-        await File.WriteAllTextAsync(installation.Data, "not a folder");
-        Outcome file = await installation.RunAsync("up", "--no-mount", "--metrics", "off");
+        await File.WriteAllTextAsync(Here.Data, "not a folder");
+        Outcome file = await Here.RunAsync("up", "--no-mount", "--metrics", "off");
         Assert.Equal(2, file.Code);
-        File.Delete(installation.Data);
+        File.Delete(Here.Data);
 
-        Directory.CreateDirectory(Path.Combine(installation.Data, "db"));
-        await File.WriteAllTextAsync(Path.Combine(installation.Data, "db", "CURRENT"), "garbage");
-        Outcome damaged = await installation.RunAsync("up", "--detach", "--no-mount", "--metrics", "off");
+        Directory.CreateDirectory(Path.Combine(Here.Data, "db"));
+        await File.WriteAllTextAsync(Path.Combine(Here.Data, "db", "CURRENT"), "garbage");
+        Outcome damaged = await Here.RunAsync("up", "--detach", "--no-mount", "--metrics", "off");
         Assert.NotEqual(0, damaged.Code);
         Assert.Contains("kvfs: ", damaged.Errors, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", damaged.Errors, StringComparison.Ordinal);
@@ -195,7 +197,7 @@ public sealed class UpAndDownTests : IAsyncDisposable
     [Fact]
     public async Task A_data_folder_with_a_long_path_is_served_like_any_other()
     {
-        string data = Path.Combine(installation.Folder, new string('a', 60), new string('b', 60));
+        string data = Path.Combine(Here.Folder, new string('a', 60), new string('b', 60));
         string[] place = ["--data", data];
         Outcome up = await Kvfs.RunAsync(["up", "--detach", "--no-mount", "--metrics", "off", .. place]);
         Assert.Equal(0, up.Code);

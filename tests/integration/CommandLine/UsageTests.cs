@@ -3,11 +3,13 @@ using System.Text.Json;
 namespace KvFs.Integration.Tests.CommandLine;
 
 /// <summary>Commands that cannot do what they are asked, without any process running.</summary>
-public sealed class UsageTests : IAsyncDisposable
+public sealed class UsageTests : IAsyncLifetime
 {
-    private readonly Installation installation = new();
+    private Installation Here { get; } = new();
 
-    public ValueTask DisposeAsync() => installation.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await Here.DisposeAsync();
 
     [Theory]
     [InlineData("nonsense")]
@@ -24,7 +26,7 @@ public sealed class UsageTests : IAsyncDisposable
     [InlineData("help", "nonsense")]
     public async Task A_wrong_command_line_ends_with_code_2_and_a_way_on(params string[] arguments)
     {
-        Outcome outcome = await installation.RunAsync(arguments);
+        Outcome outcome = await Here.RunAsync(arguments);
         Assert.True(outcome.Code == 2, outcome.ToString());
         Assert.StartsWith("kvfs: ", outcome.Errors, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", outcome.Errors, StringComparison.Ordinal);
@@ -42,11 +44,11 @@ public sealed class UsageTests : IAsyncDisposable
     [InlineData("fsck")]
     public async Task Without_a_process_a_command_ends_with_code_7_and_says_how_to_start_one(params string[] arguments)
     {
-        Outcome outcome = await installation.RunAsync(arguments);
+        Outcome outcome = await Here.RunAsync(arguments);
         Assert.Equal(7, outcome.Code);
-        Assert.Contains($"kvfs up --data {installation.Data}", outcome.Errors, StringComparison.Ordinal);
+        Assert.Contains($"kvfs up --data {Here.Data}", outcome.Errors, StringComparison.Ordinal);
 
-        Outcome json = await installation.RunAsync([.. arguments, "-o", "json"]);
+        Outcome json = await Here.RunAsync([.. arguments, "-o", "json"]);
         Assert.Empty(json.Output);
         JsonElement error = JsonDocument.Parse(json.Errors).RootElement.GetProperty("error");
         Assert.Equal("notRunning", error.GetProperty("code").GetString());
@@ -55,8 +57,8 @@ public sealed class UsageTests : IAsyncDisposable
     [Fact]
     public async Task An_offline_check_of_a_folder_that_is_not_there_ends_with_code_3()
     {
-        Assert.Equal(3, (await installation.RunAsync("fsck", "--offline")).Code);
-        Assert.False(Directory.Exists(installation.Data));
+        Assert.Equal(3, (await Here.RunAsync("fsck", "--offline")).Code);
+        Assert.False(Directory.Exists(Here.Data));
     }
 
     [Theory]
@@ -92,7 +94,7 @@ public sealed class UsageTests : IAsyncDisposable
         Assert.Equal(0, outcome.Code);
         Assert.Contains("[suggest:", outcome.Output, StringComparison.Ordinal);
         if (checker.Length == 0) { return; }
-        string script = Path.Combine(installation.Folder, "completion");
+        string script = Path.Combine(Here.Folder, "completion");
         await File.WriteAllTextAsync(script, outcome.Output);
         using System.Diagnostics.Process check = System.Diagnostics.Process.Start(checker, [option, script]);
         await check.WaitForExitAsync();
