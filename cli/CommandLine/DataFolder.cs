@@ -18,7 +18,8 @@ internal static class DataFolder
     private static string UsualPlace() =>
         Environment.IsPrivilegedProcess ? "/var/lib/kvfs" : Path.Combine(Home(), ".local/share/kvfs");
 
-    private static string Home() => Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) is { Length: > 0 } home
+    private static string Home() => Environment.GetFolderPath(
+        Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify) is { Length: > 0 } home
         ? home
         : throw new CommandException(
             ExitCode.Usage, "This user has no home folder.", $"Name the data folder with --data or {Variable}.");

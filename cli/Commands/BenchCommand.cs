@@ -102,9 +102,9 @@ internal static class BenchCommand
     private static void Write(TextWriter output, BenchReport report)
     {
         TableView table = report.ComparedWith is null
-            ? new(new("Step"), new("Unit"), new(report.Directory, IsNumber: true))
+            ? new(new("Step"), new("Unit"), new("Measured", IsNumber: true))
             : new(
-                new("Step"), new("Unit"), new(report.Directory, IsNumber: true), new(report.ComparedWith, IsNumber: true),
+                new("Step"), new("Unit"), new("Measured", IsNumber: true), new("Compared", IsNumber: true),
                 new("Ratio", IsNumber: true));
         foreach (BenchFigure figure in report.Figures)
         {
@@ -114,6 +114,8 @@ internal static class BenchCommand
                 : [.. cells, Number(figure.Compared!.Value), figure.Ratio!.Value.ToString("0.00", CultureInfo.InvariantCulture)]);
         }
         table.Write(output);
+        output.WriteLine($"Measured: {report.Directory}");
+        if (report.ComparedWith is not null) { output.WriteLine($"Compared: {report.ComparedWith}"); }
         output.WriteLine(
             $"One file of {SizeText.Format(report.FileBytes)}, {report.Files} files of 4 KiB, one thread. A first look; "
             + "`make bench` measures with care.");

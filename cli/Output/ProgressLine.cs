@@ -30,7 +30,10 @@ internal sealed class ProgressLine : IProgress<ProgressReport>, IDisposable
             lastShown = clock.GetTimestamp();
             lastActivity = value.Activity;
             isShown = true;
-            output.Write(ClearLine + Text(value));
+            string text = Text(value);
+
+            // A line that wraps could not be cleared.
+            output.Write(ClearLine + text[..Math.Min(text.Length, Terminal.Width - 1)]);
             output.Flush();
         }
     }

@@ -15,7 +15,9 @@ internal sealed class TableView(params TableView.Column[] columns)
 
     public void Write(TextWriter output)
     {
-        if (Terminal.OutputIsTerminal && ReferenceEquals(output, Console.Out)) { WriteForPeople(); }
+        bool isForPeople = Terminal.OutputIsTerminal && ReferenceEquals(output, Console.Out)
+            && WidthWithLines() <= Terminal.Width;
+        if (isForPeople) { WriteForPeople(); }
         else { WritePlain(output); }
     }
 
@@ -35,7 +37,7 @@ internal sealed class TableView(params TableView.Column[] columns)
     private void WritePlain(TextWriter output)
     {
         string[] titles = [.. columns.Select(column => column.Title.ToUpperInvariant())];
-        int[] widths = [.. titles.Select((title, at) => rows.Select(row => row[at].Length).Append(title.Length).Max())];
+        int[] widths = Widths();
         foreach (string[] row in rows.Prepend(titles))
         {
             IEnumerable<string> cells = row.Select((cell, at) =>
@@ -43,4 +45,11 @@ internal sealed class TableView(params TableView.Column[] columns)
             output.WriteLine(string.Join("  ", cells).TrimEnd());
         }
     }
+
+    private int[] Widths() =>
+        [.. columns.Select((column, at) => rows.Select(row => row[at].Length).Append(column.Title.Length).Max())];
+
+    /// <summary>A line and a blank on each side of every cell. A table that is wider than the terminal is printed plain:
+    /// broken cells are harder to read than broken lines.</summary>
+    private int WidthWithLines() => Widths().Sum(width => width + 3) + 1;
 }

@@ -19,6 +19,9 @@ internal static class Terminal
 
     public static bool ErrorHasColors => ErrorIsTerminal && ColorsAllowed;
 
+    /// <summary>Columns; of a terminal that does not say, as many as terminals had at first.</summary>
+    public static int Width => Console.WindowWidth is > 0 and var columns ? columns : 80;
+
     private static bool ColorsAllowed =>
         string.IsNullOrEmpty(Environment.GetEnvironmentVariable(NoColorVariable))
             && Environment.GetEnvironmentVariable("TERM") != "dumb";
