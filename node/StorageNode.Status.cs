@@ -21,13 +21,19 @@ public sealed partial class StorageNode
     {
         string? failure = blocks.Failure;
         string? trouble = failure is null ? null : $"The disk failed; nothing is acknowledged any more: {failure}";
+        bool isBroken = shards.Any(static shard => shard.IsBroken);
+        if (trouble is null && isBroken)
+        {
+            trouble = "A transaction could not be applied; nothing is acknowledged any more. Make room, then start again.";
+        }
+
         if (trouble is null && work.CorruptRecords > 0)
         {
             trouble = $"{work.CorruptRecords} damaged records were met. Look with 'kvfs fsck'.";
         }
 
         if (trouble is null && !blocks.Findings.IsEmpty) { trouble = string.Join(' ', blocks.Findings); }
-        return new(Options.NodeName, blocks.DiskId.ToString(), !blocks.IsFailed, trouble, Identity.Starts);
+        return new(Options.NodeName, blocks.DiskId.ToString(), !blocks.IsFailed && !isBroken, trouble, Identity.Starts);
     }
 
     /// <summary>Checks every drive; see <see cref="NodeCheckReport"/>. Takes as long as reading the index, or all bytes.

@@ -39,6 +39,7 @@ public sealed partial class StorageNode : IAsyncDisposable
     private readonly DriveWork work;
     private readonly Checkpointer checkpointer;
     private readonly Reaper reaper;
+    private readonly DriveRemover remover;
     private readonly Packer packer;
     private readonly ILogger logger;
     private readonly List<BackgroundLoop> loops = [];
@@ -60,6 +61,7 @@ public sealed partial class StorageNode : IAsyncDisposable
         host = new(store, blocks, shards, work, options.Clock);
         checkpointer = new(store, shards);
         reaper = new(blocks, store, options.Clock);
+        remover = new(host, blocks, store, reaper, work);
         packer = new(blocks);
         work.FoldNow = packer.Fold;
         Admin = new LocalDriveAdmin(host, blocks, store, work);
@@ -154,12 +156,37 @@ public sealed partial class StorageNode : IAsyncDisposable
         bool more = false;
         foreach (HostedDrive drive in work.TakeReap())
         {
-            bool left = reaper.Run(drive, cancellationToken);
-            if (left || reaper.IsWaiting(drive)) { work.Keep(drive); }
-            more |= left;
+            if ((drive.State.Policy.Flags & DriveFlags.Deleting) != 0)
+            {
+                if (!remover.Run(drive)) { work.Keep(drive); }
+                continue;
+            }
+
+            more |= Reap(drive, cancellationToken);
         }
 
         return more;
+    }
+
+    /// <summary>One drive's trouble is not another's: what fails is told, and tried again.</summary>
+    private bool Reap(HostedDrive drive, CancellationToken cancellationToken)
+    {
+        try
+        {
+            bool left = reaper.Run(drive, cancellationToken);
+            if (left || reaper.IsWaiting(drive)) { work.Keep(drive); }
+            return left;
+        }
+        catch (RecordCorruptException corrupt)
+        {
+            drive.OnCorrupt(corrupt);
+        }
+        catch (StorageException)
+        {
+            work.Keep(drive);
+        }
+
+        return false;
     }
 
     private bool RunPacker(CancellationToken cancellationToken)

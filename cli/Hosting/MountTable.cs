@@ -127,7 +127,13 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
         }
         MountReport report = new(request.Drive, directory, request.ReadOnly, clock.GetUtcNow());
         Entry entry = new(report, mount);
-        lock (changes) { entries[directory] = entry; }
+        lock (changes)
+        {
+            // Somebody unmounted the earlier one from outside, lazily: it is served until its last user ends.
+            if (entries.TryGetValue(directory, out Entry? earlier)) { lingering.Add(earlier); }
+            entries[directory] = entry;
+        }
+
         entry.Ended = WatchAsync(entry);
         LogMounted(request.Drive, directory);
         return report;
@@ -146,13 +152,18 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
         await entry.Ended.ConfigureAwait(false);
     }
 
+    /// <summary>Takes an entry off the table, unless its directory has another one by now; under the lock.</summary>
+    private bool RemoveEntry(Entry entry) =>
+        entries.TryGetValue(entry.Report.Directory, out Entry? present) && present == entry
+            && entries.Remove(entry.Report.Directory);
+
     /// <summary>Frees the directory; the mount ends when the programs that use it do.</summary>
     private async Task TakeAwayAsync(Entry entry)
     {
         await entry.Mount.UnmountAsync(lazy: true).ConfigureAwait(false);
         lock (changes)
         {
-            if (entries.Remove(entry.Report.Directory) && !entry.Ended.IsCompleted) { lingering.Add(entry); }
+            if (RemoveEntry(entry) && !entry.Ended.IsCompleted) { lingering.Add(entry); }
         }
     }
 
@@ -193,7 +204,7 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
         }
         lock (changes)
         {
-            if (!lingering.Remove(entry)) { entries.Remove(entry.Report.Directory); }
+            if (!lingering.Remove(entry)) { RemoveEntry(entry); }
         }
         await entry.Mount.DisposeAsync().ConfigureAwait(false);
         LogUnmounted(entry.Report.Drive, entry.Report.Directory);

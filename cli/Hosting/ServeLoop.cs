@@ -32,6 +32,11 @@ internal static partial class ServeLoop
         {
             LogBusy(log, e.Message);
         }
+        catch (IOException e)
+        {
+            // What was written cannot be stored, on a full disk for example: it goes on serving, so that nothing is lost yet.
+            LogBusy(log, e.Message);
+        }
     }
 
     [LoggerMessage(

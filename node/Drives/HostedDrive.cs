@@ -215,6 +215,32 @@ public sealed class HostedDrive
         }
     }
 
+    /// <summary>Removes the records of this drive, which is Deleting and has no blocks any more, and its pin in the drive that
+    /// it was cloned from, in one batch.</summary>
+    public Status Forget(HostedDrive? origin)
+    {
+        lock (Shard.Gate)
+        {
+            Status status = Status.Ok;
+            if (origin is not null)
+            {
+                if (origin.NeedsIds()) { status = origin.ReserveIds(); }
+                if (status == Status.Ok)
+                {
+                    status = origin.Transaction.Begin(origin.state, origin.counters, origin.reader, origin.Now);
+                }
+            }
+
+            RecordBatch batch = new();
+            if (status == Status.Ok) { status = DeleteDrive.Forget(state, origin?.Transaction, batch); }
+            if (status != Status.Ok) { return status; }
+            origin?.Transaction.Build(batch);
+            status = Shard.Commit(Id, batch);
+            if (status == Status.Ok) { origin?.Adopt(); }
+            return status;
+        }
+    }
+
     private Status TransactOnce<TRequest, TResult>(
         SessionId session,
         DriveOperation<TRequest, TResult> operation,
@@ -238,10 +264,12 @@ public sealed class HostedDrive
         }
         catch (RecordCorruptException corrupt)
         {
+            Transaction.Clusters?.Clear();
             return OnCorrupt(corrupt);
         }
         catch (StorageException failed)
         {
+            Transaction.Clusters?.Clear();
             return failed.Status;
         }
     }
@@ -266,6 +294,7 @@ public sealed class HostedDrive
         Volatile.Write(ref state, Transaction.State);
         foreach (CrowdedCluster crowded in Transaction.Crowded) { work.Fold(this, crowded); }
         foreach (VNodeId orphan in Transaction.Orphaned) { Holds.MarkOrphan(orphan); }
+        if (Transaction.FreedBlocks) { work.Keep(this); }
     }
 
     private bool NeedsIds() =>

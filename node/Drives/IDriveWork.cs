@@ -15,6 +15,9 @@ public interface IDriveWork
     /// <summary>Something waits to be removed: an orphan, a cut, history, dead blocks.</summary>
     void Reap(HostedDrive drive);
 
+    /// <summary>The same, but it has time: nobody is woken.</summary>
+    void Keep(HostedDrive drive);
+
     /// <summary>A record of the drive is damaged.</summary>
     void OnCorrupt(HostedDrive drive, RecordCorruptException corrupt);
 }

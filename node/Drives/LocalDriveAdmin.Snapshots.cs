@@ -93,7 +93,8 @@ public sealed partial class LocalDriveAdmin
             if (status == Status.Ok) { status = store.SyncLog(); }
             if (status != Status.Ok)
             {
-                blocks.DeleteDrive(id);
+                // After an IoError nobody knows whether the drive is recorded: the next start looks.
+                if (status != Status.IoError) { blocks.DeleteDrive(id); }
                 return Reply.Failed<DriveInfo>(status);
             }
 

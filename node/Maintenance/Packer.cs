@@ -57,6 +57,33 @@ public sealed class Packer(BlockStore blocks)
 
     private Status Read(HostedDrive drive, VNodeId node, uint cluster)
     {
+        try
+        {
+            return ReadOnce(drive, node, cluster);
+        }
+        catch (RecordCorruptException)
+        {
+            // Two records of two moments may look like damage: again, while nothing moves.
+            lock (drive.Shard.Gate)
+            {
+                try
+                {
+                    return ReadOnce(drive, node, cluster);
+                }
+                catch (RecordCorruptException corrupt)
+                {
+                    return drive.OnCorrupt(corrupt);
+                }
+            }
+        }
+        catch (StorageException failed)
+        {
+            return failed.Status;
+        }
+    }
+
+    private Status ReadOnce(HostedDrive drive, VNodeId node, uint cluster)
+    {
         StoredDriveView view = drive.Views.Rent(CowNumber.Head);
         Status status = ReadForFold.Apply(node, cluster, view, request, map);
         drive.Views.Return(view);

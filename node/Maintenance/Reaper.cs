@@ -32,7 +32,7 @@ public sealed class Reaper(BlockStore blocks, IKeyValueStore store, TimeProvider
         bool more = ReapOrphaned(drive, cancellationToken);
         more |= ReapCuts(drive, cancellationToken);
         more |= ReapOld(drive, cancellationToken);
-        more |= DropDeadBlocks(drive);
+        DropDeadBlocks(drive);
         return more;
     }
 
@@ -125,19 +125,21 @@ public sealed class Reaper(BlockStore blocks, IKeyValueStore store, TimeProvider
         return more;
     }
 
-    private bool DropDeadBlocks(HostedDrive drive)
+    /// <remarks>A round that fails stays, and is tried again: dropping what is gone is harmless.</remarks>
+    private void DropDeadBlocks(HostedDrive drive)
     {
         if (!rounds.TryGetValue(drive.Id, out DeadRound? round))
         {
-            round = ListDead(drive);
-            if (round.Firsts.Count == 0 || store.SyncLog() != Status.Ok) { return false; }
-            round.Listed = clock.GetTimestamp();
-            rounds.Add(drive.Id, round);
+            StartRound(drive);
+            return;
         }
 
-        if (clock.GetElapsedTime(round.Listed) < s_readerLease) { return false; }
-        rounds.Remove(drive.Id);
-        if (blocks.DropBlocks(drive.Id, round.Blocks.ToArray()) != Status.Ok) { return false; }
+        if (clock.GetElapsedTime(round.Listed) < s_readerLease
+            || blocks.DropBlocks(drive.Id, round.Blocks.ToArray()) != Status.Ok)
+        {
+            return;
+        }
+
         Status status = drive.Transact(
             default,
             static (in DeadRound dropped, DriveTransaction transaction, out bool done) =>
@@ -147,8 +149,19 @@ public sealed class Reaper(BlockStore blocks, IKeyValueStore store, TimeProvider
             },
             round,
             SpaceUse.Release,
-            out _);
-        return status == Status.Ok && round.IsFull;
+            out bool _);
+        if (status != Status.Ok) { return; }
+        rounds.Remove(drive.Id);
+        StartRound(drive);
+    }
+
+    private void StartRound(HostedDrive drive)
+    {
+        DeadRound round = ListDead(drive);
+        if (round.Firsts.Count == 0) { return; }
+        if (store.SyncLog() != Status.Ok) { return; }
+        round.Listed = clock.GetTimestamp();
+        rounds.Add(drive.Id, round);
     }
 
     private static DeadRound ListDead(HostedDrive drive)
@@ -168,7 +181,6 @@ public sealed class Reaper(BlockStore blocks, IKeyValueStore store, TimeProvider
         }
 
         drive.Views.Return(view);
-        round.IsFull = round.Firsts.Count == DeadPerRound || round.Blocks.Count >= DeadPerRound * 8;
         return round;
     }
 
@@ -182,8 +194,5 @@ public sealed class Reaper(BlockStore blocks, IKeyValueStore store, TimeProvider
         public List<BlockId> Blocks { get; } = [];
 
         public long Listed { get; set; }
-
-        /// <summary>There may be more than fit.</summary>
-        public bool IsFull { get; set; }
     }
 }

@@ -39,6 +39,9 @@ public sealed class Shard
     /// <summary>Bytes of log that a checkpoint would free.</summary>
     public long BytesSinceCheckpoint => journal.BytesSinceTrim;
 
+    /// <summary>An entry could not be applied: nothing is acknowledged any more until the node starts again.</summary>
+    public bool IsBroken { get; private set; }
+
     /// <summary>The last entry of the log. Call with the gate held.</summary>
     public LogIndex Last => log.Last;
 
@@ -58,6 +61,7 @@ public sealed class Shard
     {
         ArgumentNullException.ThrowIfNull(changes);
         Invariant.Check(Gate.IsHeldByCurrentThread);
+        if (IsBroken) { return Status.IoError; }
         if (changes.ByteCount > MaxBatchBytes) { return Status.TooLarge; }
         LogIndex index = log.Last.Next;
         Status status = journal.Append(index, Epoch, drive, changes);
@@ -65,7 +69,12 @@ public sealed class Shard
         Invariant.Check(log.Append() == index);
         log.OnStored(Self, Epoch, index);
         Invariant.Check(log.Committed == index);
-        return journal.Apply(index, changes.Bytes);
+        if (journal.Apply(index, changes.Bytes) == Status.Ok) { return Status.Ok; }
+
+        // The entry is in the log, its records are not: whatever is decided on them now would contradict it. The next start
+        // applies it.
+        IsBroken = true;
+        return Status.IoError;
     }
 
     /// <summary>The last entry whose records are applied, for a checkpoint that is about to flush them.</summary>

@@ -17,9 +17,6 @@ public sealed class RocksKeyValueStore : IKeyValueStore
     /// <summary>Bits per key of the bloom filters: one in a hundred absent keys costs a read.</summary>
     private const double BloomBits = 10;
 
-    /// <summary>Old log files kept to be written again, so that a sync seldom changes the file's metadata.</summary>
-    private const int RecycledWalFiles = 2;
-
     /// <summary>Bytes of logs above which RocksDB flushes the family that holds them back: bounds the start after a
     /// crash.</summary>
     private const long MaxWalBytes = 256L << 20;
@@ -165,7 +162,6 @@ public sealed class RocksKeyValueStore : IKeyValueStore
     {
         BlockCache = cache,
         WalRecovery = WalRecoveryMode.PointInTime,
-        RecycledWalFiles = RecycledWalFiles,
         MaxTotalWalBytes = MaxWalBytes,
         BytesPerSync = BytesPerSync,
         InfoLogLevel = InfoLogLevel.Warn,

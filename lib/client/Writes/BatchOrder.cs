@@ -14,10 +14,21 @@ internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<F
     private readonly List<FlushBatch> underWay = [];
     private readonly Signal progress = new();
 
+    private Status lost = Status.Ok;
+
     /// <summary>The order lock: guards batches, <see cref="FileState.Batches"/> and <see cref="Capture"/>.</summary>
     public Lock Gate { get; } = new();
 
     public BatchCapture Capture { get; } = new();
+
+    /// <summary>Why data of some file was dropped since the last call, or Ok: whoever flushes everything must hear of it,
+    /// because the files' handles may be closed. Under the gate.</summary>
+    public Status TakeLost()
+    {
+        Status told = lost;
+        lost = Status.Ok;
+        return told;
+    }
 
     /// <summary>Ends when a batch has ended or failed after this call; under the gate.</summary>
     public Task WaitProgressAsync() => progress.WaitAsync();
@@ -219,6 +230,7 @@ internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<F
             else if (!file.IsRemoved)
             {
                 file.AddError(entry.Outcome.Value);
+                if (lost == Status.Ok) { lost = entry.Outcome.Value; }
             }
 
             file.Dirty.RemoveBatch(batch);

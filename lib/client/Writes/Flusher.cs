@@ -220,6 +220,11 @@ internal sealed class Flusher : IAsyncDisposable
             }
             else
             {
+                if (file is null)
+                {
+                    lock (order.Gate) { return order.TakeLost(); }
+                }
+
                 return ErrorsOf(file) == errors ? Status.Ok : LastErrorOf(file);
             }
         }

@@ -88,6 +88,9 @@ public sealed class DriveTransaction : DriveView
         }
     }
 
+    /// <summary>The transaction left blocks dead: once it is durable the driver drops them from the store.</summary>
+    public bool FreedBlocks { get; internal set; }
+
     /// <summary>Why an operation answered <see cref="Status.Busy"/>, if not for want of reserved ids: what the driver must do
     /// before it tries again.</summary>
     public Obstacle? Obstacle { get; internal set; }
@@ -328,6 +331,7 @@ public sealed class DriveTransaction : DriveView
         clusters?.Rollback();
         ownClusters.Clear();
         Obstacle = null;
+        FreedBlocks = false;
         lastSequence = 0;
         historyBytes = 0;
     }

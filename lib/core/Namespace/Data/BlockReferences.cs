@@ -130,6 +130,7 @@ public sealed class BlockReferences
                 RecordKey dead = RecordKey.Numbered(RecordKind.BlockDead, change.Block);
                 new DeadBlocks(transaction.Cow, 1).Encode(bytes);
                 transaction.Put(ref dead, bytes[..DeadBlocks.PayloadBytes]);
+                transaction.FreedBlocks = true;
             }
         }
 

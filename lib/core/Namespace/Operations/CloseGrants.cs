@@ -32,6 +32,7 @@ public static class CloseGrants
             RecordKey dead = RecordKey.Numbered(RecordKind.BlockDead, last + 1 - grant.Count);
             new DeadBlocks(transaction.Cow, grant.Count).Encode(payload);
             transaction.Put(ref dead, payload);
+            transaction.FreedBlocks = true;
         }
 
         done = true;

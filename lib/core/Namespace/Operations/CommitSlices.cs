@@ -34,7 +34,7 @@ public static class CommitSlices
         if (!commit.KeepTimes)
         {
             vnode.ModifyTime = commit.ModifyTime;
-            vnode.ChangeTime = commit.ModifyTime;
+            if (commit.ModifyTime > vnode.ChangeTime) { vnode.ChangeTime = commit.ModifyTime; }
         }
 
         if (commit.KillSetId) { vnode.Mode = WritePrivileges.WithoutSetId(vnode.Mode); }
