@@ -187,6 +187,27 @@ public sealed class StorageNodeTests : IAsyncLifetime
         Assert.Equal($"block {block}", problem.Place);
     }
 
+    [Fact]
+    public async Task A_deleted_drive_goes_with_its_blocks_and_an_origin_with_its_last_clone()
+    {
+        IDriveSession session = await OpenAsync();
+        DriveId origin = session.Drive;
+        await session.DisposeAsync();
+        DriveId clone = (await node!.Admin.CloneAsync("d", null, "c", default)).Value.Id;
+        Assert.Equal(Status.Ok, await node.Admin.DeleteDriveAsync("d", default));
+        Assert.Equal(Status.NotFound, (await node.Admin.GetDriveAsync("d", default)).Status);
+        Assert.True(Directory.Exists(Path.Combine(folder, "drives", origin.ToString())));
+        Assert.Equal(Status.Ok, await node.Admin.DeleteDriveAsync("c", default));
+        Assert.True(SpinWait.SpinUntil(() => IsGone(origin) && IsGone(clone), TimeSpan.FromMinutes(1)));
+
+        await CloseAsync();
+        node = StorageNode.Open(new() { DataPath = folder }, NullLoggerFactory.Instance);
+        Assert.Empty((await node.Admin.ListDrivesAsync(default)).Value);
+        Assert.Equal(0, node.Check(new(false, false), null, default).Drives);
+    }
+
+    private bool IsGone(DriveId drive) => !Directory.Exists(Path.Combine(folder, "drives", drive.ToString()));
+
     private static NodeInfo Create(IDriveSession session, ReadOnlySpan<byte> name)
     {
         CreateRequest request = new() { Parent = VNodeId.Root, Name = name, Kind = VNodeKind.File, Mode = 0b110_100_100 };
