@@ -38,7 +38,7 @@ public sealed class DriveHost
 
     public IRecordReader Records => records;
 
-    public Timestamp Now => new((clock.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick);
+    public Timestamp Now => Timestamp.At(clock.GetUtcNow());
 
     /// <summary>Opens every drive that the records name.</summary>
     /// <exception cref="StorageException">A drive's records or its blocks cannot be read; the message says which.

@@ -48,38 +48,20 @@ internal static class DriveSessions
         drive.Reap();
     }
 
-    private static void Expire(this HostedDrive drive, SessionId session)
-    {
-        bool done = false;
-        Status status = Status.Ok;
-        while (!done && status == Status.Ok)
-        {
-            status = drive.Transact(
-                default,
-                static (in SessionId id, DriveTransaction transaction, out bool finished) =>
-                    ExpireSession.Apply(id, new LockEffects(), transaction, out finished),
-                session,
-                SpaceUse.Release,
-                out done);
-        }
-    }
+    private static void Expire(this HostedDrive drive, SessionId session) =>
+        drive.TransactUntilDone(
+            static (in SessionId id, DriveTransaction transaction, out bool done) =>
+                ExpireSession.Apply(id, new LockEffects(), transaction, out done),
+            session,
+            SpaceUse.Release);
 
     /// <summary>What a session was granted and never committed is dead.</summary>
-    public static void CloseGrants(this HostedDrive drive, SessionId session)
-    {
-        bool done = false;
-        Status status = Status.Ok;
-        while (!done && status == Status.Ok)
-        {
-            status = drive.Transact(
-                default,
-                static (in SessionId id, DriveTransaction transaction, out bool finished) =>
-                    Core.CloseGrants.Apply(id, transaction, out finished),
-                session,
-                SpaceUse.Release,
-                out done);
-        }
-    }
+    public static void CloseGrants(this HostedDrive drive, SessionId session) =>
+        drive.TransactUntilDone(
+            static (in SessionId id, DriveTransaction transaction, out bool done) =>
+                Core.CloseGrants.Apply(id, transaction, out done),
+            session,
+            SpaceUse.Release);
 
     private static Status RemoveLocks(in bool argument, DriveTransaction transaction, out bool done)
     {

@@ -10,6 +10,10 @@ public delegate Status DriveOperation<TRequest, TResult>(
     in TRequest request, DriveTransaction transaction, out TResult result)
     where TRequest : allows ref struct;
 
+/// <summary>One reading of committed records. It may be asked twice, and then starts anew.</summary>
+public delegate Status DriveReading<TArgument, TResult>(DriveView view, TArgument argument, out TResult result)
+    where TArgument : allows ref struct;
+
 /// <summary>A drive on its collection primary: its state, and the one transaction that may be in the making.</summary>
 /// <remarks>What changes is owned by whoever holds the shard's gate. <see cref="Transact"/>, <see cref="Views"/>,
 /// <see cref="GetUsage"/> and the like are for any thread.</remarks>
@@ -85,7 +89,7 @@ public sealed class HostedDrive
     /// <summary>The transaction in the making. With the gate held.</summary>
     public DriveTransaction Transaction { get; } = new();
 
-    public Timestamp Now => new((clock.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick);
+    public Timestamp Now => Timestamp.At(clock.GetUtcNow());
 
     /// <summary>Ranges of backed space that are remembered: what a commit needs to charge exactly.</summary>
     private const int CachedRanges = 64 << 10;
@@ -121,6 +125,39 @@ public sealed class HostedDrive
         }
 
         return status;
+    }
+
+    /// <summary>Runs an operation that works in steps, a transaction each, until it is done or one fails.</summary>
+    public Status TransactUntilDone<TRequest>(DriveOperation<TRequest, bool> step, in TRequest request, SpaceUse use)
+    {
+        bool done = false;
+        Status status = Status.Ok;
+        while (!done && status == Status.Ok) { status = Transact(default, step, in request, use, out done); }
+        return status;
+    }
+
+    /// <summary>Reads committed records without the gate.</summary>
+    /// <remarks>Records that are read one after the other may belong to different moments: a name can lead to a VNode that
+    /// a rename has just removed, which looks like damage. So what looks damaged is read again with the gate held, when
+    /// nothing moves; what still looks so is.</remarks>
+    public Status Read<TArgument, TResult>(
+        CowNumber at, DriveReading<TArgument, TResult> reading, TArgument argument, out TResult result)
+        where TArgument : allows ref struct
+    {
+        ArgumentNullException.ThrowIfNull(reading);
+        result = default!;
+        try
+        {
+            return ReadOnce(at, reading, argument, out result);
+        }
+        catch (RecordCorruptException)
+        {
+            lock (Shard.Gate) { return ReadStill(at, reading, argument, out result); }
+        }
+        catch (StorageException failed)
+        {
+            return failed.Status;
+        }
     }
 
     /// <summary>Whether the disk has room for so many bytes more, for this use.</summary>
@@ -194,6 +231,35 @@ public sealed class HostedDrive
 
         Views.Return(view);
         return snapshots;
+    }
+
+    private Status ReadStill<TArgument, TResult>(
+        CowNumber at, DriveReading<TArgument, TResult> reading, TArgument argument, out TResult result)
+        where TArgument : allows ref struct
+    {
+        result = default!;
+        try
+        {
+            return ReadOnce(at, reading, argument, out result);
+        }
+        catch (RecordCorruptException corrupt)
+        {
+            return OnCorrupt(corrupt);
+        }
+        catch (StorageException failed)
+        {
+            return failed.Status;
+        }
+    }
+
+    private Status ReadOnce<TArgument, TResult>(
+        CowNumber at, DriveReading<TArgument, TResult> reading, TArgument argument, out TResult result)
+        where TArgument : allows ref struct
+    {
+        StoredDriveView view = Views.Rent(at);
+        Status status = reading(view, argument, out result);
+        Views.Return(view);
+        return status;
     }
 
     /// <summary>Makes a clone of this drive: one batch has the pin here and the clone's first transaction.</summary>

@@ -57,37 +57,15 @@ public sealed class Packer(BlockStore blocks)
 
     private Status Read(HostedDrive drive, VNodeId node, uint cluster)
     {
-        try
-        {
-            return ReadOnce(drive, node, cluster);
-        }
-        catch (RecordCorruptException)
-        {
-            // Two records of two moments may look like damage: again, while nothing moves.
-            lock (drive.Shard.Gate)
+        return drive.Read(
+            CowNumber.Head,
+            static (DriveView view, (Packer Packer, VNodeId Node, uint Cluster) fold, out bool done) =>
             {
-                try
-                {
-                    return ReadOnce(drive, node, cluster);
-                }
-                catch (RecordCorruptException corrupt)
-                {
-                    return drive.OnCorrupt(corrupt);
-                }
-            }
-        }
-        catch (StorageException failed)
-        {
-            return failed.Status;
-        }
-    }
-
-    private Status ReadOnce(HostedDrive drive, VNodeId node, uint cluster)
-    {
-        StoredDriveView view = drive.Views.Rent(CowNumber.Head);
-        Status status = ReadForFold.Apply(node, cluster, view, request, map);
-        drive.Views.Return(view);
-        return status;
+                done = true;
+                return ReadForFold.Apply(fold.Node, fold.Cluster, view, fold.Packer.request, fold.Packer.map);
+            },
+            (this, node, cluster),
+            out bool _);
     }
 
     private Status Replace(HostedDrive drive)

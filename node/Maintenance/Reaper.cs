@@ -91,19 +91,11 @@ public sealed class Reaper(BlockStore blocks, IKeyValueStore store, TimeProvider
     public static bool FinishCut(HostedDrive drive, VNodeId file)
     {
         ArgumentNullException.ThrowIfNull(drive);
-        bool done = false;
-        Status status = Status.Ok;
-        while (!done && status == Status.Ok)
-        {
-            status = drive.Transact(
-                default,
-                static (in VNodeId id, DriveTransaction transaction, out bool finished) =>
-                    ReapCut.Apply(id, transaction, out finished),
-                file,
-                SpaceUse.Release,
-                out done);
-        }
-
+        Status status = drive.TransactUntilDone(
+            static (in VNodeId id, DriveTransaction transaction, out bool done) =>
+                ReapCut.Apply(id, transaction, out done),
+            file,
+            SpaceUse.Release);
         return status is Status.Ok or Status.Stale;
     }
 

@@ -63,62 +63,15 @@ public sealed partial class LocalDriveSession : IDriveSession
     }
 
     /// <summary>Reads committed records without the gate.</summary>
-    /// <remarks>Records that are read one after the other may belong to different moments: a name can lead to a VNode that
-    /// a rename has just removed, which looks like damage. So what looks damaged is read again with the gate held, when
-    /// nothing moves; what still looks so is.</remarks>
     private Status Read<TArgument, TResult>(
-        CowNumber at, ReadOperation<TArgument, TResult> operation, TArgument argument, out TResult result)
+        CowNumber at, DriveReading<TArgument, TResult> reading, TArgument argument, out TResult result)
         where TArgument : allows ref struct
     {
         result = default!;
-        if (Volatile.Read(ref closed) != 0) { return Status.SessionExpired; }
-        try
-        {
-            return ReadOnce(at, operation, argument, out result);
-        }
-        catch (RecordCorruptException)
-        {
-            lock (drive.Shard.Gate) { return ReadStill(at, operation, argument, out result); }
-        }
-        catch (StorageException failed)
-        {
-            return failed.Status;
-        }
+        return Volatile.Read(ref closed) != 0
+            ? Status.SessionExpired
+            : drive.Read(at, reading, argument, out result);
     }
-
-    private Status ReadStill<TArgument, TResult>(
-        CowNumber at, ReadOperation<TArgument, TResult> operation, TArgument argument, out TResult result)
-        where TArgument : allows ref struct
-    {
-        try
-        {
-            return ReadOnce(at, operation, argument, out result);
-        }
-        catch (RecordCorruptException corrupt)
-        {
-            result = default!;
-            return drive.OnCorrupt(corrupt);
-        }
-        catch (StorageException failed)
-        {
-            result = default!;
-            return failed.Status;
-        }
-    }
-
-    private Status ReadOnce<TArgument, TResult>(
-        CowNumber at, ReadOperation<TArgument, TResult> operation, TArgument argument, out TResult result)
-        where TArgument : allows ref struct
-    {
-        StoredDriveView view = drive.Views.Rent(at);
-        Status status = operation(view, argument, out result);
-        drive.Views.Return(view);
-        return status;
-    }
-
-    private delegate Status ReadOperation<TArgument, TResult>(
-        DriveView view, TArgument argument, out TResult result)
-        where TArgument : allows ref struct;
 
     private static ValueTask<Reply<T>> Answer<T>(Status status, T value) => new(new Reply<T>(status, value));
 }

@@ -33,7 +33,7 @@ public sealed class SpaceGuard(IDisk disk)
     {
         Status asked = disk.GetSpace(out DiskSpace space);
         if (asked != Status.Ok) { return asked; }
-        long reserve = ReserveBytes + (space.TotalBytes / 100 * ReservePercent);
+        long reserve = ReserveOf(space);
         long kept = use switch
         {
             SpaceUse.Data => reserve,
@@ -49,8 +49,9 @@ public sealed class SpaceGuard(IDisk disk)
         bytes = 0;
         Status asked = disk.GetSpace(out DiskSpace space);
         if (asked != Status.Ok) { return asked; }
-        long reserve = ReserveBytes + (space.TotalBytes / 100 * ReservePercent);
-        bytes = Math.Max(0, space.FreeBytes - reserve);
+        bytes = Math.Max(0, space.FreeBytes - ReserveOf(space));
         return Status.Ok;
     }
+
+    private static long ReserveOf(in DiskSpace space) => ReserveBytes + (space.TotalBytes / 100 * ReservePercent);
 }

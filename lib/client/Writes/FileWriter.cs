@@ -17,8 +17,6 @@ internal sealed class FileWriter(
     /// with.</summary>
     private const int LeastBytes = 4096;
 
-    private const long NanosecondsPerTick = 100;
-
     /// <summary>How scarce quota is: what a writer does about it, one after the other.</summary>
     private enum Shortage
     {
@@ -52,7 +50,7 @@ internal sealed class FileWriter(
     }
 
     /// <summary>The present time.</summary>
-    public Timestamp Now() => new((time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * NanosecondsPerTick);
+    public Timestamp Now() => Timestamp.At(time.GetUtcNow());
 
     private WriteStep Take(
         FileState file, ulong offset, ReadOnlySpan<byte> data, bool killSetId, bool reserve, ref int done)

@@ -162,6 +162,10 @@ public readonly record struct Timestamp(long Nanoseconds) : IComparable<Timestam
         return new((long)Int128.Clamp(total, long.MinValue, long.MaxValue));
     }
 
+    /// <summary>What a clock shows; its steps are 100 ns.</summary>
+    public static Timestamp At(DateTimeOffset clock) =>
+        new((clock - DateTimeOffset.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick);
+
     public int CompareTo(Timestamp other) => Nanoseconds.CompareTo(other.Nanoseconds);
 
     public static bool operator <(Timestamp left, Timestamp right) => left.Nanoseconds < right.Nanoseconds;
