@@ -107,6 +107,11 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
         if (root < 0) { return; }
         _ = LibC.syncfs(root);
         _ = LibC.close(root);
+
+        // For FUSE the kernel sends the pages but does not wait for the answers. A request behind them, which is read after
+        // them, is waited for.
+        _ = Directory.Exists(connection.Path) && new System.IO.DriveInfo(connection.Path).IsReady
+            && new System.IO.DriveInfo(connection.Path).TotalSize >= 0;
     }));
 
     /// <summary>The drive was changed behind the kernel's back: makes it ask for everything anew.</summary>
