@@ -51,8 +51,8 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
     public Task Completion { get; }
 
     /// <summary>Called when the primary asks for what is buffered, before the client commits it: the mount has the kernel
-    /// write what it has. Set it before the first request.</summary>
-    public Func<ValueTask>? Flushing { get; set; }
+    /// write what it has, and answers whether all of it came. Set it before the first request.</summary>
+    public Func<ValueTask<Status>>? Flushing { get; set; }
 
     /// <summary>Called when the drive was changed behind the session's back, after the client has dropped what it
     /// cached: the mount drops what the kernel has. Set it before the first request.</summary>
@@ -165,8 +165,9 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
 
     async ValueTask<Status> ISessionRecall.FlushAsync()
     {
-        if (Flushing is { } flushing) { await flushing(); }
-        return await FlushAsync();
+        Status asked = Flushing is { } flushing ? await flushing() : Status.Ok;
+        Status flushed = await FlushAsync();
+        return asked != Status.Ok ? asked : flushed;
     }
 
     /// <summary>Commits everything that is dirty now.</summary>

@@ -231,6 +231,7 @@ internal sealed partial class DriveFileSystem
     private FileHandle Keep(OpenFile file, uint flags)
     {
         FileHandle handle = handles.Add(file);
+        handle.Writes = (flags & OpenFlags.AccessMode) != OpenFlags.ReadOnly;
         handle.NotesAccess = NotesAccess(new(file.Id, file.At)) && (flags & OpenFlags.NoAccessTime) == 0;
         return handle;
     }

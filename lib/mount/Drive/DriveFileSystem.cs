@@ -98,20 +98,30 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
     }
 
     /// <summary>Has the kernel write what only its pages have: changes through shared maps, and all of the writeback
-    /// cache.</summary>
-    /// <remarks>Never on a thread that serves requests. If the path leads elsewhere by now (lazy unmount), or the mount is
-    /// just ending, the kernel writes by itself soon.</remarks>
-    private ValueTask FlushKernelAsync() => new(Task.Run(() =>
+    /// cache. When it ends, all that programs wrote before it began has been answered here.</summary>
+    /// <remarks>
+    /// Never on a thread that serves requests. Only a file that is open for writing can have dirty pages: a map keeps
+    /// its file open, the kernel writes them when the map or the file is closed, and every write in flight puts the
+    /// RELEASE off.
+    /// <para>Why not syncfs(2): for FUSE it waits for no answer, in later kernels not even for the begin of the writing,
+    /// and requests may stay behind in the kernel's queues (the background limit, a truncate of the same file), where
+    /// no request of ours can be put behind them. To invalidate pages, the kernel walks over all of them; each that is
+    /// being written it waits for, each that is dirty it writes and waits for, wherever the request is queued. That
+    /// also costs the clean pages of these files, which are read again; a recall is rare. Before Linux 6.16 a page that
+    /// the kernel was writing by itself at that moment had been copied and counts as clean: it may come just after the
+    /// recall.</para>
+    /// <para>Source: fuse_reverse_inval_inode and invalidate_inode_pages2_range in the kernel.</para>
+    /// </remarks>
+    private ValueTask<Status> FlushKernelAsync() => new(Task.Run(() =>
     {
-        int root = LibC.open(connection.Path, LibC.O_RDONLY | LibC.O_CLOEXEC);
-        if (root < 0) { return; }
-        _ = LibC.syncfs(root);
-        _ = LibC.close(root);
+        Status status = Status.Ok;
+        foreach (VNodeId node in handles.ListWritten())
+        {
+            FuseNotifyOutcome outcome = connection.Notifier.InvalidateInode(node.Value, 0, 0);
+            if (outcome is FuseNotifyOutcome.Failed or FuseNotifyOutcome.NotSupported) { status = Status.IoError; }
+        }
 
-        // For FUSE the kernel sends the pages but does not wait for the answers. A request behind them, which is read after
-        // them, is waited for.
-        _ = Directory.Exists(connection.Path) && new System.IO.DriveInfo(connection.Path).IsReady
-            && new System.IO.DriveInfo(connection.Path).TotalSize >= 0;
+        return status;
     }));
 
     /// <summary>The drive was changed behind the kernel's back: makes it ask for everything anew.</summary>

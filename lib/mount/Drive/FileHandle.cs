@@ -13,6 +13,9 @@ internal sealed class FileHandle(ulong number)
     /// <summary>Null while the handle is free.</summary>
     public OpenFile? File { get; set; }
 
+    /// <summary>Open for writing: the kernel may have dirty pages of the file.</summary>
+    public bool Writes { get; set; }
+
     /// <summary>Reads move the access time.</summary>
     public bool NotesAccess { get; set; }
 

@@ -1,4 +1,5 @@
 using KvFs.Client;
+using KvFs.Core;
 
 namespace KvFs.Mount;
 
@@ -53,6 +54,21 @@ internal sealed class FileHandleTable
         {
             handle.File = null;
             free.Push(handle);
+        }
+    }
+
+    /// <summary>The files that are open for writing, each once, ascending.</summary>
+    public SortedSet<VNodeId> ListWritten()
+    {
+        lock (gate)
+        {
+            SortedSet<VNodeId> written = [];
+            for (int i = 0; i < made; i++)
+            {
+                if (handles[i] is { File: { } file, Writes: true }) { written.Add(file.Id); }
+            }
+
+            return written;
         }
     }
 

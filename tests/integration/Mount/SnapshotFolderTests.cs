@@ -1,5 +1,6 @@
 using System.IO.MemoryMappedFiles;
 using KvFs.Core;
+using KvFs.Integration.Tests.Native;
 
 namespace KvFs.Integration.Tests.Mount;
 
@@ -119,6 +120,47 @@ public sealed class SnapshotFolderTests
         await SnapshotAsync(drive, "one");
         view.Write(5000, (byte)'c');
         await RunAsync(drive, "assert get('.snapshots/one/f') == b'a' * 5000 + b'b' + b'a' * 3191");
+    }
+
+    /// <remarks>Every second page, so that each needs a request of its own: more than the kernel sends at a time. Half of
+    /// the files are being written when the snapshot is asked for, half are still dirty.</remarks>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_snapshot_has_the_pages_of_a_map_that_the_kernel_is_just_writing(bool writebackCache)
+    {
+        const int Files = 32;
+        const int PagesPerFile = 256;
+        const int PageBytes = 4096;
+        await using MountedDrive drive = await MountedDrive.StartAsync();
+        await drive.Mount.UnmountAsync(lazy: false);
+        KvFs.Mount.DriveMount mount = await drive.MountAsync(
+            MountedDrive.DriveName, new() { WritebackCache = writebackCache });
+        Stack<IDisposable> open = [];
+        for (int i = 0; i < Files; i++)
+        {
+            FileStream file = File.Create(Path.Combine(mount.Path, $"f{i}"));
+            open.Push(file);
+            file.SetLength(PagesPerFile * PageBytes);
+            MemoryMappedFile map = MemoryMappedFile.CreateFromFile(
+                file, null, 0, MemoryMappedFileAccess.ReadWrite, HandleInheritability.None, leaveOpen: true);
+            open.Push(map);
+            MemoryMappedViewAccessor view = map.CreateViewAccessor();
+            open.Push(view);
+            for (int page = 0; page < PagesPerFile; page += 2) { view.Write(page * PageBytes, (byte)'b'); }
+            if (i % 2 == 1) { continue; }
+            Assert.Equal(0, LibC.sync_file_range(file.SafeFileHandle, 0, 0, LibC.SYNC_FILE_RANGE_WRITE));
+        }
+
+        await SnapshotAsync(drive, "one");
+        while (open.TryPop(out IDisposable? opened)) { opened.Dispose(); }
+        await MountedDrive.RunAsync(mount.Path, $"""
+            page = {PageBytes}
+            for i in range({Files}):
+                data = get('.snapshots/one/f' + str(i))
+                assert len(data) == {PagesPerFile} * page
+                for at in range(0, {PagesPerFile}, 2): assert data[at * page] == ord('b'), (i, at)
+            """);
     }
 
     [Fact]
