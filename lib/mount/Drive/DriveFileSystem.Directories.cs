@@ -56,6 +56,7 @@ internal sealed partial class DriveFileSystem
     /// <summary>The kernel did not take an open directory: nobody will release it.</summary>
     private async Task LetGoAbandonedAsync(VNodeId id)
     {
+        late.Begin();
         try
         {
             await session.ReleaseAsync(id);
@@ -63,6 +64,10 @@ internal sealed partial class DriveFileSystem
         catch (Exception e)
         {
             Report(FuseOpcode.Releasedir, 0, "Letting go of a directory that the kernel did not take failed.", e);
+        }
+        finally
+        {
+            late.End();
         }
     }
 

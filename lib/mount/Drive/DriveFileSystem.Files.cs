@@ -246,6 +246,7 @@ internal sealed partial class DriveFileSystem
 
     private async Task CloseAbandonedAsync(OpenFile file)
     {
+        late.Begin();
         try
         {
             await client.CloseAsync(file);
@@ -253,6 +254,10 @@ internal sealed partial class DriveFileSystem
         catch (Exception e)
         {
             Report(FuseOpcode.Release, 0, "Closing a file that the kernel did not take failed.", e);
+        }
+        finally
+        {
+            late.End();
         }
     }
 

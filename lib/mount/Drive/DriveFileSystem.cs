@@ -25,6 +25,7 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
     private readonly RangeLockOwners lockOwners = new();
     private readonly Spares<ByteBuffer> buffers = new(static () => new ByteBuffer());
     private readonly Spares<DirectoryPage> pages = new(static () => new DirectoryPage());
+    private readonly LateWork late = new();
     private readonly CancellationTokenSource ended = new();
     private readonly Timestamp mounted;
     private readonly ulong attributeSeconds;
@@ -72,10 +73,12 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
 
     public void Unmounted(FuseEnd end) => ended.Cancel();
 
-    /// <summary>After the end of the mount: closes what the kernel left open, and makes everything durable.</summary>
+    /// <summary>After the end of the mount: waits for the requests that are not done yet, which a forced end leaves, closes
+    /// what the kernel left open, and makes everything durable.</summary>
     /// <returns>Ok, or why some data could not be stored.</returns>
     public async Task<Status> CloseAsync()
     {
+        await late.WaitAsync();
         Status closed = Status.Ok;
         foreach (FileHandle handle in handles.ListOpen())
         {
@@ -221,6 +224,7 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
         FuseRequest request, ValueTask<T> pending, Action<DriveFileSystem, FuseRequest, T> answer)
     {
         (FuseOpcode opcode, ulong unique) = (request.Opcode, request.Unique);
+        late.Begin();
         try
         {
             answer(this, request, await pending);
@@ -229,10 +233,15 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
         {
             Fail(request, opcode, unique, e);
         }
+        finally
+        {
+            late.End();
+        }
     }
 
     private async Task RunLaterAsync(FuseRequest request, Task work)
     {
+        late.Begin();
         try
         {
             await work;
@@ -240,6 +249,10 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
         catch (Exception e)
         {
             Fail(request, FuseOpcode.None, 0, e);
+        }
+        finally
+        {
+            late.End();
         }
     }
 

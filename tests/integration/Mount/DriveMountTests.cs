@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using KvFs.Core;
 using KvFs.Mount;
 using KvFs.Protocol;
@@ -92,6 +93,33 @@ public sealed class DriveMountTests
         Assert.True(drive.Mount.Completion.IsCompleted);
         await waiter.WaitForExitAsync();
         Assert.NotEqual(0, waiter.ExitCode);
+    }
+
+    [Fact]
+    public async Task A_forced_end_waits_for_the_requests_that_are_under_way_and_loses_nothing_that_was_synced()
+    {
+        const int Rounds = 3;
+        await using MountedDrive drive = await MountedDrive.StartAsync();
+        DriveMount mount = drive.Mount;
+        for (int round = 0; round < Rounds; round++)
+        {
+            using Process writer = StartSyncingWriter(mount.Path, round);
+            Assert.Equal("all write", await writer.StandardOutput.ReadLineAsync());
+            await mount.DisposeAsync();
+            Assert.True(mount.Completion.IsCompletedSuccessfully);
+            string synced = await writer.StandardOutput.ReadToEndAsync();
+            await writer.WaitForExitAsync();
+            mount = await drive.MountAsync(MountedDrive.DriveName, new());
+            string[] files = synced.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+            Assert.Equal(8, files.Length);
+            foreach (string[] file in files.Select(line => line.Split(' ')))
+            {
+                byte[] content = await File.ReadAllBytesAsync(Path.Combine(mount.Path, file[0]));
+                int expected = int.Parse(file[1], CultureInfo.InvariantCulture);
+                Assert.True(content.Length >= expected);
+                Assert.All(content.Take(expected), (value, at) => Assert.Equal((byte)(at / 5000), value));
+            }
+        }
     }
 
     [Fact]
@@ -221,4 +249,34 @@ public sealed class DriveMountTests
         Assert.Equal(FuseMountFailure.MountpointMissing, failed.Reason);
         Assert.Equal(Status.Ok, (await session.GetAsync(VNodeId.Root, CowNumber.Head)).Status);
     }
+
+    /// <summary>Eight threads write and sync a file each, until an error; then it says how much of each was synced.</summary>
+    private static Process StartSyncingWriter(string folder, int round) => Process.Start(new ProcessStartInfo(
+        "python3",
+        ["-c", """
+            import os, sys, threading
+            names = [f'{sys.argv[1]}-{i}' for i in range(8)]
+            synced = dict.fromkeys(names, 0)
+            begun = threading.Barrier(9)
+            def write(name):
+                fd = os.open(name, os.O_WRONLY | os.O_CREAT)
+                begun.wait()
+                try:
+                    for value in range(1 << 20):
+                        os.write(fd, bytes([value % 256]) * 5000)
+                        os.fsync(fd)
+                        synced[name] += 5000
+                except OSError:
+                    pass
+            threads = [threading.Thread(target=write, args=(n,)) for n in names]
+            for t in threads: t.start()
+            begun.wait()
+            print('all write', flush=True)
+            for t in threads: t.join()
+            for n in names: print(n, synced[n])
+            """, $"{round}"])
+    {
+        WorkingDirectory = folder,
+        RedirectStandardOutput = true,
+    })!;
 }
