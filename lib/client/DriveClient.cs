@@ -40,14 +40,14 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
         readAhead = new(session.Blocks, options);
         reader = new(session, readAhead, flusher);
         writer = new(time, memory, quota, flusher, reader);
-        Completion = BackgroundThreads.EndOf([.. flusher.Threads, .. readAhead.Threads]);
+        Completion = BackgroundThreads.EndOf([.. flusher.Ends, .. readAhead.Threads]);
         session.OnRecall(this);
     }
 
     public IDriveSession Session => session;
 
-    /// <summary>Fails when a background thread meets a bug, which nothing can go on after: end the process, what was
-    /// fsynced is safe. Else ends with the client.</summary>
+    /// <summary>Fails when a background thread or a flush meets a bug, which nothing can go on after: end the process, what
+    /// was fsynced is safe. Else ends with the client.</summary>
     public Task Completion { get; }
 
     /// <summary>Called when the primary asks for what is buffered, before the client commits it: the mount has the kernel

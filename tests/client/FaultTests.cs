@@ -22,6 +22,45 @@ public sealed class FaultTests
         Assert.Equal(0UL, (await world.Stat(first.Id)).Size);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_bug_in_a_flush_leaves_nobody_waiting_and_ends_the_client(bool atBlock)
+    {
+        ClientWorld world = new();
+        OpenFile first = await world.Create("a");
+        OpenFile second = await world.Create("b");
+        await world.Write(first, 0, new byte[100_000]);
+        await world.Write(second, 0, new byte[100_000]);
+        Task<Status> beside = Task.FromResult(Status.Ok);
+        Status Fail()
+        {
+            // Somebody who waits already, for a batch that is under way.
+            beside = world.Client.FsyncAsync(first).AsTask();
+            throw new InvalidOperationException("planted");
+        }
+
+        if (atBlock) { world.Blocks.OnWrite = Fail; }
+        else { world.Session.OnCommit = Fail; }
+        await Assert.ThrowsAsync<InvalidOperationException>(async () => await world.Client.FsyncAsync(first));
+        Assert.Equal(Status.IoError, await beside);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => world.Client.Completion);
+
+        world.Blocks.OnWrite = null;
+        world.Session.OnCommit = null;
+        Assert.Equal(Status.IoError, await world.Client.FsyncAsync(first));
+        Assert.Equal(Status.IoError, await world.Client.FsyncAsync(second));
+        Assert.Equal(Status.IoError, await world.Client.SyncAllAsync());
+        Reply<int> written = Reply.Ok(0);
+        for (int at = 1; written.IsOk && at < 100; at++)
+        {
+            written = await world.Client.WriteAsync(second, (ulong)at << 20, new byte[1 << 20], default);
+        }
+
+        Assert.Equal(Status.IoError, written.Status);
+        await world.DisposeAsync();
+    }
+
     [Fact]
     public async Task A_failure_that_nobody_has_heard_of_is_told_by_the_next_handle()
     {

@@ -43,7 +43,9 @@ internal sealed class ReadAhead : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Chunks.Stop();
-        await Task.WhenAll(threads);
+
+        // What a thread failed with was told by the client's Completion.
+        await Task.WhenAll(threads).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         Chunks.Dispose();
     }
 

@@ -13,6 +13,7 @@ internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<F
 {
     private readonly List<FlushBatch> underWay = [];
     private readonly Signal progress = new();
+    private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private Status lost = Status.Ok;
 
@@ -30,7 +31,28 @@ internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<F
         return told;
     }
 
-    /// <summary>Ends when a batch has ended or failed after this call; under the gate.</summary>
+    /// <summary>Fails with what broke the order; else ends with <see cref="End()"/>.</summary>
+    public Task Completion => ended.Task;
+
+    /// <summary>A bug left a batch in the middle: nothing is claimed any more, and nobody waits for it.</summary>
+    public bool IsBroken => ended.Task.IsFaulted;
+
+    /// <summary>Whoever worked on a batch met a bug: its files wait for it in vain, and so may all others.</summary>
+    public void Break(Exception exception)
+    {
+        lock (Gate)
+        {
+            ended.TrySetException(exception);
+            progress.Raise();
+        }
+
+        memory.WakeWaiters();
+    }
+
+    /// <summary>There will be no more batches.</summary>
+    public void End() => ended.TrySetResult();
+
+    /// <summary>Ends when a batch has ended or failed after this call, or the order broke; under the gate.</summary>
     public Task WaitProgressAsync() => progress.WaitAsync();
 
     /// <summary>Ends the capture that was begun under this hold of the gate.</summary>
@@ -124,9 +146,9 @@ internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<F
         }
     }
 
-    private static bool TryClaimLocked(FlushBatch batch)
+    private bool TryClaimLocked(FlushBatch batch)
     {
-        if (batch.State is not (BatchState.Captured or BatchState.Parked)) { return false; }
+        if (IsBroken || batch.State is not (BatchState.Captured or BatchState.Parked)) { return false; }
         batch.State = BatchState.Running;
         return true;
     }

@@ -13,18 +13,26 @@ internal sealed class BatchWriter(
     private readonly SemaphoreSlim packTurns = new(packs, packs);
 
     /// <summary>Writes and, if it is its turn, commits a batch that the caller claimed. The batch tells what came of
-    /// it. </summary>
+    /// it. An exception is a bug: it also ends the waiting of all others.</summary>
     public async ValueTask RunAsync(FlushBatch batch)
     {
-        Status status = batch.IsInline || batch.IsBlockWritten ? Status.Ok : await WriteBlockAsync(batch);
-        FlushBatch? ready = order.Written(batch, status);
-        while (ready is not null)
+        try
         {
-            FlushBatch current = ready;
-            ready = current.Next;
-            current.Next = null;
-            Status retry = await CommitAsync(current);
-            ready = Join(order.Ended(current, retry), ready);
+            Status status = batch.IsInline || batch.IsBlockWritten ? Status.Ok : await WriteBlockAsync(batch);
+            FlushBatch? ready = order.Written(batch, status);
+            while (ready is not null)
+            {
+                FlushBatch current = ready;
+                ready = current.Next;
+                current.Next = null;
+                Status retry = await CommitAsync(current);
+                ready = Join(order.Ended(current, retry), ready);
+            }
+        }
+        catch (Exception e)
+        {
+            order.Break(e);
+            throw;
         }
 
         quota.ReleaseExcess();

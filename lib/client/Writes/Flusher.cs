@@ -57,7 +57,8 @@ internal sealed class Flusher : IAsyncDisposable
         }
     }
 
-    public IReadOnlyList<Task> Threads => threads;
+    /// <summary>Each ends with the flusher, or fails with a bug that it met.</summary>
+    public IReadOnlyList<Task> Ends => [.. threads, order.Completion];
 
     public int DirtyFiles => queue.DirtyCount;
 
@@ -96,12 +97,14 @@ internal sealed class Flusher : IAsyncDisposable
     /// <summary>Waits for what was captured of a file, and captures nothing.</summary>
     public ValueTask<Status> DrainAsync(FileState file)
     {
+        int errors;
         lock (order.Gate)
         {
             if (file.Batches.Count == 0) { return new(Status.Ok); }
+            errors = ErrorsOf(file);
         }
 
-        return RunUpToAsync(file, ulong.MaxValue);
+        return RunUpToAsync(file, ulong.MaxValue, errors);
     }
 
     /// <summary>Commits everything that is dirty now, but for files that somebody has for himself.</summary>
@@ -111,7 +114,7 @@ internal sealed class Flusher : IAsyncDisposable
         while (Gather(GatherScope.All, skipped)) { await HelpAsync(); }
         ulong upTo;
         lock (order.Gate) { upTo = order.Capture.LastNumber; }
-        return await RunUpToAsync(null, upTo);
+        return await RunUpToAsync(null, upTo, errors: 0);
     }
 
     /// <summary>What the timer does: flushes what is old, and tries again what failed.</summary>
@@ -137,8 +140,8 @@ internal sealed class Flusher : IAsyncDisposable
         lock (order.Gate) { batch = order.ClaimFor(null, ulong.MaxValue, out _); }
         if (batch is null)
         {
-            await freed;
-            return Status.Ok;
+            if (!order.IsBroken) { await freed; }
+            return order.IsBroken ? Status.IoError : Status.Ok;
         }
 
         ulong number = batch.Number;
@@ -157,7 +160,10 @@ internal sealed class Flusher : IAsyncDisposable
     {
         if (timer is not null) { await timer.DisposeAsync(); }
         queue.Stop();
-        await Task.WhenAll(threads);
+
+        // What a thread failed with was told by the client's Completion.
+        await Task.WhenAll(threads).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        order.End();
         writer.Dispose();
     }
 
@@ -167,11 +173,14 @@ internal sealed class Flusher : IAsyncDisposable
         {
             Task? turn = null;
             ulong upTo;
+            int errors;
             lock (order.Gate)
             {
                 order.Capture.Begin();
                 lock (file.Gate)
                 {
+                    // Now: as soon as others may have a batch, it may have failed.
+                    errors = file.ErrorSequence;
                     if (file.IsExclusive && !isOwner) { turn = file.WaitTurnAsync(); }
                     else { order.Capture.Capture(file, withTails: true); }
                 }
@@ -181,7 +190,7 @@ internal sealed class Flusher : IAsyncDisposable
                 ShareOut(first: 1);
             }
 
-            if (turn is null) { return await RunUpToAsync(file, upTo); }
+            if (turn is null) { return await RunUpToAsync(file, upTo, errors); }
             await turn;
         }
     }
@@ -193,16 +202,19 @@ internal sealed class Flusher : IAsyncDisposable
     }
 
     /// <summary>Works, and waits, until all batches of a file (null: of all files) up to a number have ended.</summary>
-    /// <returns>Ok, or the first failure since the call.</returns>
-    private async ValueTask<Status> RunUpToAsync(FileState? file, ulong upTo)
+    /// <param name="file">The file, or null.</param>
+    /// <param name="upTo">The number of the last batch.</param>
+    /// <param name="errors">The file's failures before any of these batches was run.</param>
+    /// <returns>Ok, or the first failure since.</returns>
+    private async ValueTask<Status> RunUpToAsync(FileState? file, ulong upTo, int errors)
     {
-        int errors = ErrorsOf(file);
         for (; ; )
         {
             FlushBatch? batch;
             Task? wait = null;
             lock (order.Gate)
             {
+                if (order.IsBroken) { return Status.IoError; }
                 batch = order.ClaimFor(file, upTo, out bool pending);
                 if (batch is null && pending) { wait = order.WaitProgressAsync(); }
             }
@@ -334,15 +346,13 @@ internal sealed class Flusher : IAsyncDisposable
         }
     }
 
-    private static int ErrorsOf(FileState? file)
+    private static int ErrorsOf(FileState file)
     {
-        if (file is null) { return 0; }
         lock (file.Gate) { return file.ErrorSequence; }
     }
 
-    private static Status LastErrorOf(FileState? file)
+    private static Status LastErrorOf(FileState file)
     {
-        if (file is null) { return Status.Ok; }
         lock (file.Gate) { return file.LastError; }
     }
 }
