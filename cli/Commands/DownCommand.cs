@@ -24,13 +24,19 @@ internal static class DownCommand
     {
         using ControlClient client = context.Connect();
         StatusReport status = await client.GetStatusAsync(cancel).ConfigureAwait(false);
-        DoneReport done;
+        StopReport done;
         using (ProgressLine progress = new())
         {
             done = await client.StopAsync(new StopRequest(context.Get(Force)), progress, cancel).ConfigureAwait(false);
             progress.Report(new ProgressReport("waiting for the process to end", 0, null));
             await ProcessEnd.WaitAsync(status.Pid, cancel).ConfigureAwait(false);
         }
-        context.Show(done);
+        context.Show(new DoneReport(done.Done));
+        if (done.Losses.Count > 0)
+        {
+            throw new CommandException(
+                ExitCode.Failure, $"Not everything that was written could be stored. {string.Join(' ', done.Losses)}",
+                "The log of the process that ended has the details.");
+        }
     }
 }

@@ -116,9 +116,8 @@ internal static class UpCommand
         {
             StatusReport status = await server.GetStatusAsync(CancellationToken.None).ConfigureAwait(false);
             UpView.Show(context, status, options, isForeground: true);
-            await ServeLoop.RunAsync(server, signals, loggers).ConfigureAwait(false);
+            return await ServeLoop.RunAsync(server, signals, loggers).ConfigureAwait(false);
         }
-        return ExitCode.Ok;
     }
 
     private static async Task<ExitCode> DetachAsync(CommandContext context, ServerOptions options)
@@ -180,9 +179,8 @@ internal static class UpCommand
         {
             start.Succeed(await server.GetStatusAsync(CancellationToken.None).ConfigureAwait(false));
             start.Dispose();
-            await ServeLoop.RunAsync(server, signals, loggers).ConfigureAwait(false);
+            return await ServeLoop.RunAsync(server, signals, loggers).ConfigureAwait(false);
         }
-        return ExitCode.Ok;
     }
 
     private static string LogPath(ServerOptions options) => Path.Combine(options.DataPath, BackgroundStart.LogName);

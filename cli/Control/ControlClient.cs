@@ -85,8 +85,8 @@ internal sealed class ControlClient : IDisposable
         CheckRequest request, IProgress<ProgressReport> progress, CancellationToken cancel) =>
         SendForLinesAsync("v1/check", request, Json.CheckRequest, Json.AnswerLineCheckReport, progress, cancel);
 
-    public Task<DoneReport> StopAsync(StopRequest request, IProgress<ProgressReport> progress, CancellationToken cancel) =>
-        SendForLinesAsync("v1/stop", request, Json.StopRequest, Json.AnswerLineDoneReport, progress, cancel);
+    public Task<StopReport> StopAsync(StopRequest request, IProgress<ProgressReport> progress, CancellationToken cancel) =>
+        SendForLinesAsync("v1/stop", request, Json.StopRequest, Json.AnswerLineStopReport, progress, cancel);
 
     public void Dispose() => http.Dispose();
 

@@ -104,6 +104,11 @@ internal sealed record StatusReport(
 /// <summary>Something that was done and has nothing else to say.</summary>
 internal sealed record DoneReport(string Done);
 
+/// <summary>The end of the process.</summary>
+/// <param name="Losses">What was written since its start and could not be stored, each a sentence; empty if all is
+/// well.</param>
+internal sealed record StopReport(string Done, IReadOnlyList<string> Losses);
+
 /// <param name="Problem">What is wrong: a sentence.</param>
 /// <param name="Place">Where: a drive, file, block or record.</param>
 /// <param name="Repaired">It was, and nothing that may be alive was discarded for it.</param>

@@ -27,7 +27,7 @@ namespace KvFs.Cli.Control;
 /// POST   /v1/mounts              MountRequest           MountReport
 /// POST   /v1/unmount             UnmountRequest         DoneReport
 /// POST   /v1/check               CheckRequest           lines of AnswerLine&lt;CheckReport&gt;
-/// POST   /v1/stop                StopRequest            lines of AnswerLine&lt;DoneReport&gt;
+/// POST   /v1/stop                StopRequest            lines of AnswerLine&lt;StopReport&gt;
 /// </code>
 /// An error is an <see cref="ErrorReport"/> under a status of 4xx or 5xx, or, once lines are sent, the last line.
 /// </remarks>
@@ -53,11 +53,12 @@ internal sealed class ControlRoutes(NodeServer server, ILoggerFactory loggers)
             (_, request, cancel) => server.Mounts.MountAsync(request, cancel));
         On(routes, "POST", "/v1/unmount", json.UnmountRequest, json.DoneReport,
             (_, request, cancel) => server.Mounts.UnmountAsync(request, cancel));
-        OnLong(routes, "/v1/check", json.CheckRequest, json.AnswerLineCheckReport, server.CheckAsync);
-        OnLong(routes, "/v1/stop", json.StopRequest, json.AnswerLineDoneReport, server.StopAsync);
+        OnLong(routes, "/v1/check", json.CheckRequest, json.AnswerLineCheckReport,
+            (request, progress, cancel) => server.Requests.RunAsync(inside => server.CheckAsync(request, progress, inside), cancel));
+        OnLong(routes, "/v1/stop", json.StopRequest, json.AnswerLineStopReport, server.StopAsync);
     }
 
-    private static void MapSnapshots(IEndpointRouteBuilder routes, ControlJson json, DriveDesk drives)
+    private void MapSnapshots(IEndpointRouteBuilder routes, ControlJson json, DriveDesk drives)
     {
         const string all = "/v1/drives/{drive}/snapshots";
         const string one = all + "/{snapshot}";
@@ -71,7 +72,7 @@ internal sealed class ControlRoutes(NodeServer server, ILoggerFactory loggers)
     }
 
     /// <summary>A request without a body.</summary>
-    private static void On<TAnswer>(
+    private void On<TAnswer>(
         IEndpointRouteBuilder routes, string method, string path, JsonTypeInfo<TAnswer> type,
         Func<PathNames, CancellationToken, Task<TAnswer>> handler)
     {
@@ -79,13 +80,14 @@ internal sealed class ControlRoutes(NodeServer server, ILoggerFactory loggers)
 
         async Task ServeAsync(HttpContext context)
         {
-            TAnswer answer = await handler(new PathNames(context), context.RequestAborted).ConfigureAwait(false);
+            TAnswer answer = await server.Requests.RunAsync(
+                inside => handler(new PathNames(context), inside), context.RequestAborted).ConfigureAwait(false);
             await WriteAsync(context, answer, type).ConfigureAwait(false);
         }
     }
 
     /// <summary>A request with a body.</summary>
-    private static void On<TRequest, TAnswer>(
+    private void On<TRequest, TAnswer>(
         IEndpointRouteBuilder routes, string method, string path, JsonTypeInfo<TRequest> requestType,
         JsonTypeInfo<TAnswer> answerType, Func<PathNames, TRequest, CancellationToken, Task<TAnswer>> handler)
     {
@@ -94,8 +96,8 @@ internal sealed class ControlRoutes(NodeServer server, ILoggerFactory loggers)
         async Task ServeAsync(HttpContext context)
         {
             TRequest request = await ReadAsync(context, requestType).ConfigureAwait(false);
-            TAnswer answer =
-                await handler(new PathNames(context), request, context.RequestAborted).ConfigureAwait(false);
+            TAnswer answer = await server.Requests.RunAsync(
+                inside => handler(new PathNames(context), request, inside), context.RequestAborted).ConfigureAwait(false);
             await WriteAsync(context, answer, answerType).ConfigureAwait(false);
         }
     }

@@ -126,6 +126,7 @@ internal sealed partial class MonitorServer : IAsyncDisposable
             options.Listen(address, listen => listen.Protocols = HttpProtocols.Http1);
         });
         WebApplication application = builder.Build();
+        application.Use(AnswerStoppingAsync);
         application.UseRouting();
         application.MapGet("/metrics", async context =>
         {
@@ -141,6 +142,20 @@ internal sealed partial class MonitorServer : IAsyncDisposable
             await context.Response.WriteAsync(text, context.RequestAborted).ConfigureAwait(false);
         });
         return application;
+    }
+
+    private static async Task AnswerStoppingAsync(HttpContext context, RequestDelegate next)
+    {
+        try
+        {
+            await next(context).ConfigureAwait(false);
+        }
+        catch (CommandException e) when (e.Code == ExitCode.NotRunning && !context.Response.HasStarted)
+        {
+            context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+            context.Response.ContentType = "text/plain";
+            await context.Response.WriteAsync(e.Message + "\n", context.RequestAborted).ConfigureAwait(false);
+        }
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Address} is in use; the metrics page takes another port.")]

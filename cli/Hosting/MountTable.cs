@@ -10,12 +10,37 @@ namespace KvFs.Cli.Hosting;
 /// <remarks>Thread safe; mounting and unmounting happen one after the other.</remarks>
 internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, ILogger<MountTable> log) : IAsyncDisposable
 {
+    /// <summary>Losses that are kept to be told; the log has all.</summary>
+    private const int MostLosses = 16;
+
+    /// <summary>How long a forced stop waits for the data of a mount that it cannot end: as long as
+    /// <see cref="DriveMountOptions.StopTimeout"/>, and for the same reason.</summary>
+    private static readonly TimeSpan StoreTimeout = TimeSpan.FromSeconds(60);
+
     private readonly SemaphoreSlim gate = new(1);
+    private readonly CancellationTokenSource insisted = new();
+    private readonly TaskCompletionSource broken = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock changes = new();
+    private readonly List<string> losses = [];
     private readonly SortedDictionary<string, Entry> entries = new(StringComparer.Ordinal);
 
     /// <summary>Taken away from their directories, and still in use by programs that had files open.</summary>
     private readonly List<Entry> lingering = [];
+
+    /// <summary>Nothing is mounted any more; under the gate.</summary>
+    private bool isClosed;
+
+    /// <summary>Ends when a mount met a bug: the process must end. What was synced is safe.</summary>
+    public Task Broken => broken.Task;
+
+    /// <summary>What was written and could not be stored, since the start; each a sentence.</summary>
+    public IReadOnlyList<string> Losses
+    {
+        get
+        {
+            lock (changes) { return [.. losses]; }
+        }
+    }
 
     public IReadOnlyList<MountReport> List()
     {
@@ -33,6 +58,7 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
         await gate.WaitAsync(cancel).ConfigureAwait(false);
         try
         {
+            if (isClosed) { throw RequestGate.Closed(); }
             DeadMount.Remove(MountDirectory.Absolute(request.Directory), log);
             string directory = MountDirectory.Prepare(request.Directory);
             return await MountOnAsync(directory, request, cancel).ConfigureAwait(false);
@@ -61,21 +87,29 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
         }
     }
 
+    /// <summary>A forced stop is to follow: who unmounts politely, and waits for something that may never come, gives
+    /// way.</summary>
+    public void Insist() => insisted.Cancel();
+
     /// <summary>Unmounts everything, or, if a mount is in use, nothing, unless forced: then those who use it get errors,
-    /// after everything they wrote was stored.</summary>
+    /// after everything they wrote was stored. From then on nothing can be mounted.</summary>
+    /// <remarks>A forced one never fails: see <see cref="Losses"/>. It ends within twice <see cref="StoreTimeout"/>.</remarks>
     /// <exception cref="CommandException">A mount is in use; the message says by whom.</exception>
     public async Task UnmountAllAsync(bool force, IProgress<ProgressReport> progress)
     {
+        if (force) { Insist(); }
         await gate.WaitAsync(CancellationToken.None).ConfigureAwait(false);
         try
         {
             if (!force) { ThrowIfInUse(); }
             Entry[] all = Everything();
-            for (int at = 0; at < all.Length; at++)
+            if (force)
             {
-                progress.Report(new ProgressReport($"unmounting {all[at].Report.Directory}", at, all.Length));
-                await (force ? EndAsync(all[at]) : UnmountAsync(all[at])).ConfigureAwait(false);
+                progress.Report(new ProgressReport("unmounting", 0, all.Length));
+                await Task.WhenAll(all.Select(EndAsync)).ConfigureAwait(false);
             }
+            else { await UnmountAsync(all, progress).ConfigureAwait(false); }
+            isClosed = true;
         }
         finally
         {
@@ -85,8 +119,18 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
 
     public async ValueTask DisposeAsync()
     {
-        foreach (Entry entry in Everything()) { await EndAsync(entry).ConfigureAwait(false); }
+        await UnmountAllAsync(force: true, new Progress<ProgressReport>()).ConfigureAwait(false);
         gate.Dispose();
+        insisted.Dispose();
+    }
+
+    private async Task UnmountAsync(Entry[] all, IProgress<ProgressReport> progress)
+    {
+        for (int at = 0; at < all.Length; at++)
+        {
+            progress.Report(new ProgressReport($"unmounting {all[at].Report.Directory}", at, all.Length));
+            await UnmountAsync(all[at]).ConfigureAwait(false);
+        }
     }
 
     /// <summary>Looks before anything is unmounted, so that a refused stop leaves everything as it is. Who is not seen here
@@ -135,22 +179,29 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
         }
 
         entry.Ended = WatchAsync(entry);
+        entry.Health = WatchHealthAsync(entry);
         LogMounted(request.Drive, directory);
         return report;
     }
 
-    private static async Task UnmountAsync(Entry entry)
+    private async Task UnmountAsync(Entry entry)
     {
         try
         {
-            await entry.Mount.UnmountAsync(lazy: false).ConfigureAwait(false);
+            await entry.Mount.UnmountAsync(lazy: false).AsTask().WaitAsync(insisted.Token).ConfigureAwait(false);
+            await entry.Ended.WaitAsync(insisted.Token).ConfigureAwait(false);
         }
         catch (FuseMountException e) when (e.Reason == FuseMountFailure.Busy)
         {
             throw InUse(entry.Report.Directory);
         }
-        await entry.Ended.ConfigureAwait(false);
+        catch (OperationCanceledException)
+        {
+            throw GivesWay();
+        }
     }
+
+    private static CommandException GivesWay() => new(ExitCode.NotRunning, "A forced stop of this kvfs came in between.");
 
     /// <summary>Takes an entry off the table, unless its directory has another one by now; under the lock.</summary>
     private bool RemoveEntry(Entry entry) =>
@@ -160,7 +211,14 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
     /// <summary>Frees the directory; the mount ends when the programs that use it do.</summary>
     private async Task TakeAwayAsync(Entry entry)
     {
-        await entry.Mount.UnmountAsync(lazy: true).ConfigureAwait(false);
+        try
+        {
+            await entry.Mount.UnmountAsync(lazy: true).AsTask().WaitAsync(insisted.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            throw GivesWay();
+        }
         lock (changes)
         {
             if (RemoveEntry(entry) && !entry.Ended.IsCompleted) { lingering.Add(entry); }
@@ -172,18 +230,39 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
         $"{directory} is in use{MountHolders.Describe(directory)}.",
         "End those programs, or take the mount away from them with --force.");
 
-    /// <summary>Ends a mount whoever uses it. One that was taken away before cannot be ended while a program has it open:
-    /// what was written is stored, and the kernel ends it with this process.</summary>
+    /// <summary>Ends a mount whoever uses it. One that cannot be ended while a program has it open (it was taken away before,
+    /// or the kernel offers no way) is given up: what was written is stored, and the kernel ends it with this process. What
+    /// went wrong is noted; this never fails and never waits for long.</summary>
     private async Task EndAsync(Entry entry)
     {
-        if (IsLingering(entry))
+        try
         {
+            if (!IsLingering(entry)) { await entry.Mount.DisposeAsync().ConfigureAwait(false); }
+            if (entry.Mount.Completion.IsCompleted)
+            {
+                await entry.Ended.ConfigureAwait(false);
+                return;
+            }
             LogAbandoned(entry.Report.Directory);
-            await entry.Mount.FlushAsync().ConfigureAwait(false);
-            return;
+            await entry.Mount.FlushAsync().AsTask().WaitAsync(StoreTimeout, clock).ConfigureAwait(false);
         }
-        await entry.Mount.DisposeAsync().ConfigureAwait(false);
-        await entry.Ended.ConfigureAwait(false);
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            NoteLoss(entry, e);
+        }
+    }
+
+    /// <summary>Logs that data is lost, and keeps it to be told.</summary>
+    private void NoteLoss(Entry entry, Exception e)
+    {
+        LogBroken(entry.Report.Drive, entry.Report.Directory, e);
+        string why = e is TimeoutException
+            ? $"What was written was not stored within {StoreTimeout.TotalSeconds} seconds." : e.Message;
+        string loss = $"Drive '{entry.Report.Drive}' on {entry.Report.Directory}: {why}";
+        lock (changes)
+        {
+            if (losses.Count < MostLosses && !losses.Contains(loss)) { losses.Add(loss); }
+        }
     }
 
     private bool IsLingering(Entry entry)
@@ -191,7 +270,7 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
         lock (changes) { return lingering.Contains(entry); }
     }
 
-    /// <summary>Waits for a mount's end, whoever unmounts it. What could not be stored is logged here, once.</summary>
+    /// <summary>Waits for a mount's end, whoever unmounts it. What could not be stored is noted here.</summary>
     private async Task WatchAsync(Entry entry)
     {
         try
@@ -200,7 +279,7 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
-            LogBroken(entry.Report.Drive, entry.Report.Directory, e);
+            NoteLoss(entry, e);
         }
         lock (changes)
         {
@@ -208,6 +287,21 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
         }
         await entry.Mount.DisposeAsync().ConfigureAwait(false);
         LogUnmounted(entry.Report.Drive, entry.Report.Directory);
+    }
+
+    /// <summary>A client that met a bug answers errors from then on: the process is to end, so that somebody hears of it.
+    /// </summary>
+    private async Task WatchHealthAsync(Entry entry)
+    {
+        try
+        {
+            await entry.Mount.Client.Completion.ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            NoteLoss(entry, e);
+            broken.TrySetResult();
+        }
     }
 
     private Entry? Find(string directory)
@@ -241,5 +335,8 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
 
         /// <summary>Ends when everything that belongs to the mount is given back.</summary>
         public Task Ended { get; set; } = Task.CompletedTask;
+
+        /// <summary>Ends with the client.</summary>
+        public Task Health { get; set; } = Task.CompletedTask;
     }
 }

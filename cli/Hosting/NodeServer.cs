@@ -41,6 +41,9 @@ internal sealed partial class NodeServer : IAsyncDisposable
 
     public DriveDesk Drives { get; }
 
+    /// <summary>Whatever uses the node for somebody outside goes through here.</summary>
+    public RequestGate Requests { get; } = new();
+
     public bool IsRunning => state == Running;
 
     /// <summary>Ends when the node is closed: the process has nothing left to do.</summary>
@@ -85,11 +88,13 @@ internal sealed partial class NodeServer : IAsyncDisposable
         CheckRequest request, IProgress<ProgressReport> progress, CancellationToken cancel) =>
         node.CheckAsync(request.ReadBytes, progress, cancel);
 
-    /// <summary>Unmounts everything and closes the node. If a mount is in use it goes on serving, unless forced.</summary>
+    /// <summary>Unmounts everything and closes the node. If a mount is in use it goes on serving, unless forced. A forced
+    /// stop overtakes a polite one that is stuck.</summary>
     /// <exception cref="CommandException">A mount is in use; the message says by whom.</exception>
-    public async Task<DoneReport> StopAsync(
+    public async Task<StopReport> StopAsync(
         StopRequest request, IProgress<ProgressReport> progress, CancellationToken cancel)
     {
+        if (request.Force) { Mounts.Insist(); }
         await stopping.WaitAsync(cancel).ConfigureAwait(false);
         try
         {
@@ -111,15 +116,17 @@ internal sealed partial class NodeServer : IAsyncDisposable
     {
         if (!nodeClosed)
         {
-            await Mounts.DisposeAsync().ConfigureAwait(false);
+            await Mounts.UnmountAllAsync(force: true, new Progress<ProgressReport>()).ConfigureAwait(false);
             await CloseNodeAsync().ConfigureAwait(false);
         }
         if (monitor is not null) { await monitor.DisposeAsync().ConfigureAwait(false); }
         if (control is not null) { await control.DisposeAsync().ConfigureAwait(false); }
+        await Mounts.DisposeAsync().ConfigureAwait(false);
+        Requests.Dispose();
         stopping.Dispose();
     }
 
-    private DoneReport Done() => new($"kvfs on {options.DataPath} is down.");
+    private StopReport Done() => new($"kvfs on {options.DataPath} is down.", Mounts.Losses);
 
     private static async Task<EmbeddedNode> OpenNodeAsync(
         ServerOptions options, ILoggerFactory loggers, CancellationToken cancel)
@@ -182,6 +189,7 @@ internal sealed partial class NodeServer : IAsyncDisposable
     {
         control?.Withdraw();
         nodeClosed = true;
+        await Requests.CloseAsync().ConfigureAwait(false);
         try
         {
             await node.DisposeAsync().ConfigureAwait(false);

@@ -8,34 +8,49 @@ namespace KvFs.Cli.Hosting;
 internal static partial class ServeLoop
 {
     /// <summary>Returns when the node is closed. The first signal stops politely: if a mount is in use, the server goes on
-    /// and says who uses it. A further signal takes the mounts away.</summary>
-    public static async Task RunAsync(NodeServer server, StopSignals signals, ILoggerFactory loggers)
+    /// and says who uses it. A further signal takes the mounts away, also while the first one's stop is stuck. A bug in a
+    /// mount stops by force.</summary>
+    /// <returns>What the process ends with: a failure if something that was written is lost.</returns>
+    public static async Task<ExitCode> RunAsync(NodeServer server, StopSignals signals, ILoggerFactory loggers)
     {
         ILogger log = loggers.CreateLogger("KvFs.Cli.Server");
         using CancellationTokenSource ended = new();
-        for (int count = 1; !server.Stopped.IsCompleted; count++)
+        List<Task> stops = [];
+        while (!server.Stopped.IsCompleted)
         {
             Task signal = signals.NextAsync(ended.Token);
-            if (await Task.WhenAny(server.Stopped, signal).ConfigureAwait(false) == server.Stopped) { break; }
-            await TryStopAsync(server, force: count > 1, log).ConfigureAwait(false);
+            Task first = await Task.WhenAny(server.Stopped, server.Mounts.Broken, signal).ConfigureAwait(false);
+            if (first == server.Stopped) { break; }
+            if (first == server.Mounts.Broken)
+            {
+                LogBroken(log);
+                await TryStopAsync(server, force: true, log).ConfigureAwait(false);
+                break;
+            }
+            stops.Add(TryStopAsync(server, force: stops.Count > 0, log));
         }
+        await Task.WhenAll(stops).ConfigureAwait(false);
         await ended.CancelAsync().ConfigureAwait(false);
+        return server.Mounts.Losses.Count == 0 ? ExitCode.Ok : ExitCode.Failure;
     }
 
+    /// <summary>Never fails: the log says what came of it.</summary>
     private static async Task TryStopAsync(NodeServer server, bool force, ILogger log)
     {
         try
         {
-            await server.StopAsync(new StopRequest(force), new NoProgress(), CancellationToken.None).ConfigureAwait(false);
+            await server.StopAsync(new StopRequest(force), new Progress<ProgressReport>(), CancellationToken.None)
+                .ConfigureAwait(false);
         }
-        catch (CommandException e)
+        catch (Exception e) when (e is CommandException or IOException)
         {
+            // In use; or what was written cannot be stored, on a full disk for example: it goes on serving, so that nothing
+            // is lost yet.
             LogBusy(log, e.Message);
         }
-        catch (IOException e)
+        catch (Exception e) when (e is not OutOfMemoryException)
         {
-            // What was written cannot be stored, on a full disk for example: it goes on serving, so that nothing is lost yet.
-            LogBusy(log, e.Message);
+            LogFailed(log, e);
         }
     }
 
@@ -43,11 +58,11 @@ internal static partial class ServeLoop
         Level = LogLevel.Warning, Message = "Not stopped: {Reason} A second signal takes the mounts away from them.")]
     private static partial void LogBusy(ILogger logger, string reason);
 
-    private sealed class NoProgress : IProgress<ProgressReport>
-    {
-        public void Report(ProgressReport value)
-        {
-            // Nobody watches a signal's work.
-        }
-    }
+    [LoggerMessage(
+        Level = LogLevel.Critical,
+        Message = "A mount met a bug, and can store nothing any more; this process ends. What was synced is safe.")]
+    private static partial void LogBroken(ILogger logger);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Stopping failed.")]
+    private static partial void LogFailed(ILogger logger, Exception exception);
 }

@@ -36,7 +36,21 @@ internal sealed partial class ServerMetrics : IDisposable
     }
 
     /// <summary>Writes the page, with the drives as they are now.</summary>
+    /// <exception cref="CommandLine.CommandException">The node is being closed.</exception>
     public async Task WriteAsync(PipeWriter output, CancellationToken cancel)
+    {
+        ArrayBufferWriter<byte> text = await server.Requests.RunAsync(RenderAsync, cancel).ConfigureAwait(false);
+        await output.WriteAsync(text.WrittenMemory, cancel).ConfigureAwait(false);
+    }
+
+    public void Dispose()
+    {
+        page.Dispose();
+        process.Dispose();
+        meter.Dispose();
+    }
+
+    private async Task<ArrayBufferWriter<byte>> RenderAsync(CancellationToken cancel)
     {
         try
         {
@@ -50,14 +64,7 @@ internal sealed partial class ServerMetrics : IDisposable
         }
         ArrayBufferWriter<byte> text = new();
         foreach (Exception failure in page.Write(text)) { LogFailed(failure); }
-        await output.WriteAsync(text.WrittenMemory, cancel).ConfigureAwait(false);
-    }
-
-    public void Dispose()
-    {
-        page.Dispose();
-        process.Dispose();
-        meter.Dispose();
+        return text;
     }
 
     private IEnumerable<Measurement<double>> OfDrives(Func<Protocol.DriveInfo, ulong> value) => drives.Select(drive =>

@@ -64,6 +64,10 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
     /// <summary>Buffers that hold what was read ahead, for gauges.</summary>
     public int ReadAheadBuffers => readAhead.Chunks.Buffers;
 
+    /// <summary>Whether data that could not be stored for this reason is kept, and tried again; else it was given up.
+    /// </summary>
+    public static bool Keeps(Status status) => FlushRetry.MayRetry(status);
+
     /// <summary>Opens a file; at <see cref="CowNumber.Head"/> it is held until it is closed, at a snapshot it is
     /// read-only. </summary>
     public async ValueTask<Reply<OpenFile>> OpenAsync(VNodeId id, CowNumber at)

@@ -252,7 +252,9 @@ internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<F
             else if (!file.IsRemoved)
             {
                 file.AddError(entry.Outcome.Value);
-                if (lost == Status.Ok) { lost = entry.Outcome.Value; }
+
+                // Stale: the VNode went behind the session's back (a restore). Its handles hear of it, nobody else misses it.
+                if (lost == Status.Ok && entry.Outcome != Status.Stale) { lost = entry.Outcome.Value; }
             }
 
             file.Dirty.RemoveBatch(batch);

@@ -15,6 +15,9 @@ public sealed class DriveMount : IAsyncDisposable
     private readonly SemaphoreSlim flushing = new(1);
     private bool isClosed;
 
+    /// <summary>Why some data was given up that a flush should have stored: it is told once, and no later one knows.</summary>
+    private Status dropped = Status.Ok;
+
     private DriveMount(DriveFileSystem fileSystem, FuseConnection connection, DriveMountOptions options)
     {
         this.fileSystem = fileSystem;
@@ -73,7 +76,9 @@ public sealed class DriveMount : IAsyncDisposable
         {
             if (isClosed) { return; }
             Status status = await Client.SyncAllAsync();
-            if (status != Status.Ok) { throw new DataNotStoredException(status); }
+            if (status == Status.Ok) { return; }
+            if (!DriveClient.Keeps(status)) { dropped = status; }
+            throw new DataNotStoredException(status);
         }
         finally
         {
@@ -146,6 +151,7 @@ public sealed class DriveMount : IAsyncDisposable
             isClosed = true;
             status = await fileSystem.CloseAsync();
             await fileSystem.DisposeAsync();
+            if (status == Status.Ok) { status = dropped; }
         }
         finally
         {

@@ -8,21 +8,21 @@ namespace KvFs.Cli.Tests.Control;
 
 public sealed class LineTests
 {
-    private static readonly System.Text.Json.Serialization.Metadata.JsonTypeInfo<AnswerLine<DoneReport>> Type =
-        ControlJson.Default.AnswerLineDoneReport;
+    private static readonly System.Text.Json.Serialization.Metadata.JsonTypeInfo<AnswerLine<StopReport>> Type =
+        ControlJson.Default.AnswerLineStopReport;
 
     [Fact]
     public async Task The_last_line_arrives_behind_the_progress()
     {
         using MemoryStream stream = new();
-        await using (LineWriter<DoneReport> writer = new(stream, Type))
+        await using (LineWriter<StopReport> writer = new(stream, Type))
         {
             for (int step = 0; step < 1000; step++) { writer.Report(new ProgressReport("work", step, 1000)); }
-            await writer.FinishAsync(new AnswerLine<DoneReport>(Result: new DoneReport("all of it")));
+            await writer.FinishAsync(new AnswerLine<StopReport>(Result: new StopReport("all of it", [])));
         }
         stream.Position = 0;
         Reports seen = new();
-        DoneReport? done = await LineReader.ReadAsync(stream, Type, seen, CancellationToken.None);
+        StopReport? done = await LineReader.ReadAsync(stream, Type, seen, CancellationToken.None);
         Assert.Equal("all of it", done?.Done);
         Assert.Equal(999, seen.All[^1].Done);
         Assert.Equal(seen.All.OrderBy(report => report.Done), seen.All);
@@ -32,9 +32,9 @@ public sealed class LineTests
     public async Task An_error_keeps_its_code_message_and_hint()
     {
         using MemoryStream stream = new();
-        await using (LineWriter<DoneReport> writer = new(stream, Type))
+        await using (LineWriter<StopReport> writer = new(stream, Type))
         {
-            await writer.FinishAsync(new AnswerLine<DoneReport>(
+            await writer.FinishAsync(new AnswerLine<StopReport>(
                 Error: new ControlError(ExitCode.InUse, "It is in use.", "End it.")));
         }
         stream.Position = 0;
@@ -54,7 +54,7 @@ public sealed class LineTests
     public void Garbage_is_refused_and_never_breaks_the_reader() => Prop.ForAll<string>(text =>
         {
             using MemoryStream stream = new(Encoding.UTF8.GetBytes((text ?? string.Empty) + "\n"));
-            Task<DoneReport?> reading = LineReader.ReadAsync(stream, Type, new Reports(), CancellationToken.None);
+            Task<StopReport?> reading = LineReader.ReadAsync(stream, Type, new Reports(), CancellationToken.None);
             return reading.IsCompletedSuccessfully || reading.Exception?.InnerException is CommandException;
         }).QuickCheckThrowOnFailure();
 

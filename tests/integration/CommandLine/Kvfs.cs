@@ -21,9 +21,19 @@ internal static class Kvfs
     public static string Path { get; } = System.IO.Path.Combine(AppContext.BaseDirectory, "kvfs");
 
     /// <summary>Starts it with nothing to read, and nothing of this process's own settings.</summary>
-    public static Process Start(params IEnumerable<string> arguments)
+    public static Process Start(params IEnumerable<string> arguments) => StartProgram(Path, arguments);
+
+    /// <summary>Starts it so that it cannot make any file larger than this: as a disk that takes no more.</summary>
+    public static Process StartWithSmallFiles(int mebibytes, params IEnumerable<string> arguments)
     {
-        ProcessStartInfo start = new(Path, arguments)
+        const int BlocksPerMebibyte = 2048;
+        string limit = $"trap '' XFSZ; ulimit -f {mebibytes * BlocksPerMebibyte}; exec \"$0\" \"$@\"";
+        return StartProgram("/bin/sh", ["-c", limit, Path, .. arguments]);
+    }
+
+    private static Process StartProgram(string program, IEnumerable<string> arguments)
+    {
+        ProcessStartInfo start = new(program, arguments)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,

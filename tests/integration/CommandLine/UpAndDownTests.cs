@@ -100,11 +100,7 @@ public sealed class UpAndDownTests : IAsyncLifetime
         try
         {
             Assert.Equal(0, CliCalls.kill(up.Id, CliCalls.SigTerm));
-            string said = string.Empty;
-            while (!said.Contains("in use by", StringComparison.Ordinal))
-            {
-                said = await up.StandardError.ReadLineAsync() ?? throw new InvalidOperationException("It ended.");
-            }
+            string said = await ReadErrorsUntilAsync(up, "in use by");
             Assert.Contains($"cat (pid {cat.Id}", said, StringComparison.Ordinal);
             Assert.True(Installation.IsMounted(Here.Mount));
 
@@ -166,6 +162,42 @@ public sealed class UpAndDownTests : IAsyncLifetime
         }
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_forced_stop_that_loses_data_says_so_and_fails_on_both_sides(bool bySignal)
+    {
+        using Process up = Kvfs.StartWithSmallFiles(
+            32, "up", "--data", Here.Data, "--mount", Here.Mount, "--metrics", "off");
+        Assert.StartsWith("kvfs is up", await up.StandardOutput.ReadLineAsync(), StringComparison.Ordinal);
+        await using (FileStream file = new(Here.At("file"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 0))
+        {
+            // More than fits, and less than is buffered at once: nobody hears of it before the end.
+            await file.WriteAsync(new byte[48 << 20]);
+        }
+
+        if (bySignal)
+        {
+            // The first one is told of the loss, and so refused.
+            Assert.Equal(0, CliCalls.kill(up.Id, CliCalls.SigTerm));
+            await ReadErrorsUntilAsync(up, "A second signal");
+            Assert.True(Installation.IsMounted(Here.Mount));
+            Assert.Equal(0, CliCalls.kill(up.Id, CliCalls.SigTerm));
+        }
+        else
+        {
+            Outcome down = await Here.RunAsync("down", "--force");
+            Assert.Equal(1, down.Code);
+            Assert.Contains("could not be stored", down.Errors, StringComparison.Ordinal);
+            Assert.Contains(Here.Mount, down.Errors, StringComparison.Ordinal);
+        }
+
+        Outcome served = await Kvfs.EndAsync(up);
+        Assert.Equal(1, served.Code);
+        Assert.Contains("could not be stored", served.Errors, StringComparison.Ordinal);
+        Assert.False(Installation.IsMounted(Here.Mount));
+    }
+
     [Fact]
     public async Task A_start_that_fails_in_the_background_fails_in_the_foreground_and_leaves_nothing()
     {
@@ -203,6 +235,18 @@ public sealed class UpAndDownTests : IAsyncLifetime
         Assert.Equal(0, up.Code);
         Assert.Equal(0, (await Kvfs.RunAsync(["drive", "list", .. place])).Code);
         Assert.Equal(0, (await Kvfs.RunAsync(["down", .. place])).Code);
+    }
+
+    /// <summary>The first line on standard error that has a text.</summary>
+    private static async Task<string> ReadErrorsUntilAsync(Process process, string text)
+    {
+        string line = string.Empty;
+        while (!line.Contains(text, StringComparison.Ordinal))
+        {
+            line = await process.StandardError.ReadLineAsync() ?? throw new InvalidOperationException("It ended.");
+        }
+
+        return line;
     }
 
     private static Process StartCatIn(string directory) => Process.Start(
