@@ -68,6 +68,12 @@ public sealed partial class StorageNode
         meter.CreateObservableCounter("kvfs_node_folds", () => packer.Folds, null, "Clusters folded.");
         meter.CreateObservableCounter(
             "kvfs_node_packed_bytes", () => packer.PackedBytes, "bytes", "Bytes copied into packed blocks.");
+        meter.CreateObservableCounter(
+            "kvfs_node_repack_rounds", () => repacker.Rounds, null, "Rounds that looked for half-dead blocks.");
+        meter.CreateObservableCounter(
+            "kvfs_node_repacked_blocks", () => repacker.EmptiedBlocks, null, "Half-dead blocks that were emptied.");
+        meter.CreateObservableCounter(
+            "kvfs_node_repack_reclaimed_bytes", () => repacker.ReclaimedBytes, "bytes", "Garbage of blocks that were emptied.");
         meter.CreateObservableGauge(
             "kvfs_node_failed", () => blocks.IsFailed ? 1 : 0, null, "1 once the disk has failed a write or a sync.");
         meter.CreateObservableGauge(

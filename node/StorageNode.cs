@@ -41,6 +41,7 @@ public sealed partial class StorageNode : IAsyncDisposable
     private readonly Reaper reaper;
     private readonly DriveRemover remover;
     private readonly Packer packer;
+    private readonly Repacker repacker;
     private readonly ILogger logger;
     private readonly List<BackgroundLoop> loops = [];
 
@@ -63,6 +64,7 @@ public sealed partial class StorageNode : IAsyncDisposable
         reaper = new(blocks, store, options.Clock);
         remover = new(host, blocks, store, reaper, work);
         packer = new(blocks);
+        repacker = new(host, blocks, options.Clock);
         work.FoldNow = packer.Fold;
         Admin = new LocalDriveAdmin(host, blocks, store, work);
         AddInstruments();
@@ -146,6 +148,7 @@ public sealed partial class StorageNode : IAsyncDisposable
         BackgroundLoop packing = new("packing", s_loopInterval, logger, RunPacker);
         loops.Add(removal);
         loops.Add(packing);
+        loops.Add(new("repacking", s_loopInterval, logger, repacker.Run));
         loops.Add(new("checkpoint", s_loopInterval, logger, RunCheckpoint));
         work.ReapNoted = removal.Signal;
         work.FoldNoted = packing.Signal;

@@ -55,14 +55,6 @@ internal static class DriveSessions
             session,
             SpaceUse.Release);
 
-    /// <summary>What a session was granted and never committed is dead.</summary>
-    public static void CloseGrants(this HostedDrive drive, SessionId session) =>
-        drive.TransactUntilDone(
-            static (in SessionId id, DriveTransaction transaction, out bool done) =>
-                Core.CloseGrants.Apply(id, transaction, out done),
-            session,
-            SpaceUse.Release);
-
     private static Status RemoveLocks(in bool argument, DriveTransaction transaction, out bool done)
     {
         using DriveCursor cursor = transaction.WalkPrefix(RecordKey.Single(RecordKind.Lock));

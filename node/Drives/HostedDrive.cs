@@ -36,6 +36,10 @@ public sealed class HostedDrive
     private readonly RecordBatch reservation = new();
     private DriveState state;
     private DriveCounters counters;
+    private long looseBytes;
+
+    /// <summary>Its records are gone: whoever still knows of it, in the background, writes none any more.</summary>
+    private bool isForgotten;
 
     public HostedDrive(
         Shard shard,
@@ -64,6 +68,10 @@ public sealed class HostedDrive
     public DriveId Id => state.Drive;
 
     public Shard Shard { get; }
+
+    /// <summary>Bytes of live blocks that nothing refers to any more, of all transactions since somebody last took the sum:
+    /// what a repack may give back.</summary>
+    public long LooseBytes => Interlocked.Read(ref looseBytes);
 
     /// <summary>Immutable, replaced whole: any thread may read it.</summary>
     public DriveState State => Volatile.Read(ref state);
@@ -170,6 +178,9 @@ public sealed class HostedDrive
         work.OnCorrupt(this, corrupt);
         return corrupt.Status;
     }
+
+    /// <summary>Takes what <see cref="LooseBytes"/> has come to: who takes it looks for the blocks.</summary>
+    public void TakeLooseBytes() => Interlocked.Exchange(ref looseBytes, 0);
 
     /// <summary>Something was left for the reaper.</summary>
     public void Reap() => work.Reap(this);
@@ -302,7 +313,9 @@ public sealed class HostedDrive
             if (status != Status.Ok) { return status; }
             origin?.Transaction.Build(batch);
             status = Shard.Commit(Id, batch);
-            if (status == Status.Ok) { origin?.Adopt(); }
+            if (status != Status.Ok) { return status; }
+            isForgotten = true;
+            origin?.Adopt();
             return status;
         }
     }
@@ -316,6 +329,7 @@ public sealed class HostedDrive
         where TRequest : allows ref struct
     {
         result = default!;
+        if (isForgotten) { return Status.NotFound; }
         try
         {
             Status status = NeedsIds() ? ReserveIds() : Status.Ok;
@@ -361,6 +375,7 @@ public sealed class HostedDrive
         foreach (CrowdedCluster crowded in Transaction.Crowded) { work.Fold(this, crowded); }
         foreach (VNodeId orphan in Transaction.Orphaned) { Holds.MarkOrphan(orphan); }
         if (Transaction.FreedBlocks) { work.Keep(this); }
+        if (Transaction.LooseBytes > 0) { Interlocked.Add(ref looseBytes, (long)Transaction.LooseBytes); }
     }
 
     private bool NeedsIds() =>

@@ -9,16 +9,13 @@ namespace KvFs.Node.Maintenance;
 /// <remarks>
 /// One fold at a time. In order: (1) read the cluster beside the shard's gate; (2) plan (core); (3) copy into new blocks and
 /// make these durable; (4) one transaction replaces the records, if they are still those that were read; else again. A reader
-/// sees the one or the other, and both show the same. Blocks of a fold that came to nothing are dead at once: they were
-/// granted to session 0, which ends then. A crash in between leaves the same, for the next start to find.
+/// sees the one or the other, and both show the same. Blocks of a fold that came to nothing are dead at once
+/// (<see cref="NodeGrant"/>).
 /// </remarks>
 public sealed class Packer(BlockStore blocks)
 {
     /// <summary>How often a fold is tried against writers that change the cluster meanwhile.</summary>
     private const int Attempts = 4;
-
-    /// <summary>The session that the node's own blocks are granted to.</summary>
-    private static readonly SessionId s_node = new(0);
 
     private readonly Lock one = new();
     private readonly FoldRequest request = new();
@@ -34,10 +31,7 @@ public sealed class Packer(BlockStore blocks)
     public long PackedBytes => Volatile.Read(ref packedBytes);
 
     /// <summary>Folds one cluster; false if it could not, or there was nothing to fold.</summary>
-    public bool Fold(HostedDrive drive, VNodeId node, uint cluster) => Fold(drive, node, cluster, evacuated: null);
-
-    /// <summary>Folds one cluster, and moves what it has in some blocks out of them.</summary>
-    public bool Fold(HostedDrive drive, VNodeId node, uint cluster, IReadOnlySet<BlockName>? evacuated)
+    public bool Fold(HostedDrive drive, VNodeId node, uint cluster)
     {
         ArgumentNullException.ThrowIfNull(drive);
         lock (one)
@@ -47,7 +41,7 @@ public sealed class Packer(BlockStore blocks)
             {
                 status = Read(drive, node, cluster);
                 if (status != Status.Ok) { break; }
-                FoldPlanner.Plan(map, evacuated, plan);
+                FoldPlanner.Plan(map, plan);
                 status = Replace(drive);
             }
 
@@ -71,12 +65,14 @@ public sealed class Packer(BlockStore blocks)
     private Status Replace(HostedDrive drive)
     {
         BlockName[] names = new BlockName[plan.BlockCount];
-        Status status = names.Length == 0 ? Status.Ok : WriteBlocks(drive, names);
+        NodeGrant grant = default;
+        Status status = names.Length == 0 ? Status.Ok : NodeGrant.Take(drive, (uint)names.Length, out grant);
+        if (status == Status.Ok && names.Length > 0) { status = WriteBlocks(drive, grant, names); }
         if (status == Status.Ok)
         {
             plan.Complete(names, request);
             status = drive.Transact(
-                s_node,
+                NodeGrant.Session,
                 static (in FoldRequest fold, DriveTransaction transaction, out bool done) =>
                 {
                     done = true;
@@ -92,28 +88,21 @@ public sealed class Packer(BlockStore blocks)
             Interlocked.Increment(ref folds);
             Interlocked.Add(ref packedBytes, (long)plan.PackedBytes);
         }
-        else if (names.Length > 0)
+        else
         {
-            drive.CloseGrants(s_node);
-            drive.Reap();
+            grant.Return();
         }
 
         return status;
     }
 
-    private Status WriteBlocks(HostedDrive drive, Span<BlockName> names)
+    private Status WriteBlocks(HostedDrive drive, NodeGrant grant, Span<BlockName> names)
     {
-        Status status = drive.Transact(
-            s_node,
-            static (in uint count, DriveTransaction transaction, out BlockId granted) =>
-                GrantBlocks.Apply(s_node, count, transaction, out granted),
-            (uint)names.Length,
-            SpaceUse.Metadata,
-            out BlockId first);
+        Status status = Status.Ok;
         int piece = 0;
         for (int at = 0; at < names.Length && status == Status.Ok; at++)
         {
-            names[at] = new(drive.Id, new(first.Value + (ulong)at));
+            names[at] = grant[at];
             using AlignedMemory content = new(plan.BlockLength(at));
             status = Copy(content.GetSpan(), (ulong)at * Limits.BlockBytes, ref piece);
             if (status == Status.Ok) { status = blocks.WriteBlockUnsynced(names[at], content.GetSpan()); }

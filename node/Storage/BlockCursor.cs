@@ -8,13 +8,13 @@ public sealed class BlockCursor : IDisposable
 {
     private readonly IRecordCursor records;
 
-    internal BlockCursor(IKeyValueReader source, DriveId drive)
+    internal BlockCursor(IKeyValueReader source, DriveId drive, BlockId from = default)
     {
-        Span<byte> from = stackalloc byte[BlockKey.PrefixSize];
+        Span<byte> first = stackalloc byte[BlockKey.Size];
         Span<byte> to = stackalloc byte[BlockKey.PrefixSize];
-        BlockKey.WritePrefix(drive, from);
+        BlockKey.Write(new(drive, from), first);
         BlockKey.WriteEnd(drive, to);
-        records = source.OpenCursor(Family.Block, from, to);
+        records = source.OpenCursor(Family.Block, first, to);
     }
 
     public BlockName Name { get; private set; }

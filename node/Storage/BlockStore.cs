@@ -161,9 +161,9 @@ public sealed partial class BlockStore : IDisposable
         }
     }
 
-    /// <summary>Walks the indexed blocks of a drive.</summary>
+    /// <summary>Walks the indexed blocks of a drive, from an id on.</summary>
     /// <exception cref="StorageException">The disk cannot give the index back.</exception>
-    public BlockCursor OpenBlockCursor(DriveId drive) => new(context.Store, drive);
+    public BlockCursor OpenBlockCursor(DriveId drive, BlockId from = default) => new(context.Store, drive, from);
 
     /// <summary>Checks a drive, while it is in use: every entry, bounds, overlaps, the bitmap and, if asked, every byte.
     /// </summary>

@@ -2,9 +2,9 @@ namespace KvFs.Core;
 
 /// <summary>Decides when a cluster is worth folding, and what of it to copy into packed blocks.</summary>
 /// <remarks>
-/// Copied are: inline bytes, always, because a base has none; the blocks that a repack wants empty; and all blocks of a 1 MiB
-/// window in which many runs touch, because reading it costs a read each. Larger runs stay where they are, so that a fold
-/// writes little more than what was written since the last one. If the base would still have too many runs, gaps of less than
+/// Copied are: inline bytes, always, because a base has none; and all blocks of a 1 MiB window in which many runs touch,
+/// because reading it costs a read each. Larger runs stay where they are, so that a fold writes little more than what was
+/// written since the last one; what that leaves of a block is for <see cref="RepackPlanner"/>. If the base would still have too many runs, gaps of less than
 /// <see cref="Limits.FillBytes"/> between copied runs are filled with zeros. Pure; the packer does the I/O.
 /// </remarks>
 public static class FoldPlanner
@@ -17,27 +17,30 @@ public static class FoldPlanner
 
     /// <summary>Whether a fold pays: slices enough in comparison with the base that it rewrites, or many bytes hidden.
     /// </summary>
-    public static bool IsWorthwhile(int deltas, int baseRuns, ulong hiddenBytes) =>
+    public static bool IsWorthwhile(int deltas, int baseRuns, ulong hiddenBytes, ulong mappedBytes) =>
         deltas >= Limits.MaxSlices / 2
         || deltas >= Math.Max(Limits.FoldSlices, baseRuns / 4)
-        || (deltas > 0 && hiddenBytes >= Limits.FoldHiddenBytes);
+        || (deltas > 0 && (hiddenBytes >= Limits.FoldHiddenBytes || IsHalfHidden(hiddenBytes, mappedBytes)));
 
     /// <summary>The same for what a transaction told.</summary>
     public static bool IsWorthwhile(in CrowdedCluster cluster) =>
-        IsWorthwhile(cluster.Deltas, cluster.BaseRuns, cluster.HiddenBytes);
+        IsWorthwhile(cluster.Deltas, cluster.BaseRuns, cluster.HiddenBytes, cluster.MappedBytes);
+
+    /// <summary>Whether a cluster hides as much as it shows, and that is not little.</summary>
+    internal static bool IsHalfHidden(ulong hiddenBytes, ulong mappedBytes) =>
+        hiddenBytes >= Limits.FoldHalfHiddenBytes && hiddenBytes >= mappedBytes;
 
     /// <param name="map">What the records to fold show: <see cref="ReadForFold"/>.</param>
-    /// <param name="evacuated">Blocks of which nothing is to stay; null for none.</param>
     /// <param name="plan">Is filled.</param>
-    public static void Plan(ClusterMap map, IReadOnlySet<BlockName>? evacuated, FoldPlan plan)
+    public static void Plan(ClusterMap map, FoldPlan plan)
     {
         ArgumentNullException.ThrowIfNull(map);
         ArgumentNullException.ThrowIfNull(plan);
-        Fill(map, evacuated, plan, fillsGaps: false);
-        if (plan.RunCount > Limits.ClusterRuns) { Fill(map, evacuated, plan, fillsGaps: true); }
+        Fill(map, plan, fillsGaps: false);
+        if (plan.RunCount > Limits.ClusterRuns) { Fill(map, plan, fillsGaps: true); }
     }
 
-    internal static void Fill(ClusterMap map, IReadOnlySet<BlockName>? evacuated, FoldPlan plan, bool fillsGaps)
+    internal static void Fill(ClusterMap map, FoldPlan plan, bool fillsGaps)
     {
         plan.Clear();
         bool lastPacked = false;
@@ -51,8 +54,8 @@ public static class FoldPlanner
             {
                 Slice run = map.Runs[at];
                 bool packs = run.Kind == SliceKind.Inline
-                    || (run.Kind == SliceKind.Block && (IsSmall(run, fillsGaps) || evacuated?.Contains(run.Block) == true
-                        || (rewrites && run.Length < WindowBytes)));
+                    || (run.Kind == SliceKind.Block
+                        && (IsSmall(run, fillsGaps) || (rewrites && run.Length < WindowBytes)));
                 if (!packs)
                 {
                     plan.Keep(run);

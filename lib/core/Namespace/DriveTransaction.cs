@@ -91,6 +91,10 @@ public sealed class DriveTransaction : DriveView
     /// <summary>The transaction left blocks dead: once it is durable the driver drops them from the store.</summary>
     public bool FreedBlocks { get; internal set; }
 
+    /// <summary>Bytes of blocks that stay live, to which nothing refers any more since this transaction: what only a repack
+    /// gives back. Known once it is built.</summary>
+    public ulong LooseBytes { get; internal set; }
+
     /// <summary>Why an operation answered <see cref="Status.Busy"/>, if not for want of reserved ids: what the driver must do
     /// before it tries again.</summary>
     public Obstacle? Obstacle { get; internal set; }
@@ -332,6 +336,7 @@ public sealed class DriveTransaction : DriveView
         ownClusters.Clear();
         Obstacle = null;
         FreedBlocks = false;
+        LooseBytes = 0;
         lastSequence = 0;
         historyBytes = 0;
     }

@@ -20,4 +20,6 @@ public readonly record struct Obstacle(ObstacleKind Kind, VNodeId Node, uint Clu
 /// <param name="Deltas">Its slices above the base.</param>
 /// <param name="BaseRuns">Runs of its base.</param>
 /// <param name="HiddenBytes">Bytes that the fold would give back.</param>
-public readonly record struct CrowdedCluster(VNodeId Node, uint Cluster, int Deltas, int BaseRuns, ulong HiddenBytes);
+/// <param name="MappedBytes">Bytes that it would keep.</param>
+public readonly record struct CrowdedCluster(
+    VNodeId Node, uint Cluster, int Deltas, int BaseRuns, ulong HiddenBytes, ulong MappedBytes);

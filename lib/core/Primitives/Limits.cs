@@ -58,6 +58,10 @@ public static class Limits
     /// still occupy on disk.</summary>
     public const ulong FoldHiddenBytes = 16 << 20;
 
+    /// <summary>Hidden bytes of one cluster from which on it is worth folding if no more than these are shown: a small file
+    /// that is overwritten in place occupies at most twice its size, and this.</summary>
+    public const ulong FoldHalfHiddenBytes = 256 << 10;
+
     /// <summary>Bytes below which a gap between backed runs may be filled when a cluster is folded: what other file systems
     /// have as their block.</summary>
     public const int FillBytes = 4096;

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 
 namespace KvFs.Core.Tests;
 
@@ -107,7 +108,7 @@ internal sealed class DataDrive
     }
 
     /// <summary>Does what a packer does: reads, plans, copies, stores, folds.</summary>
-    public Status Fold(VNodeId id, uint cluster, IReadOnlySet<BlockName>? evacuated, bool fillsGaps)
+    public Status Fold(VNodeId id, uint cluster, bool fillsGaps)
     {
         FoldRequest request = new();
         ClusterMap map = new();
@@ -115,7 +116,7 @@ internal sealed class DataDrive
         if (status == Status.NoData) { return status; }
         Assert.Equal(Status.Ok, status);
         FoldPlan plan = new();
-        FoldPlanner.Fill(map, evacuated, plan, fillsGaps);
+        FoldPlanner.Fill(map, plan, fillsGaps);
         List<BlockName> packed = [];
         int[] tokens = [.. plan.Pieces.SelectMany(piece => Tokens(piece, map))];
         for (int block = 0; block < plan.BlockCount; block++)
@@ -128,6 +129,68 @@ internal sealed class DataDrive
         status = Run(transaction => Core.Fold.Apply(request, transaction));
         Assert.Equal(Status.Ok, status);
         return status;
+    }
+
+    /// <summary>Does what a repacker does with the blocks that are chosen: sees which can be emptied, copies, and moves.
+    /// </summary>
+    /// <returns>The blocks that could be emptied.</returns>
+    public IReadOnlyList<BlockFill> Repack(Func<BlockId, bool> isChosen)
+    {
+        RepackTally tally = new(Drive.State.Drive, [.. LiveBlocks().Where(fill => isChosen(fill.Block))]);
+        foreach (DriveCursor cursor in OwnSlices()) { Assert.True(tally.TryCount(cursor.Payload, cursor.Header, Drive.State)); }
+        IReadOnlyList<BlockFill> emptied = tally.Take();
+        MoveRequest request = new();
+        request.Evacuate(Drive.State.Drive, emptied);
+        List<int> copies = [];
+        foreach (DriveCursor cursor in OwnSlices()) { Copy(cursor, request, copies); }
+        if (copies.Count == 0) { return emptied; }
+        request.Target = StoreBlock(default, CollectionsMarshal.AsSpan(copies));
+        while (request.Next < request.Records.Count)
+        {
+            int next = 0;
+            Assert.Equal(Status.Ok, Run(transaction => MoveRuns.Apply(request, transaction, out next)));
+            request.Next = next;
+        }
+
+        Assert.DoesNotContain(LiveBlocks(), fill => emptied.Any(gone => gone.Block == fill.Block));
+        return emptied;
+    }
+
+    /// <summary>All blocks that are live, as half of what they are.</summary>
+    public IEnumerable<BlockFill> LiveBlocks()
+    {
+        using DriveCursor cursor = Drive.Head.WalkPrefix(RecordKey.Single(RecordKind.BlockLive));
+        while (cursor.MoveNext())
+        {
+            Assert.True(BlockUse.TryDecode(cursor.Payload, out BlockUse use));
+            Assert.True(RecordKey.TrySplitNumbers(cursor.Key, out ulong block, out _));
+            yield return new(new(block), (uint)use.LiveBytes * 2, use.LiveBytes);
+        }
+    }
+
+    private IEnumerable<DriveCursor> OwnSlices()
+    {
+        StoredDriveView own = new(Drive.Records, [new(Drive.State.Drive, CowNumber.Head)]);
+        using DriveCursor cursor = own.WalkPrefix(RecordKey.Single(RecordKind.Slice));
+        while (cursor.MoveNext()) { yield return cursor; }
+    }
+
+    private void Copy(DriveCursor cursor, MoveRequest request, List<int> copies)
+    {
+        if (cursor.Header.Whiteout || !MoveRuns.IsMovable(cursor.Header, Drive.State)) { return; }
+        List<Slice> runs = [];
+        Assert.True(MoveRuns.TryReadRuns(cursor.Payload, runs));
+        Assert.True(RecordKey.TrySplitSlice(cursor.Key, out SliceKey place));
+        int first = request.Offsets.Count;
+        foreach (Slice run in runs.Where(run => request.IsEvacuated(run)))
+        {
+            request.Offsets.Add((uint)(copies.Count * CellBytes));
+            int start = (int)run.SourceOffset / CellBytes;
+            copies.AddRange(shelf.Blocks[run.Block].AsSpan(start, (int)run.Length / CellBytes));
+        }
+
+        int count = request.Offsets.Count - first;
+        if (count > 0) { request.Records.Add(new(place, cursor.Header.Written, first, count)); }
     }
 
     private IEnumerable<int> Tokens(PackedPiece piece, ClusterMap map)

@@ -93,8 +93,7 @@ internal sealed partial class DataWorkload
     private void Fold(VNodeId id)
     {
         uint cluster = (uint)random.Next(Cells / DataDrive.ClusterCells);
-        HashSet<BlockName> evacuated = [.. shelf.Blocks.Keys.Where(_ => random.Next(3) == 0)];
-        data.Fold(id, cluster, evacuated, fillsGaps: false);
+        data.Fold(id, cluster, fillsGaps: false);
     }
 
     private static void CheckSeeks(VNodeId id, ModelFile file, DriveView view)

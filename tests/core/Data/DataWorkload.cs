@@ -83,7 +83,7 @@ internal sealed partial class DataWorkload
         }
 
         (ulong id, ModelFile file) = files.ElementAt(random.Next(files.Count));
-        switch (random.Next(26))
+        switch (random.Next(28))
         {
             case < 9: Write(new(id), file); break;
             case < 11: Truncate(new(id), file); break;
@@ -95,7 +95,8 @@ internal sealed partial class DataWorkload
             case < 18: Back(new(id), file); break;
             case < 20: Shift(new(id), file); break;
             case < 23: Copy(new(id), file); break;
-            default: Fold(new(id)); break;
+            case < 26: Fold(new(id)); break;
+            default: data.Repack(block => random.Next(2) == 0); break;
         }
     }
 

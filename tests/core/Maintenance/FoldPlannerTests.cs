@@ -10,16 +10,19 @@ public sealed class FoldPlannerTests
     private readonly FoldRequest request = new();
 
     [Theory]
-    [InlineData(63, 0, 0UL, false)]
-    [InlineData(64, 0, 0UL, true)]
-    [InlineData(64, 1000, 0UL, false)]
-    [InlineData(250, 1000, 0UL, true)]
-    [InlineData(2048, 30_000, 0UL, true)]
-    [InlineData(1, 0, Limits.FoldHiddenBytes, true)]
-    [InlineData(0, 1000, 0UL, false)]
+    [InlineData(63, 0, 0UL, 1UL << 26, false)]
+    [InlineData(64, 0, 0UL, 1UL << 26, true)]
+    [InlineData(64, 1000, 0UL, 1UL << 26, false)]
+    [InlineData(250, 1000, 0UL, 1UL << 26, true)]
+    [InlineData(2048, 30_000, 0UL, 1UL << 26, true)]
+    [InlineData(1, 0, Limits.FoldHiddenBytes, 1UL << 26, true)]
+    [InlineData(0, 1000, 0UL, 1UL << 26, false)]
+    [InlineData(1, 0, 1UL << 20, 1UL << 20, true)]
+    [InlineData(1, 0, 1UL << 20, (1UL << 20) + 1, false)]
+    [InlineData(1, 0, Limits.FoldHalfHiddenBytes - 1, 4096UL, false)]
     public void A_fold_pays_when_there_are_many_slices_for_the_base_or_much_is_hidden(
-        int deltas, int baseRuns, ulong hiddenBytes, bool expected) =>
-        Assert.Equal(expected, FoldPlanner.IsWorthwhile(deltas, baseRuns, hiddenBytes));
+        int deltas, int baseRuns, ulong hiddenBytes, ulong mappedBytes, bool expected) =>
+        Assert.Equal(expected, FoldPlanner.IsWorthwhile(deltas, baseRuns, hiddenBytes, mappedBytes));
 
     [Fact]
     public void Inline_bytes_go_into_one_packed_block_and_larger_runs_stay()
@@ -29,7 +32,7 @@ public sealed class FoldPlannerTests
         map.Overlay(new(2 << 20, 10, SliceKind.Unwritten, default, 0), default);
         map.Overlay(new(3 << 20, 2, SliceKind.Inline, default, 0), "de"u8);
 
-        BlockName packed = Complete(evacuated: null);
+        BlockName packed = Complete();
 
         Assert.Equal(
             [
@@ -48,7 +51,7 @@ public sealed class FoldPlannerTests
     {
         for (uint at = 0; at < 50; at++) { map.Overlay(new(at * 2, 2, SliceKind.Inline, default, 0), "xy"u8); }
 
-        BlockName packed = Complete(evacuated: null);
+        BlockName packed = Complete();
 
         Assert.Equal([new(0, 100, SliceKind.Block, packed, 0)], request.Runs);
     }
@@ -63,7 +66,7 @@ public sealed class FoldPlannerTests
             map.Overlay(new((1 << 20) + (at * page), page / 2, SliceKind.Block, new(Drive, new(10 + at)), 0), default);
         }
 
-        BlockName packed = Complete(evacuated: null);
+        BlockName packed = Complete();
 
         Assert.Equal(
             [
@@ -76,17 +79,6 @@ public sealed class FoldPlannerTests
     }
 
     [Fact]
-    public void Of_an_evacuated_block_nothing_stays()
-    {
-        map.Overlay(new(0, 100, SliceKind.Block, Old, 0), default);
-        map.Overlay(new(50, 10, SliceKind.Block, new(Drive, new(2)), 0), default);
-
-        BlockName packed = Complete(new HashSet<BlockName> { Old });
-
-        Assert.Equal([packed, new(Drive, new(2)), packed], request.Runs.Select(run => run.Block));
-    }
-
-    [Fact]
     public void A_cluster_of_single_bytes_is_folded_into_a_bounded_number_of_runs()
     {
         List<Slice> runs = [];
@@ -95,7 +87,7 @@ public sealed class FoldPlannerTests
         ClusterBase.Encode([.. runs], payload);
         Assert.True(map.TryAdd(payload.Span));
 
-        BlockName packed = Complete(evacuated: null);
+        BlockName packed = Complete();
 
         Assert.Equal([new(0, (uint)(runs.Count * 2) - 1, SliceKind.Block, packed, 0)], request.Runs);
     }
@@ -103,25 +95,31 @@ public sealed class FoldPlannerTests
     [Fact]
     public void More_than_one_block_of_packed_bytes_is_cut_at_the_blocks_ends()
     {
-        map.Overlay(new(0, Limits.BlockBytes, SliceKind.Block, Old, 0), default);
-        map.Overlay(new(Limits.BlockBytes, 100, SliceKind.Block, Old, 0), default);
-        FoldPlanner.Plan(map, new HashSet<BlockName> { Old }, plan);
-        BlockName[] packed = [new(Drive, new(98)), new(Drive, new(99))];
+        const uint page = 4096;
+        const uint pages = (Limits.BlockBytes / page) + FoldPlanner.WindowSeams + 2;
+        for (uint at = 0; at < pages; at++)
+        {
+            map.Overlay(new(at * page, page, SliceKind.Block, new(Drive, new(10 + at)), 0), default);
+        }
+
+        FoldPlanner.Plan(map, plan);
+        BlockName[] packed = [new(Drive, new(8)), new(Drive, new(9))];
 
         plan.Complete(packed, request);
 
-        Assert.Equal(100, plan.BlockLength(1));
+        const uint rest = (pages * page) - Limits.BlockBytes;
+        Assert.Equal((int)rest, plan.BlockLength(1));
         Assert.Equal(
             [
                 new(0, Limits.BlockBytes, SliceKind.Block, packed[0], 0),
-                new(Limits.BlockBytes, 100, SliceKind.Block, packed[1], 0),
+                new(Limits.BlockBytes, rest, SliceKind.Block, packed[1], 0),
             ],
             request.Runs);
     }
 
-    private BlockName Complete(IReadOnlySet<BlockName>? evacuated)
+    private BlockName Complete()
     {
-        FoldPlanner.Plan(map, evacuated, plan);
+        FoldPlanner.Plan(map, plan);
         BlockName packed = new(Drive, new(99));
         plan.Complete(plan.BlockCount == 0 ? [] : [packed], request);
         return packed;

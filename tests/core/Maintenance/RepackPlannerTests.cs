@@ -10,7 +10,7 @@ public sealed class RepackPlannerTests
         planner.Offer(new(new(1), 1 << 20, (1 << 19) - 1));
         planner.Offer(new(new(2), 1 << 20, 1 << 19));
         planner.Offer(new(new(3), 4096, 0));
-        Assert.Equal([new(1)], planner.Take());
+        Assert.Equal([new(1)], planner.Take().Select(static fill => fill.Block));
     }
 
     [Fact]
@@ -21,10 +21,10 @@ public sealed class RepackPlannerTests
             planner.Offer(new(new(block), (uint)(1 << 20), block));
         }
 
-        IReadOnlyList<BlockId> chosen = planner.Take();
+        IReadOnlyList<BlockFill> chosen = planner.Take();
 
         Assert.Equal(RepackPlanner.MaxBlocks, chosen.Count);
-        Assert.Equal(new(RepackPlanner.MaxBlocks), chosen[^1]);
+        Assert.Equal(new(RepackPlanner.MaxBlocks), chosen[^1].Block);
         Assert.Empty(planner.Take());
     }
 

@@ -121,6 +121,7 @@ public sealed class BlockReferences
             if (change.References > 0)
             {
                 if (!change.IsChanged) { continue; }
+                transaction.LooseBytes += change.LostBytes;
                 new BlockUse(change.References, change.LiveBytes).Encode(bytes);
                 transaction.Put(ref live, bytes[..BlockUse.PayloadBytes]);
             }
@@ -171,6 +172,9 @@ public sealed class BlockReferences
         public ulong References { get; set; } = use.References;
 
         public ulong LiveBytes { get; set; } = use.LiveBytes;
+
+        /// <summary>Bytes less that are referred to than before.</summary>
+        public readonly ulong LostBytes => use.LiveBytes > LiveBytes ? use.LiveBytes - LiveBytes : 0;
 
         public readonly bool IsChanged => References != use.References || LiveBytes != use.LiveBytes;
     }

@@ -35,12 +35,15 @@ internal static class SliceWriter
         RecordKey key = RecordKey.Slice(node, cluster, transaction.Cow, transaction.NextSequence());
         transaction.PutSlice(ref key, slice, inline);
         ulong hiddenBefore = coverage.HiddenBytes;
+        bool wasHalfHidden = FoldPlanner.IsHalfHidden(hiddenBefore, coverage.MappedBytes);
         growth += coverage.LayDelta(slice);
         transaction.OnCoverageChanged(node, cluster);
         if (coverage.Deltas % Limits.FoldSlices == 0
-            || hiddenBefore / Limits.FoldHiddenBytes != coverage.HiddenBytes / Limits.FoldHiddenBytes)
+            || hiddenBefore / Limits.FoldHiddenBytes != coverage.HiddenBytes / Limits.FoldHiddenBytes
+            || (!wasHalfHidden && FoldPlanner.IsHalfHidden(coverage.HiddenBytes, coverage.MappedBytes)))
         {
-            transaction.OnCrowded(new(node, cluster, coverage.Deltas, coverage.BaseRuns, coverage.HiddenBytes));
+            transaction.OnCrowded(new(
+                node, cluster, coverage.Deltas, coverage.BaseRuns, coverage.HiddenBytes, coverage.MappedBytes));
         }
 
         return Status.Ok;
