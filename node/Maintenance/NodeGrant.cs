@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using KvFs.Core;
 using KvFs.Node.Drives;
 using KvFs.Node.Storage;
@@ -7,7 +8,8 @@ namespace KvFs.Node.Maintenance;
 /// <summary>Block ids that the node granted itself, to put copies of a drive's bytes under.</summary>
 /// <remarks>What came to nothing is given back, id by id, so that two who pack at once are not in each other's way. A crash
 /// leaves the grant, and the next start ends it: <see cref="CloseGrants"/>.</remarks>
-internal readonly struct NodeGrant
+[SuppressMessage("Performance", "CA1815", Justification = "Grants are taken, used and forgotten; never compared.")]
+public readonly struct NodeGrant
 {
     private readonly HostedDrive? drive;
     private readonly BlockId first;
@@ -26,8 +28,10 @@ internal readonly struct NodeGrant
     /// <summary>The block at a place of the grant.</summary>
     public BlockName this[int at] => new(drive!.Id, new(first.Value + (ulong)at));
 
+    /// <summary>Has ids granted: Ok, or what the transaction answers.</summary>
     public static Status Take(HostedDrive drive, uint count, out NodeGrant grant)
     {
+        ArgumentNullException.ThrowIfNull(drive);
         Status status = drive.Transact(
             Session,
             static (in uint wanted, DriveTransaction transaction, out BlockId granted) =>

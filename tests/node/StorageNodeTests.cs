@@ -47,7 +47,7 @@ public sealed class StorageNodeTests : IAsyncLifetime
 
         // A copy of the folder as a power cut would leave it: nothing is flushed or closed.
         string copy = folder + "-copy";
-        CopyFolder(folder, copy);
+        DataFolders.Copy(folder, copy);
         try
         {
             await using StorageNode other = StorageNode.Open(new() { DataPath = copy }, NullLoggerFactory.Instance);
@@ -222,19 +222,6 @@ public sealed class StorageNodeTests : IAsyncLifetime
         commit.Inline.Set(bytes);
         commit.Runs.Add(new(offset, (uint)bytes.Length, SliceKind.Inline, default, 0));
         return await session.CommitAsync([commit], []);
-    }
-
-    private static void CopyFolder(string from, string to)
-    {
-        foreach (string path in Directory.EnumerateDirectories(from, "*", SearchOption.AllDirectories).Prepend(from))
-        {
-            Directory.CreateDirectory(path.Replace(from, to, StringComparison.Ordinal));
-        }
-
-        foreach (string path in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories))
-        {
-            if (Path.GetFileName(path) != "LOCK") { File.Copy(path, path.Replace(from, to, StringComparison.Ordinal)); }
-        }
     }
 
     private async Task<IDriveSession> OpenAsync()

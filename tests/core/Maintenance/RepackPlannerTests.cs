@@ -35,4 +35,12 @@ public sealed class RepackPlannerTests
         Assert.True(planner.CopiedBytes <= RepackPlanner.MaxCopiedBytes);
         Assert.Equal(146, planner.Take().Count);
     }
+
+    [Fact]
+    public void Where_there_is_little_room_little_is_copied()
+    {
+        RepackPlanner narrow = new(copyBytes: 10 << 20);
+        for (ulong block = 1; block < 1000; block++) { narrow.Offer(new(new(block), Limits.BlockBytes, 7 << 20)); }
+        Assert.Single(narrow.Take());
+    }
 }

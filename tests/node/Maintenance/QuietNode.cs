@@ -1,0 +1,109 @@
+using System.Collections.Immutable;
+using KvFs.Core;
+using KvFs.Node.Drives;
+using KvFs.Node.Maintenance;
+using KvFs.Node.Shards;
+using KvFs.Node.Storage;
+using KvFs.Protocol;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace KvFs.Node.Tests.Maintenance;
+
+/// <summary>A node's parts over a real folder, without its loops: what goes on behind goes on when a test says so.</summary>
+internal sealed class QuietNode : IAsyncDisposable
+{
+    private readonly RocksKeyValueStore store;
+    private readonly Packer packer;
+    private readonly Reaper reaper;
+    private readonly DriveWork work = new(NullLogger.Instance);
+    private readonly ImmutableArray<Shard> shards;
+
+    private QuietNode(string folder)
+    {
+        store = RocksKeyValueStore.Open(Path.Combine(folder, "db"));
+        Disk = new(new LinuxDisk(folder));
+        Blocks = BlockStore.Open(Disk, store, new DiskId(7));
+        NodeIdentity identity = NodeIdentity.Start(store, 1);
+        shards = [new(store, new(0), new(identity.Starts))];
+        Host = new(store, Blocks, shards, work, Clock);
+        Host.Load();
+        packer = new(Blocks);
+        reaper = new(Blocks, store, Clock);
+        work.FoldNow = packer.Fold;
+        Repacker = new(Host, Blocks, Clock);
+        Admin = new LocalDriveAdmin(Host, Blocks, store, work);
+    }
+
+    public static QuietNode Open(string folder) => new(folder);
+
+    public ManualTime Clock { get; } = new();
+
+    public NarrowDisk Disk { get; }
+
+    public BlockStore Blocks { get; }
+
+    public DriveHost Host { get; }
+
+    public Repacker Repacker { get; }
+
+    public IDriveAdmin Admin { get; }
+
+    public HostedDrive Drive(string name) => Host.Find(name)!;
+
+    /// <summary>Bytes that a drive's blocks occupy.</summary>
+    public long StoredBytes(string name)
+    {
+        DriveStatistics used = Blocks.GetStatistics(Drive(name).Id)!;
+        return used.CapacityBytes - used.FreeBytes;
+    }
+
+    /// <summary>Folds all that was noted.</summary>
+    public void Fold()
+    {
+        while (work.TryTakeCrowded(out HostedDrive? drive, out VNodeId node, out uint cluster))
+        {
+            packer.Fold(drive!, node, cluster);
+        }
+    }
+
+    /// <summary>Removes all that may be removed, readers' leases passed.</summary>
+    public void Reap()
+    {
+        foreach (HostedDrive drive in Host.All)
+        {
+            while (reaper.Run(drive, default)) { }
+            while (reaper.IsWaiting(drive))
+            {
+                Clock.Advance(TimeSpan.FromMinutes(1));
+                reaper.Run(drive, default);
+            }
+        }
+    }
+
+    /// <summary>Repacks as the loop would, a part each second, until nothing happens any more.</summary>
+    public void Repack()
+    {
+        long before;
+        do
+        {
+            before = Repacker.EmptiedBlocks;
+            RepackRound();
+        }
+        while (Repacker.EmptiedBlocks > before);
+    }
+
+    /// <summary>One round of each drive that is due, at most.</summary>
+    public void RepackRound()
+    {
+        long rounds = Repacker.Rounds;
+        for (int part = 0; part < 100 && Repacker.Rounds == rounds; part++) { Repacker.Run(default); }
+        Clock.Advance(TimeSpan.FromSeconds(1));
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        Blocks.Dispose();
+        store.Dispose();
+        return ValueTask.CompletedTask;
+    }
+}
