@@ -76,9 +76,15 @@ if [ -n "${BENCH_FILES:-}" ]; then
   stop_drive
 fi
 
+if [[ " ${systems[*]} " == *' kvfs '* ]]; then
+  echo 'bench: write amplification'
+  bench/write-amplification.sh "$scratch" | tee "$scratch/write-amplification.txt"
+fi
+
 commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 [ -z "$(git status --porcelain --untracked-files=no 2>/dev/null)" ] || commit+=-changed
 results=bench/results/$(date -u +%Y-%m-%d)-$commit
 mkdir -p "$results"
+[ ! -e "$scratch/write-amplification.txt" ] || cp "$scratch/write-amplification.txt" "$results/"
 [ ! -e "$scratch/directory.txt" ] || cp "$scratch/directory.txt" "$results/one-directory.txt"
 python3 bench/render.py "$figures" "$results" "$commit" "$scratch" "$tree"

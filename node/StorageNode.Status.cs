@@ -16,6 +16,7 @@ public sealed record NodeStatus(string Name, string DiskId, bool IsOk, string? T
 public sealed partial class StorageNode
 {
     private readonly Meter meter = new("KvFs.Node");
+    private readonly long writtenAtStart = DiskWrites.GetBytes() ?? 0;
 
     public NodeStatus GetStatus()
     {
@@ -51,6 +52,13 @@ public sealed partial class StorageNode
         return new NodeChecker(host, store, blocks, options).Run(onProgress, cancellationToken);
     }
 
+    private IEnumerable<Measurement<double>> GetWriteAmplification()
+    {
+        long committed = host.All.Sum(static drive => drive.CommittedBytes);
+        if (committed == 0 || DiskWrites.GetBytes() is not { } written) { yield break; }
+        yield return new((double)(written - writtenAtStart) / committed);
+    }
+
     private void AddInstruments()
     {
         meter.CreateObservableCounter(
@@ -65,6 +73,18 @@ public sealed partial class StorageNode
             "kvfs_node_corrupt_records", () => work.CorruptRecords, null, "Damaged records that were met.");
         meter.CreateObservableCounter(
             "kvfs_node_log_syncs", () => store.GetStatistics().Syncs, null, "Syncs of the write-ahead log.");
+        meter.CreateObservableCounter(
+            "kvfs_node_log_written_bytes", () => store.GetStatistics().LogBytes, "bytes",
+            "Bytes appended to the write-ahead log.");
+        meter.CreateObservableCounter(
+            "kvfs_node_committed_bytes", () => host.All.Sum(static drive => drive.CommittedBytes), "bytes",
+            "Bytes of data that clients committed.");
+        meter.CreateObservableCounter(
+            "kvfs_node_disk_written_bytes", () => (DiskWrites.GetBytes() ?? writtenAtStart) - writtenAtStart, "bytes",
+            "Bytes that the process had the kernel write to disks: blocks, log, flushes, compactions.");
+        meter.CreateObservableGauge(
+            "kvfs_node_write_amplification", GetWriteAmplification, null,
+            "Bytes written to disks for each byte that clients committed, since the start; no value before the first.");
         meter.CreateObservableCounter("kvfs_node_folds", () => packer.Folds, null, "Clusters folded.");
         meter.CreateObservableCounter(
             "kvfs_node_packed_bytes", () => packer.PackedBytes, "bytes", "Bytes copied into packed blocks.");

@@ -37,6 +37,7 @@ public sealed class HostedDrive
     private DriveState state;
     private DriveCounters counters;
     private long looseBytes;
+    private long committedBytes;
 
     /// <summary>Its records are gone: whoever still knows of it, in the background, writes none any more.</summary>
     private bool isForgotten;
@@ -177,6 +178,25 @@ public sealed class HostedDrive
         ArgumentNullException.ThrowIfNull(corrupt);
         work.OnCorrupt(this, corrupt);
         return corrupt.Status;
+    }
+
+    /// <summary>Bytes of data that clients have committed, however often they overwrote one another, since the start.</summary>
+    public long CommittedBytes => Interlocked.Read(ref committedBytes);
+
+    /// <summary>Clients' data was committed.</summary>
+    public void OnCommitted(IReadOnlyList<FileCommit> commits)
+    {
+        ArgumentNullException.ThrowIfNull(commits);
+        long bytes = 0;
+        for (int at = 0; at < commits.Count; at++)
+        {
+            foreach (FileRun run in commits[at].Runs)
+            {
+                if (run.Kind is SliceKind.Inline or SliceKind.Block) { bytes += run.Length; }
+            }
+        }
+
+        Interlocked.Add(ref committedBytes, bytes);
     }
 
     /// <summary>Takes what <see cref="LooseBytes"/> has come to: who takes it looks for the blocks.</summary>

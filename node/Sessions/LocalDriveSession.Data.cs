@@ -26,6 +26,7 @@ public sealed partial class LocalDriveSession
         ArgumentNullException.ThrowIfNull(results);
         foreach (FileCommit commit in commits) { commit.Session = Id; }
         Status status = Run(CommitAll, new CommitArgument(commits, results), SpaceUse.Metadata, out ulong grown);
+        if (status == Status.Ok) { drive.OnCommitted(commits); }
         if (status == Status.Ok && grown > 0)
         {
             lock (drive.Shard.Gate) { drive.Quota.Consume(Id, new(grown, 0)); }

@@ -91,5 +91,7 @@ public interface IKeyValueStore : IKeyValueReader, IDisposable
 /// <param name="FileBytes">Live table files.</param>
 /// <param name="EstimatedKeys">Keys, roughly: overwritten and deleted ones may count.</param>
 /// <param name="Syncs">Syncs of the write-ahead log that the disk was asked for.</param>
+/// <param name="LogBytes">Bytes that were appended to the write-ahead log since the start.</param>
 public readonly record struct KeyValueStatistics(
-    long MemtableBytes, long CacheBytes, long TableReaderBytes, long FileBytes, long EstimatedKeys, long Syncs);
+    long MemtableBytes, long CacheBytes, long TableReaderBytes, long FileBytes, long EstimatedKeys, long Syncs,
+    long LogBytes);

@@ -44,6 +44,7 @@ public sealed class RocksKeyValueStore : IKeyValueStore
     // log that was found at the start.
     private long logged = 1;
     private long synced;
+    private long logBytes;
 
     private RocksKeyValueStore(BlockCache cache, RocksDatabase database)
     {
@@ -98,7 +99,9 @@ public sealed class RocksKeyValueStore : IKeyValueStore
         {
             Translate(batch, native);
             database.Write(native, logged ? WriteFlags.None : WriteFlags.DisableWal);
-            if (logged) { Interlocked.Increment(ref this.logged); }
+            if (!logged) { return Status.Ok; }
+            Interlocked.Increment(ref this.logged);
+            Interlocked.Add(ref logBytes, native.DataSize);
             return Status.Ok;
         }
         catch (RocksException failure)
@@ -150,7 +153,8 @@ public sealed class RocksKeyValueStore : IKeyValueStore
 
     public KeyValueStatistics GetStatistics() => new(
         Sum("rocksdb.cur-size-all-mem-tables"), cache.Usage, Sum("rocksdb.estimate-table-readers-mem"),
-        Sum("rocksdb.live-sst-files-size"), Sum("rocksdb.estimate-num-keys"), syncs.Runs);
+        Sum("rocksdb.live-sst-files-size"), Sum("rocksdb.estimate-num-keys"), syncs.Runs,
+        Interlocked.Read(ref logBytes));
 
     public void Dispose()
     {

@@ -93,7 +93,7 @@ internal sealed class SimulatedKeyValueStore : IKeyValueStore
 
     public Status Checkpoint(string path) => Status.NotSupported;
 
-    public KeyValueStatistics GetStatistics() => new(0, 0, 0, 0, current.Sum(static family => family.Count), syncs);
+    public KeyValueStatistics GetStatistics() => new(0, 0, 0, 0, current.Sum(static family => family.Count), syncs, LogBytes: 0);
 
     public void Dispose()
     {
