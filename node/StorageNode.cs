@@ -32,7 +32,7 @@ public sealed partial class StorageNode : IAsyncDisposable
     /// <summary>How often the loops look for work that nobody told them of.</summary>
     private static readonly TimeSpan s_loopInterval = TimeSpan.FromSeconds(1);
 
-    private readonly RocksKeyValueStore store;
+    private readonly CachedKeyValueStore store;
     private readonly BlockStore blocks;
     private readonly ImmutableArray<Shard> shards;
     private readonly DriveHost host;
@@ -46,7 +46,7 @@ public sealed partial class StorageNode : IAsyncDisposable
     private readonly List<BackgroundLoop> loops = [];
 
     private StorageNode(
-        StorageNodeOptions options, RocksKeyValueStore store, BlockStore blocks, NodeIdentity identity, ILogger logger)
+        StorageNodeOptions options, CachedKeyValueStore store, BlockStore blocks, NodeIdentity identity, ILogger logger)
     {
         this.store = store;
         this.blocks = blocks;
@@ -84,12 +84,12 @@ public sealed partial class StorageNode : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(loggers);
         MakeFolder(options.DataPath);
-        RocksKeyValueStore? store = null;
+        CachedKeyValueStore? store = null;
         BlockStore? blocks = null;
         try
         {
             // 1.
-            store = RocksKeyValueStore.Open(Path.Combine(options.DataPath, "db"));
+            store = new CachedKeyValueStore(RocksKeyValueStore.Open(Path.Combine(options.DataPath, "db")));
             DiskId newDisk = new(DriveId.Read(Guid.CreateVersion7().ToByteArray(bigEndian: true)).Value);
             blocks = BlockStore.Open(new LinuxDisk(options.DataPath), store, newDisk);
 

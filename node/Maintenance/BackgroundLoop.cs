@@ -1,3 +1,4 @@
+using KvFs.Node.Storage;
 using Microsoft.Extensions.Logging;
 
 namespace KvFs.Node.Maintenance;
@@ -7,6 +8,10 @@ namespace KvFs.Node.Maintenance;
 /// interval; <see cref="DisposeAsync"/> waits for the step that runs.</remarks>
 public sealed partial class BackgroundLoop : IAsyncDisposable
 {
+    /// <summary>The nice value of the thread: where processors are short, one that answers a request gets ten times as
+    /// much of them.</summary>
+    private const int Niceness = 10;
+
     private readonly CancellationTokenSource stop = new();
     private readonly SemaphoreSlim signal = new(0, 1);
     private readonly Task run;
@@ -41,6 +46,8 @@ public sealed partial class BackgroundLoop : IAsyncDisposable
 
     private void Run(string name, TimeSpan interval, ILogger logger, Func<CancellationToken, bool> step)
     {
+        // Where it is refused the loop runs as everybody does.
+        _ = LinuxCalls.setpriority(LinuxCalls.PRIO_PROCESS, 0, Niceness);
         bool more = true;
         while (!stop.IsCancellationRequested)
         {

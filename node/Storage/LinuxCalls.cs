@@ -23,6 +23,8 @@ internal static partial class LinuxCalls
 
     internal const int EINTR = 4;
 
+    internal const int PRIO_PROCESS = 0;
+
     /// <summary>O_DIRECT and O_DIRECTORY have other numbers on ARM than on x86.</summary>
     internal static readonly int O_DIRECT =
         RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm ? 0x10000 : 0x4000;
@@ -74,6 +76,11 @@ internal static partial class LinuxCalls
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int statvfs(string path, out FileSystemFigures figures);
+
+    /// <summary>Sets the nice value: of a thread, where <paramref name="which"/> is <see cref="PRIO_PROCESS"/> and
+    /// <paramref name="who"/> its number, or 0 for the caller.</summary>
+    [LibraryImport("libc", SetLastError = true)]
+    internal static partial int setpriority(int which, int who, int priority);
 
     /// <summary>The C library's <c>struct statvfs</c> on 64-bit Linux: 112 bytes; only the first five are used.</summary>
     [StructLayout(LayoutKind.Sequential, Size = 112)]

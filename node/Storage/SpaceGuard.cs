@@ -18,8 +18,9 @@ public enum SpaceUse
 
 /// <summary>Refuses work with NoSpace while there is still room for what is already accepted.</summary>
 /// <remarks>RocksDB must not meet a full disk: its log, flushes and compactions need room that nobody asks for. So the
-/// last <see cref="ReserveBytes"/> plus one percent belong to it. Thread safe; one statvfs(2) (a microsecond) per
-/// question, so that what other programs take is seen too.</remarks>
+/// last <see cref="ReserveBytes"/> plus one percent belong to it. Thread safe. The file system is asked again and again
+/// (statvfs(2)), so that what other programs take is seen too: for each question while space is short, else once for
+/// <see cref="CreditBytes"/> of what is let through, which is a fraction of the reserve.</remarks>
 public sealed class SpaceGuard(IDisk disk)
 {
     /// <summary>Bytes kept for the key-value store: one memtable of each family flushed, twice over.</summary>
@@ -28,9 +29,21 @@ public sealed class SpaceGuard(IDisk disk)
     /// <summary>The part of the disk kept besides, in percent: compaction needs more where there is more.</summary>
     public const int ReservePercent = 1;
 
+    /// <summary>Bytes beyond the reserve from which on there is plenty.</summary>
+    private const long PlentyBytes = 1L << 30;
+
+    /// <summary>Bytes let through without asking, once there was plenty.</summary>
+    private const long CreditBytes = 16L << 20;
+
+    /// <summary>What a question counts for besides the bytes that it names: a large transaction.</summary>
+    private const long QuestionBytes = 64L << 10;
+
+    private long credit;
+
     /// <summary>Ok, NoSpace, or what the file system answers when asked.</summary>
     public Status Check(long bytes, SpaceUse use)
     {
+        if (bytes <= CreditBytes && Interlocked.Add(ref credit, -bytes - QuestionBytes) >= 0) { return Status.Ok; }
         Status asked = disk.GetSpace(out DiskSpace space);
         if (asked != Status.Ok) { return asked; }
         long reserve = ReserveOf(space);
@@ -40,6 +53,8 @@ public sealed class SpaceGuard(IDisk disk)
             SpaceUse.Metadata => reserve / 2,
             _ => reserve / 8,
         };
+        bool plenty = space.FreeBytes - bytes >= reserve + PlentyBytes;
+        Interlocked.Exchange(ref credit, plenty ? CreditBytes : 0);
         return space.FreeBytes - bytes >= kept ? Status.Ok : Status.NoSpace;
     }
 
