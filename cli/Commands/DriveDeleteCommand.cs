@@ -26,7 +26,7 @@ internal static class DriveDeleteCommand
         DriveReport drive = await client.GetDriveAsync(context.Get(Drive), cancel).ConfigureAwait(false);
         CommandContext.Confirm(
             $"Delete drive '{drive.Name}' with {SizeText.Format(drive.UsedBytes)} in {drive.UsedInodes} files and directories, "
-            + $"and {drive.Snapshots} snapshots",
+            + $"and {DriveView.Snapshots(drive)} snapshots",
             context.Get(Yes));
         context.Show(await client.DeleteDriveAsync(drive.Name, cancel).ConfigureAwait(false));
     }

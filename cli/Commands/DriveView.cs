@@ -22,7 +22,7 @@ internal static class DriveView
         {
             table.Add(
                 drive.Name, SizeText.Format(drive.UsedBytes), Quota(drive.QuotaBytes), Number(drive.UsedInodes),
-                Number((ulong)drive.Snapshots), drive.Origin ?? "-", Places(drive.MountedAt));
+                Snapshots(drive), drive.Origin ?? "-", Places(drive.MountedAt));
         }
         table.Write(output);
     }
@@ -33,11 +33,14 @@ internal static class DriveView
         output.WriteLine($"id         {drive.Id}");
         output.WriteLine($"used       {SizeText.Format(drive.UsedBytes)} of {Quota(drive.QuotaBytes)}");
         output.WriteLine($"files      {Number(drive.UsedInodes)} of {(drive.QuotaInodes is { } most ? Number(most) : "any number")}");
-        output.WriteLine($"snapshots  {drive.Snapshots}");
+        output.WriteLine($"snapshots  {Snapshots(drive)}");
         output.WriteLine($"clone of   {drive.Origin ?? "-"}");
         output.WriteLine($"created    {Time(drive.Created)}");
         output.WriteLine($"mounted    {Places(drive.MountedAt)}");
     }
+
+    /// <summary>How many; "?" where damage keeps them from being counted.</summary>
+    public static string Snapshots(DriveReport drive) => drive.Snapshots is { } count ? Number((ulong)count) : "?";
 
     public static string Time(DateTimeOffset time) =>
         time.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture);

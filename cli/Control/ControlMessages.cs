@@ -43,6 +43,7 @@ internal sealed record StopRequest(bool Force = false);
 /// <summary>A drive.</summary>
 /// <param name="QuotaBytes">Null: none.</param>
 /// <param name="QuotaInodes">Null: none.</param>
+/// <param name="Snapshots">How many; null: their records are damaged.</param>
 /// <param name="Origin">The name of the drive that this one is a clone of; its id, if it was deleted since.</param>
 /// <param name="MountedAt">Directories where the running process shows it.</param>
 internal sealed record DriveReport(
@@ -54,7 +55,7 @@ internal sealed record DriveReport(
     ulong UsedBytes,
     ulong UsedInodes,
     DateTimeOffset Created,
-    int Snapshots,
+    int? Snapshots,
     string? Origin,
     IReadOnlyList<string> MountedAt);
 

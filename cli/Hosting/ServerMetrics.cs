@@ -32,7 +32,7 @@ internal sealed partial class ServerMetrics : IDisposable
             "kvfs.drive.quota", () => OfDrives(drive => drive.QuotaBytes), "By",
             "Bytes that the files of a drive may take; 0: no quota.");
         meter.CreateObservableGauge(
-            "kvfs.drive.snapshots", () => OfDrives(drive => (ulong)drive.Snapshots), null, "Snapshots of a drive.");
+            "kvfs.drive.snapshots", () => OfDrives(drive => (ulong?)drive.Snapshots), null, "Snapshots of a drive.");
     }
 
     /// <summary>Writes the page, with the drives as they are now.</summary>
@@ -67,8 +67,12 @@ internal sealed partial class ServerMetrics : IDisposable
         return text;
     }
 
-    private IEnumerable<Measurement<double>> OfDrives(Func<Protocol.DriveInfo, ulong> value) => drives.Select(drive =>
-        new Measurement<double>(value(drive), new KeyValuePair<string, object?>("drive", drive.Name)));
+    /// <param name="value">Null: not known.</param>
+    private IEnumerable<Measurement<double>> OfDrives(Func<Protocol.DriveInfo, ulong?> value) =>
+        from drive in drives
+        let known = value(drive)
+        where known is not null
+        select new Measurement<double>(known.Value, new KeyValuePair<string, object?>("drive", drive.Name));
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The drives cannot be listed for the metrics page.")]
     private partial void LogNoDrives(Exception exception);

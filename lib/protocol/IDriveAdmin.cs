@@ -3,6 +3,17 @@ using KvFs.Core;
 namespace KvFs.Protocol;
 
 /// <summary>A drive as a list shows it.</summary>
+/// <param name="Id">Never used again.</param>
+/// <param name="Name">As its user named it.</param>
+/// <param name="Kind">What it serves as.</param>
+/// <param name="QuotaBytes">0: none.</param>
+/// <param name="QuotaInodes">0: none.</param>
+/// <param name="UsedBytes">Backed bytes of its files.</param>
+/// <param name="UsedInodes">Its VNodes.</param>
+/// <param name="Created">When it was made.</param>
+/// <param name="Snapshots">How many it has; null: their records cannot be read.</param>
+/// <param name="Origin">Whose clone it is.</param>
+/// <param name="OriginName">The origin's name, unless it was deleted.</param>
 public sealed record DriveInfo(
     DriveId Id,
     string Name,
@@ -12,7 +23,7 @@ public sealed record DriveInfo(
     ulong UsedBytes,
     ulong UsedInodes,
     Timestamp Created,
-    int Snapshots,
+    int? Snapshots,
     DriveId? Origin,
     string? OriginName);
 

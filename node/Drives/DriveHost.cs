@@ -38,6 +38,9 @@ public sealed class DriveHost
 
     public IRecordReader Records => records;
 
+    /// <summary>Who has which name, as the loaded drives have it: a damaged record of one is not in another's way.</summary>
+    public DriveCatalog Catalog => DriveCatalog.Of(All.Select(static drive => new DriveEntry(drive.Id, drive.State.Policy)));
+
     public Timestamp Now => Timestamp.At(clock.GetUtcNow());
 
     /// <summary>Opens every drive that the records name.</summary>
@@ -45,15 +48,7 @@ public sealed class DriveHost
     /// </exception>
     public void Load()
     {
-        try
-        {
-            foreach (DriveEntry entry in DriveCatalog.Read(records).Entries) { Load(entry.Drive); }
-        }
-        catch (RecordCorruptException corrupt)
-        {
-            throw new StorageException(corrupt.Status, $"A drive's records are damaged: {corrupt.Message}.", corrupt);
-        }
-
+        foreach (DriveEntry entry in ReadCatalog().Entries) { Load(entry); }
         DropEmptyLeftovers();
     }
 
@@ -104,10 +99,40 @@ public sealed class DriveHost
         Volatile.Write(ref drives, drives.Remove(id));
     }
 
-    private void Load(DriveId id)
+    private DriveCatalog ReadCatalog()
     {
-        Status status = DriveRecords.Load(records, id, out DriveState? state, out DriveCounters counters);
-        if (status != Status.Ok) { throw new StorageException(status, $"Drive {id} cannot be loaded: {status}."); }
+        try
+        {
+            return DriveCatalog.Read(records);
+        }
+        catch (RecordCorruptException corrupt)
+        {
+            throw new StorageException(
+                corrupt.Status, $"The record that names a drive is damaged: {corrupt.Message}.", corrupt);
+        }
+    }
+
+    private void Load(DriveEntry entry)
+    {
+        DriveId id = entry.Drive;
+        Status status;
+        DriveState? state;
+        DriveCounters counters;
+        try
+        {
+            status = DriveRecords.Load(records, id, out state, out counters);
+        }
+        catch (RecordCorruptException corrupt)
+        {
+            throw new StorageException(
+                corrupt.Status, $"Drive '{entry.Policy.Name}' has a damaged record: {corrupt.Message}.", corrupt);
+        }
+
+        if (status != Status.Ok)
+        {
+            throw new StorageException(status, $"Drive '{entry.Policy.Name}' ({id}) cannot be loaded: {status}.");
+        }
+
         StorageResult opened = blocks.OpenDrive(id);
         bool isGone = opened.Status == Status.NotFound && (state!.Policy.Flags & DriveFlags.Deleting) != 0;
         if (opened.Status != Status.Ok && !isGone) { throw new StorageException(opened.Status, opened.Message); }

@@ -40,12 +40,19 @@ internal static class DriveSessions
     public static void EndOldSessions(this HostedDrive drive)
     {
         SortedSet<SessionId> old = new(Comparer<SessionId>.Create(static (x, y) => x.Value.CompareTo(y.Value)));
-        StoredDriveView view = drive.Views.Rent(CowNumber.Head);
-        ExpireSession.ListUnfinished(view, old);
-        drive.Views.Return(view);
+
+        // A damaged record was told: it keeps nobody from the drive. What could not be listed waits for its repair.
+        _ = drive.Read(CowNumber.Head, ListUnfinished, old, out bool _);
         foreach (SessionId session in old) { drive.Expire(session); }
         drive.Transact(default, RemoveLocks, false, SpaceUse.Release, out bool _);
         drive.Reap();
+    }
+
+    private static Status ListUnfinished(DriveView view, SortedSet<SessionId> sessions, out bool done)
+    {
+        ExpireSession.ListUnfinished(view, sessions);
+        done = true;
+        return Status.Ok;
     }
 
     private static void Expire(this HostedDrive drive, SessionId session) =>

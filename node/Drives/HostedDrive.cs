@@ -205,6 +205,9 @@ public sealed class HostedDrive
     /// <summary>Something was left for the reaper.</summary>
     public void Reap() => work.Reap(this);
 
+    /// <summary>The same, for what failed just now: it has time.</summary>
+    public void Keep() => work.Keep(this);
+
     /// <summary>A session let go of an orphan.</summary>
     public Status ReleaseOrphan(VNodeId id, SessionId session)
     {
@@ -219,6 +222,9 @@ public sealed class HostedDrive
             SpaceUse.Release,
             out bool left);
         if (left) { Reap(); }
+
+        // Its record is still there, and the session holds it no more: the reaper lets go in its stead.
+        if (status != Status.Ok) { Keep(); }
         return status;
     }
 
@@ -251,17 +257,12 @@ public sealed class HostedDrive
     }
 
     /// <summary>The drive's snapshots, by name.</summary>
-    public IReadOnlyList<SnapshotInfo> ListSnapshots()
+    /// <returns>Ok; Corrupt or IoError if their records cannot be read.</returns>
+    public Status ListSnapshots(out IReadOnlyList<SnapshotInfo> snapshots)
     {
-        StoredDriveView view = Views.Rent(CowNumber.Head);
-        List<SnapshotInfo> snapshots = [];
-        foreach ((string name, RetainedVersion version) in DriveRecords.Snapshots(view))
-        {
-            snapshots.Add(new(name, version.At, version.Created));
-        }
-
-        Views.Return(view);
-        return snapshots;
+        Status status = Read(CowNumber.Head, FillSnapshots, false, out List<SnapshotInfo> found);
+        snapshots = found ?? [];
+        return status;
     }
 
     private Status ReadStill<TArgument, TResult>(
@@ -299,16 +300,26 @@ public sealed class HostedDrive
         ArgumentNullException.ThrowIfNull(clone);
         lock (Shard.Gate)
         {
-            Status status = NeedsIds() ? ReserveIds() : Status.Ok;
-            if (status == Status.Ok) { status = Transaction.Begin(state, counters, reader, Now); }
-            if (status == Status.Ok) { status = CreateClone.Apply(request, catalog, reader, Transaction, clone); }
-            if (status != Status.Ok) { return status; }
-            RecordBatch batch = new();
-            Transaction.Build(batch);
-            clone.Build(batch);
-            status = Shard.Commit(Id, batch);
-            if (status == Status.Ok) { Adopt(); }
-            return status;
+            try
+            {
+                Status status = Begin();
+                if (status == Status.Ok) { status = CreateClone.Apply(request, catalog, reader, Transaction, clone); }
+                if (status != Status.Ok) { return status; }
+                RecordBatch batch = new();
+                Transaction.Build(batch);
+                clone.Build(batch);
+                status = Shard.Commit(Id, batch);
+                if (status == Status.Ok) { Adopt(); }
+                return status;
+            }
+            catch (RecordCorruptException corrupt)
+            {
+                return OnCorrupt(corrupt);
+            }
+            catch (StorageException failed)
+            {
+                return failed.Status;
+            }
         }
     }
 
@@ -318,26 +329,46 @@ public sealed class HostedDrive
     {
         lock (Shard.Gate)
         {
-            Status status = Status.Ok;
-            if (origin is not null)
+            try
             {
-                if (origin.NeedsIds()) { status = origin.ReserveIds(); }
-                if (status == Status.Ok)
-                {
-                    status = origin.Transaction.Begin(origin.state, origin.counters, origin.reader, origin.Now);
-                }
+                RecordBatch batch = new();
+                Status status = origin?.Begin() ?? Status.Ok;
+                if (status == Status.Ok) { status = DeleteDrive.Forget(state, origin?.Transaction, batch); }
+                if (status != Status.Ok) { return status; }
+                origin?.Transaction.Build(batch);
+                status = Shard.Commit(Id, batch);
+                if (status != Status.Ok) { return status; }
+                isForgotten = true;
+                origin?.Adopt();
+                return status;
             }
-
-            RecordBatch batch = new();
-            if (status == Status.Ok) { status = DeleteDrive.Forget(state, origin?.Transaction, batch); }
-            if (status != Status.Ok) { return status; }
-            origin?.Transaction.Build(batch);
-            status = Shard.Commit(Id, batch);
-            if (status != Status.Ok) { return status; }
-            isForgotten = true;
-            origin?.Adopt();
-            return status;
+            catch (RecordCorruptException corrupt)
+            {
+                return (origin ?? this).OnCorrupt(corrupt);
+            }
+            catch (StorageException failed)
+            {
+                return failed.Status;
+            }
         }
+    }
+
+    /// <summary>Begins a transaction that is not one of a session's operations.</summary>
+    private Status Begin()
+    {
+        Status status = NeedsIds() ? ReserveIds() : Status.Ok;
+        return status == Status.Ok ? Transaction.Begin(state, counters, reader, Now) : status;
+    }
+
+    private static Status FillSnapshots(DriveView view, bool argument, out List<SnapshotInfo> snapshots)
+    {
+        snapshots = [];
+        foreach ((string name, RetainedVersion version) in DriveRecords.Snapshots(view))
+        {
+            snapshots.Add(new(name, version.At, version.Created));
+        }
+
+        return Status.Ok;
     }
 
     private Status TransactOnce<TRequest, TResult>(

@@ -31,10 +31,12 @@ public sealed partial class LocalDriveAdmin
     }
 
     public ValueTask<Reply<IReadOnlyList<SnapshotInfo>>> ListSnapshotsAsync(
-        string drive, CancellationToken cancellationToken) =>
-        host.Find(drive) is { } hosted
-            ? Done(hosted.ListSnapshots())
-            : Failed<IReadOnlyList<SnapshotInfo>>(Status.NotFound);
+        string drive, CancellationToken cancellationToken)
+    {
+        if (host.Find(drive) is not { } hosted) { return Failed<IReadOnlyList<SnapshotInfo>>(Status.NotFound); }
+        Status status = hosted.ListSnapshots(out IReadOnlyList<SnapshotInfo> snapshots);
+        return status == Status.Ok ? Done(snapshots) : Failed<IReadOnlyList<SnapshotInfo>>(status);
+    }
 
     public ValueTask<Status> DeleteSnapshotAsync(string drive, string snapshot, CancellationToken cancellationToken)
     {
@@ -89,7 +91,7 @@ public sealed partial class LocalDriveAdmin
             // 2. One batch: the pin in the origin and the clone's first transaction.
             CreateCloneRequest request = new() { Drive = id, Name = clone, Snapshot = snapshot };
             DriveTransaction first = new();
-            Status status = origin.MakeClone(request, DriveCatalog.Read(host.Records), first);
+            Status status = origin.MakeClone(request, host.Catalog, first);
             if (status == Status.Ok) { status = store.SyncLog(); }
             if (status != Status.Ok)
             {

@@ -37,8 +37,7 @@ public sealed partial class LocalDriveAdmin(
                 QuotaInodes = spec.QuotaInodes,
             };
             RecordBatch batch = new();
-            Status status = CreateDrive.Apply(
-                request, DriveCatalog.Read(host.Records), host.Records, host.Now, transaction);
+            Status status = Apply(request, transaction);
             if (status == Status.Ok)
             {
                 transaction.Build(batch);
@@ -130,6 +129,22 @@ public sealed partial class LocalDriveAdmin(
         return ValueTask.CompletedTask;
     }
 
+    private Status Apply(CreateDriveRequest request, DriveTransaction transaction)
+    {
+        try
+        {
+            return CreateDrive.Apply(request, host.Catalog, host.Records, host.Now, transaction);
+        }
+        catch (RecordCorruptException corrupt)
+        {
+            return corrupt.Status;
+        }
+        catch (StorageException failed)
+        {
+            return failed.Status;
+        }
+    }
+
     private Status CommitSynced(DriveId drive, RecordBatch batch)
     {
         Status status;
@@ -152,7 +167,7 @@ public sealed partial class LocalDriveAdmin(
             counters.UsedBytes,
             counters.UsedInodes,
             state.Policy.Created,
-            drive.ListSnapshots().Count,
+            drive.ListSnapshots(out IReadOnlyList<SnapshotInfo> snapshots) == Status.Ok ? snapshots.Count : null,
             origin,
             origin is { } id ? host.Find(id)?.State.Policy.Name : null);
     }

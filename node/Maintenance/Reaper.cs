@@ -65,7 +65,7 @@ public sealed class Reaper(BlockStore blocks, IKeyValueStore store, TimeProvider
                 (drive, next),
                 SpaceUse.Release,
                 out OrphanStep done);
-            if (status != Status.Ok) { return false; }
+            if (status != Status.Ok) { return TryLater(drive, status); }
             next = done.Next;
             more = done.More;
         }
@@ -111,10 +111,17 @@ public sealed class Reaper(BlockStore blocks, IKeyValueStore store, TimeProvider
                 false,
                 SpaceUse.Release,
                 out more);
-            if (status != Status.Ok) { return false; }
+            if (status != Status.Ok) { return TryLater(drive, status); }
         }
 
         return more;
+    }
+
+    /// <summary>What failed is tried again, but what is damaged only once somebody repaired it. Always false.</summary>
+    private static bool TryLater(HostedDrive drive, Status failure)
+    {
+        if (failure != Status.Corrupt) { drive.Keep(); }
+        return false;
     }
 
     /// <remarks>A round that fails stays, and is tried again: dropping what is gone is harmless.</remarks>

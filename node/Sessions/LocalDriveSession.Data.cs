@@ -110,7 +110,8 @@ public sealed partial class LocalDriveSession
 
     public ValueTask<Reply<IReadOnlyList<SnapshotInfo>>> ListSnapshotsAsync()
     {
-        return Answer(Status.Ok, drive.ListSnapshots());
+        Status status = drive.ListSnapshots(out IReadOnlyList<SnapshotInfo> snapshots);
+        return Answer(status, snapshots);
     }
 
     private static Status CommitAll(in CommitArgument argument, DriveTransaction transaction, out ulong grown)

@@ -146,8 +146,9 @@ public sealed partial class BlockStore : IDisposable
     }
 
     /// <summary>Removes blocks for good: durable when this returns. The caller knows that nothing refers to them, that
-    /// this is durable, and that no reader will ask for them. Unknown ones are gone already.</summary>
-    /// <returns>Ok; NoSpace, IoError, Corrupt (an entry cannot be read): some may be left, call again.</returns>
+    /// this is durable, and that no reader will ask for them. Unknown ones are gone already; one whose index entry is damaged
+    /// is counted and stays.</summary>
+    /// <returns>Ok; NoSpace, IoError: some may be left, call again.</returns>
     public Status DropBlocks(DriveId owner, ReadOnlySpan<BlockId> ids)
     {
         if (!TryEnter(owner, out DriveStore? drive)) { return Status.NotFound; }

@@ -74,7 +74,11 @@ internal sealed partial class DriveStore
                 }
 
                 Status found = ReadEntry(id, out BlockIndexEntry? entry);
-                if (found == Status.NotFound) { continue; }
+
+                // Nobody knows what room a damaged entry names: it was counted, stays for a check to find, and keeps no
+                // other block.
+                if (found is Status.NotFound or Status.Corrupt) { continue; }
+
                 if (entry is null) { return Forget(freed, found); }
                 if (ContainsAny(freed, entry)) { continue; }
                 BlockKey.Write(new BlockName(drive, id), key);

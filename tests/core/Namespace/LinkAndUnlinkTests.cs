@@ -144,27 +144,41 @@ public sealed class LinkAndUnlinkTests
     public void The_reaper_takes_what_no_living_session_holds_and_nothing_else()
     {
         VNodeId[] files = [.. Enumerable.Range(0, 600).Select(i => drive.Given(Root, $"f{i}"))];
+        OpenNodes open = new();
         for (int i = 0; i < files.Length; i++)
         {
             SessionId[] holders = i % 3 == 0 ? [new(1)] : i % 3 == 1 ? [new(2)] : [new(1), new(2)];
             Assert.Equal(Status.Ok, drive.Unlink(Root, $"f{i}", out _, holders));
+            open.With(files[i], holders);
         }
 
-        Reap(1);
+        Reap(open, 1);
         Assert.All(Enumerable.Range(0, 600), i => Assert.Equal(i % 3 != 1, drive.Head.Exists(files[i])));
         FindingList.Nothing(drive);
-        Reap();
+        Reap(open);
         Assert.Equal(1ul, drive.Counters.UsedInodes);
         FindingList.Nothing(drive);
     }
 
-    private void Reap(params ulong[] live)
+    [Fact]
+    public void The_reaper_takes_what_a_living_session_let_go_of_in_a_transaction_that_failed()
+    {
+        VNodeId file = drive.Given(Root, "f");
+        Assert.Equal(Status.Ok, drive.Unlink(Root, "f", out _, [new(1)]));
+        Reap(new OpenNodes().With(file, new SessionId(1)), 1);
+        Assert.True(drive.Head.Exists(file));
+        Reap(new OpenNodes(), 1);
+        Assert.False(drive.Head.Exists(file));
+        FindingList.Nothing(drive);
+    }
+
+    private void Reap(OpenNodes open, params ulong[] live)
     {
         VNodeId next = VNodeId.None;
         drive.RunSteps(t =>
         {
             Assert.Equal(
-                Status.Ok, ReapOrphans.Apply(new LiveSessions(live), new OpenNodes(), ref next, t, out bool more));
+                Status.Ok, ReapOrphans.Apply(new LiveSessions(live), open, ref next, t, out bool more));
             return more;
         });
     }

@@ -77,6 +77,35 @@ public sealed class BlockStoreTests : IDisposable
     }
 
     [Fact]
+    public void A_damaged_entry_stays_and_is_counted_and_keeps_no_other_block_from_being_dropped()
+    {
+        data.CreateDrive();
+        for (ulong id = 1; id <= 3; id++)
+        {
+            Assert.Equal(Status.Ok, data.Blocks.WriteBlock(DataFolder.Block(id), DataFolder.Content(100_000)));
+        }
+
+        data.Reopen(() =>
+        {
+            using RocksKeyValueStore store = RocksKeyValueStore.Open(data.PathOf("db"));
+            byte[] key = new byte[BlockKey.Size];
+            BlockKey.Write(DataFolder.Block(2), key);
+            KeyValueBatch batch = new();
+            batch.Put(Family.Block, key, [1, 2, 3]);
+            Assert.Equal(Status.Ok, store.Write(batch, logged: true));
+            Assert.Equal(Status.Ok, store.SyncLog());
+        });
+
+        Assert.Equal(Status.Ok, data.Blocks.OpenDrive(DataFolder.Drive).Status);
+        Assert.Equal(Status.Ok, data.Blocks.DropBlocks(DataFolder.Drive, [new(1), new(2), new(3)]));
+        Assert.Equal(1, data.Blocks.GetStatistics().CorruptReads);
+        byte[] read = new byte[100];
+        Assert.Equal(Status.NotFound, data.Blocks.ReadBlock(DataFolder.Block(1), 0, read));
+        Assert.Equal(Status.NotFound, data.Blocks.ReadBlock(DataFolder.Block(3), 0, read));
+        Assert.Equal(Status.Corrupt, data.Blocks.ReadBlock(DataFolder.Block(2), 0, read));
+    }
+
+    [Fact]
     public void Many_threads_write_read_and_drop_without_meeting()
     {
         data.CreateDrive();

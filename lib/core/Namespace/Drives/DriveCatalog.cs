@@ -44,6 +44,9 @@ public sealed class DriveCatalog
         return new(entries.ToImmutable());
     }
 
+    /// <summary>A catalog of drives that the caller knows, ascending by RUID.</summary>
+    public static DriveCatalog Of(IEnumerable<DriveEntry> entries) => new([.. entries]);
+
     /// <summary>The drive that has a name; null if none does.</summary>
     public DriveEntry? Find(string name)
     {

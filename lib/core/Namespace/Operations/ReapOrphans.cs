@@ -10,7 +10,7 @@ public static class ReapOrphans
 
     /// <param name="sessions">Who is still there. Sessions of an origin, which a clone inherits in its records, are not.
     /// </param>
-    /// <param name="holders">Who holds what: that is in a removed directory.</param>
+    /// <param name="holders">Who holds what: the orphans, and what is in a removed directory.</param>
     /// <param name="next">Where to begin, <see cref="VNodeId.None"/> for the first; where the next step begins.</param>
     /// <param name="transaction">The transaction.</param>
     /// <param name="more">Call again, in a later transaction.</param>
@@ -23,6 +23,7 @@ public static class ReapOrphans
         out bool more)
     {
         ArgumentNullException.ThrowIfNull(sessions);
+        ArgumentNullException.ThrowIfNull(holders);
         ArgumentNullException.ThrowIfNull(transaction);
         more = false;
         RecordKey end = RecordKey.Single(RecordKind.Orphan);
@@ -44,7 +45,7 @@ public static class ReapOrphans
                 if (more) { return Status.Ok; }
             }
 
-            if (IsHeld(next, new(session), sessions, transaction)) { continue; }
+            if (IsHeld(next, new(session), sessions, holders, transaction)) { continue; }
             bool empties = transaction.TryGetVNode(next, out VNode vnode) && vnode.IsDirectory && vnode.Size > 0;
             Status status = ReleaseOrphan.Apply(next, new(session), holders, transaction, out more);
 
@@ -57,9 +58,13 @@ public static class ReapOrphans
         return Status.Ok;
     }
 
+    /// <remarks>A living session that holds it no more let go of it in a transaction that failed.</remarks>
     private static bool IsHeld(
-        VNodeId node, SessionId session, ISessionLiveness sessions, DriveTransaction transaction) =>
-        session == Orphans.Restorer
+        VNodeId node,
+        SessionId session,
+        ISessionLiveness sessions,
+        INodeHolders holders,
+        DriveTransaction transaction) => session == Orphans.Restorer
             ? RestorePath.IsStaging(node, transaction)
-            : session != Orphans.Nobody && sessions.IsLive(session);
+            : session != Orphans.Nobody && sessions.IsLive(session) && holders.Holders(node).Contains(session);
 }
