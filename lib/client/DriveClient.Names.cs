@@ -153,27 +153,40 @@ public sealed partial class DriveClient
         try
         {
             // What is captured must commit first; what is not stays, but for what a new size cuts off.
+            bool cuts = (request.Mask & AttributeMask.Size) != 0;
             Status drained = await flusher.DrainAsync(state);
-            if (drained != Status.Ok) { return Reply.Failed<NodeInfo>(drained); }
+            if (drained != Status.Ok)
+            {
+                return cuts && Keeps(drained)
+                    ? await CutKeptAsync(state, request, drained)
+                    : Reply.Failed<NodeInfo>(drained);
+            }
+
             Reply<NodeInfo> reply = await session.SetAttributesAsync(request);
             if (!reply.IsOk) { return reply; }
-            lock (state.Gate)
-            {
-                if ((request.Mask & AttributeMask.Size) != 0)
-                {
-                    state.Maps.Clear();
-                    state.Dirty.DropFrom(request.Size);
-                }
-
-                state.Learn(reply.Value);
-                state.WriteTime = null;
-                return Reply.Ok(state.Merged());
-            }
+            lock (state.Gate) { return Reply.Ok(state.LearnCut(cuts ? request.Size : null, reply.Value)); }
         }
         finally
         {
             flusher.LeaveExclusive(state);
             table.Unpin(state);
+        }
+    }
+
+    /// <summary>Cuts a file of which some data cannot be committed and is kept, on a full disk: the way to make room. The
+    /// cut goes first, and what is kept follows it, without what the cut took.</summary>
+    private async ValueTask<Reply<NodeInfo>> CutKeptAsync(FileState state, SetAttributesRequest request, Status failure)
+    {
+        List<FlushBatch>? held = await flusher.HoldAsync(state, failure);
+        if (held is null) { return Reply.Failed<NodeInfo>(Status.IoError); }
+        try
+        {
+            Reply<NodeInfo> reply = await session.SetAttributesAsync(request);
+            return reply.IsOk ? Reply.Ok(flusher.CutHeld(state, request.Size, reply.Value)) : reply;
+        }
+        finally
+        {
+            await flusher.LetGoAsync(state, held, failure);
         }
     }
 

@@ -121,6 +121,23 @@ internal sealed class FileState
         if (answer.Version >= info.Version) { info = answer; }
     }
 
+    /// <summary>Takes the answer to a change of size or times over: it outlasts the writes before. The VNode with what is
+    /// dirty merged into it.</summary>
+    /// <param name="size">The new size; null: only times changed.</param>
+    /// <param name="answer">The session's.</param>
+    public NodeInfo LearnCut(ulong? size, in NodeInfo answer)
+    {
+        if (size is { } end)
+        {
+            Maps.Clear();
+            Dirty.DropFrom(end);
+        }
+
+        Learn(answer);
+        WriteTime = null;
+        return Merged();
+    }
+
     /// <summary>The VNode with what is dirty merged into it.</summary>
     public NodeInfo Merged()
     {

@@ -61,6 +61,61 @@ public sealed class FaultTests
         await world.DisposeAsync();
     }
 
+    [Theory]
+    [InlineData(true, 30_000)]
+    [InlineData(true, 0)]
+    [InlineData(true, 500_000)]
+    [InlineData(false, 30_000)]
+    [InlineData(false, 0)]
+    [InlineData(false, 500_000)]
+    public async Task A_file_whose_data_does_not_fit_can_be_cut_on_a_full_disk(bool atBlock, int size)
+    {
+        await using ClientWorld world = new();
+        OpenFile file = await world.Create("a");
+        OpenFile other = await world.Create("b");
+        byte[] data = ClientWorld.Bytes(100_000, 1);
+        byte[] beside = ClientWorld.Bytes(50_000, 2);
+        await world.Write(file, 0, data);
+        await world.Write(other, 0, beside);
+        if (atBlock) { world.Blocks.OnWrite = () => Status.NoSpace; }
+        else { world.Session.OnCommit = () => Status.NoSpace; }
+        await world.Age();
+
+        // What is written over parked data is cut like the rest.
+        await world.Write(file, 20_000, data[..20_000]);
+        data.AsSpan(0, 20_000).CopyTo(data.AsSpan(20_000));
+        byte[] expected = new byte[size];
+        data.AsSpan(0, Math.Min(size, data.Length)).CopyTo(expected);
+        Assert.Equal((ulong)size, (await world.Truncate(file.Id, (ulong)size)).Size);
+        Timestamp cut = (await world.Stat(file.Id)).ModifyTime;
+        ClientWorld.CheckSame(expected, await world.Read(file, 0, 1 << 20));
+        Assert.Equal(Status.NoSpace, await world.Client.FsyncAsync(other));
+
+        world.Blocks.OnWrite = null;
+        world.Session.OnCommit = null;
+        await world.Age();
+        Assert.Equal(0, world.Client.DirtyMemory.RentedBuffers);
+        ClientWorld.CheckSame(expected, await world.Read(file, 0, 1 << 20));
+        ClientWorld.CheckSame(beside, await world.Read(other, 0, 1 << 20));
+        VNode node = (await world.Session.GetAsync(file.Id, CowNumber.Head)).Value.VNode;
+        Assert.Equal(((ulong)size, cut), (node.Size, node.ModifyTime));
+    }
+
+    [Fact]
+    public async Task A_file_that_was_emptied_on_a_full_disk_has_nothing_left_to_fail()
+    {
+        await using ClientWorld world = new();
+        OpenFile file = await world.Create("a");
+        await world.Write(file, 0, new byte[100_000]);
+        world.Blocks.OnWrite = () => Status.NoSpace;
+        world.Session.OnCommit = () => Status.NoSpace;
+        Assert.Equal(Status.NoSpace, await world.Client.FsyncAsync(file));
+        Assert.Equal(0UL, (await world.Truncate(file.Id, 0)).Size);
+        Assert.Equal(0, world.Client.DirtyMemory.RentedBuffers);
+        Assert.Equal(Status.Ok, await world.Client.FsyncAsync(file));
+        Assert.Equal(Status.Ok, await world.Client.SyncAllAsync());
+    }
+
     [Fact]
     public async Task A_failure_that_nobody_has_heard_of_is_told_by_the_next_handle()
     {

@@ -85,6 +85,34 @@ internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<F
         return null;
     }
 
+    /// <summary>Takes every batch of a file, and those that they wait for, so that none of them commits before <see
+    /// cref="LetGo"/>. Under the gate.</summary>
+    /// <returns>False: somebody works on one; nothing is held, wait for progress.</returns>
+    public bool TryHold(FileState file, Status failure, List<FlushBatch> held)
+    {
+        foreach (FlushBatch batch in file.Batches)
+        {
+            FlushBatch root = Root(batch);
+            if (held.Contains(root)) { continue; }
+            if (TryClaimLocked(root)) { held.Add(root); }
+            else
+            {
+                LetGoLocked(held, failure);
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Whoever held them lets others try again.</summary>
+    /// <param name="held">What <see cref="TryHold"/> took.</param>
+    /// <param name="failure">Why they are not done.</param>
+    public void LetGo(List<FlushBatch> held, Status failure)
+    {
+        lock (Gate) { LetGoLocked(held, failure); }
+    }
+
     /// <summary>Why a batch that was run is parked; Ok if it is not. It may be in use again, under another number.
     /// </summary>
     public Status FailureOf(FlushBatch batch, ulong number)
@@ -151,6 +179,19 @@ internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<F
         if (IsBroken || batch.State is not (BatchState.Captured or BatchState.Parked)) { return false; }
         batch.State = BatchState.Running;
         return true;
+    }
+
+    private void LetGoLocked(List<FlushBatch> held, Status failure)
+    {
+        foreach (FlushBatch batch in held)
+        {
+            batch.State = BatchState.Parked;
+            batch.Failure = failure;
+        }
+
+        held.Clear();
+        progress.Raise();
+        memory.WakeWaiters();
     }
 
     private static bool IsFirst(FlushBatch batch)

@@ -102,6 +102,7 @@ internal sealed class BatchWriter(
     private async ValueTask<Status> CommitAsync(FlushBatch batch)
     {
         List<FileCommit> commits = batch.BuildCommits();
+        if (commits.Count == 0) { return Status.Ok; }
         Status status = await CommitAsync(commits, batch.Results);
         if (status == Status.Ok)
         {

@@ -133,27 +133,36 @@ internal sealed class DirtyMap(DirtyMemory memory, QuotaKeeper quota)
         }
     }
 
-    /// <summary>Forgets what lies at or behind an offset. Nothing may be sealed.</summary>
+    /// <summary>Forgets what lies at or behind an offset. What a batch has of it must be cut there, too: <see
+    /// cref="BatchFile.CutFrom"/>.</summary>
     public void DropFrom(ulong size)
     {
         int at = FirstEndingAfter(size);
         if (at < runs.Count && runs[at].Offset < size)
         {
             DirtyRun run = runs[at];
-            Invariant.Check(!run.Segment.IsSealed);
             int kept = (int)(size - run.Offset);
-            Forget(run.Length - kept, run.IsReserved);
             runs[at] = run with { Length = kept };
-            run.Segment.Used = (int)(size - run.Segment.FileStart);
+            if (run.Segment.IsSealed) { Bytes -= run.Length - kept; }
+            else
+            {
+                Forget(run.Length - kept, run.IsReserved);
+                run.Segment.Used = (int)(size - run.Segment.FileStart);
+            }
+
             at++;
         }
 
         for (int i = at; i < runs.Count; i++)
         {
             DirtyRun run = runs[i];
-            Invariant.Check(!run.Segment.IsSealed);
-            Forget(run.Length, run.IsReserved);
-            run.Segment.Used = (int)Math.Min((ulong)run.Segment.Used, run.Offset - run.Segment.FileStart);
+            if (run.Segment.IsSealed) { Bytes -= run.Length; }
+            else
+            {
+                Forget(run.Length, run.IsReserved);
+                run.Segment.Used = (int)Math.Min((ulong)run.Segment.Used, run.Offset - run.Segment.FileStart);
+            }
+
             Unlink(run.Segment);
         }
 

@@ -71,6 +71,27 @@ internal sealed class BatchFile
         Answer = default;
     }
 
+    /// <summary>The file was cut: forgets what lies at or behind its new size, and the time of the writes, which the cut's
+    /// outlasts. An entry that keeps nothing is done.</summary>
+    /// <remarks>What was reserved for it is returned with the batch.</remarks>
+    public void CutFrom(ulong size, in NodeInfo cut)
+    {
+        WriteTime = null;
+        for (int at = Pieces.Count - 1; at >= 0; at--)
+        {
+            BatchPiece piece = Pieces[at];
+            if (piece.Offset >= size) { Pieces.RemoveAt(at); }
+            else if (piece.Offset + (ulong)piece.Length > size)
+            {
+                Pieces[at] = piece with { Length = (int)(size - piece.Offset) };
+            }
+        }
+
+        if (Pieces.Count > 0) { return; }
+        Answer = cut;
+        Outcome = Status.Ok;
+    }
+
     /// <summary>Fills <see cref="Commit"/>: pieces cut at clusters, inline ones also at the bound of a
     /// record.</summary>
     public void BuildCommit(BlockName? block)
@@ -233,6 +254,19 @@ internal sealed class FlushBatch
         Segments.Add(run.Segment);
     }
 
+    /// <summary>A file of it was cut (see <see cref="BatchFile.CutFrom"/>); a batch without bytes needs no block.</summary>
+    public void CutFrom(FileState file, ulong size, in NodeInfo cut)
+    {
+        bool hasBytes = false;
+        foreach (BatchFile entry in Files)
+        {
+            if (entry.File == file && entry.Outcome is null) { entry.CutFrom(size, cut); }
+            hasBytes |= entry.Pieces.Count > 0;
+        }
+
+        IsInline |= !hasBytes;
+    }
+
     /// <summary>The commits of the files that are not done.</summary>
     public List<FileCommit> BuildCommits()
     {
@@ -283,6 +317,8 @@ internal sealed class FlushBatch
             }
         }
 
-        Invariant.Check(end == Bytes);
+        // A file may have been cut since.
+        Invariant.Check(end <= Bytes);
+        block[end..Bytes].Clear();
     }
 }

@@ -107,6 +107,47 @@ internal sealed class Flusher : IAsyncDisposable
         return RunUpToAsync(file, ulong.MaxValue, errors);
     }
 
+    /// <summary>Takes the batches of a file that could not be committed and are kept; the caller has the file for itself.
+    /// Then <see cref="CutHeld"/>, if it was cut, and <see cref="LetGoAsync"/>.</summary>
+    /// <returns>Null after a bug.</returns>
+    public async ValueTask<List<FlushBatch>?> HoldAsync(FileState file, Status failure)
+    {
+        List<FlushBatch> held = [];
+        for (; ; )
+        {
+            Task wait;
+            lock (order.Gate)
+            {
+                if (order.IsBroken) { return null; }
+                if (order.TryHold(file, failure, held)) { return held; }
+                wait = order.WaitProgressAsync();
+            }
+
+            await wait;
+        }
+    }
+
+    /// <summary>The file was cut: what its held batches have behind its new size goes, and what is dirty there.</summary>
+    /// <returns>The VNode with what is dirty merged into it.</returns>
+    public NodeInfo CutHeld(FileState file, ulong size, in NodeInfo cut)
+    {
+        lock (order.Gate)
+        {
+            lock (file.Gate)
+            {
+                foreach (FlushBatch batch in file.Batches) { batch.CutFrom(file, size, cut); }
+                return file.LearnCut(size, cut);
+            }
+        }
+    }
+
+    /// <summary>Lets others have held batches, and tries once more: those that have nothing left are done.</summary>
+    public async ValueTask LetGoAsync(FileState file, List<FlushBatch> held, Status failure)
+    {
+        order.LetGo(held, failure);
+        await DrainAsync(file);
+    }
+
     /// <summary>Commits everything that is dirty now, but for files that somebody has for himself.</summary>
     /// <param name="skipped">Gets those files, if given.</param>
     public async ValueTask<Status> FlushAllAsync(List<FileState>? skipped)
