@@ -37,7 +37,6 @@ public sealed partial class StorageNode : IAsyncDisposable
     private readonly ImmutableArray<Shard> shards;
     private readonly DriveHost host;
     private readonly DriveWork work;
-    private readonly Checkpointer checkpointer;
     private readonly Reaper reaper;
     private readonly DriveRemover remover;
     private readonly Packer packer;
@@ -60,7 +59,6 @@ public sealed partial class StorageNode : IAsyncDisposable
                 .Select(number => new Shard(store, new((ushort)number), new(identity.Starts))),
         ];
         host = new(store, blocks, shards, work, options.Clock);
-        checkpointer = new(store, shards);
         reaper = new(blocks, store, options.Clock);
         remover = new(host, blocks, store, reaper, work);
         packer = new(blocks);
@@ -121,8 +119,7 @@ public sealed partial class StorageNode : IAsyncDisposable
     {
         foreach (BackgroundLoop loop in loops) { await loop.DisposeAsync(); }
         meter.Dispose();
-        if (checkpointer.Run() is var status && status != Status.Ok) { LogCheckpointFailed(logger, status); }
-        if (store.SyncLog() is var synced && synced != Status.Ok) { LogCheckpointFailed(logger, synced); }
+        if (store.SyncLog() is var status && status != Status.Ok) { LogSyncFailed(logger, status); }
         blocks.Dispose();
         store.Dispose();
     }
@@ -149,7 +146,6 @@ public sealed partial class StorageNode : IAsyncDisposable
         loops.Add(removal);
         loops.Add(packing);
         loops.Add(new("repacking", s_loopInterval, logger, repacker.Run));
-        loops.Add(new("checkpoint", s_loopInterval, logger, RunCheckpoint));
         work.ReapNoted = removal.Signal;
         work.FoldNoted = packing.Signal;
     }
@@ -199,18 +195,8 @@ public sealed partial class StorageNode : IAsyncDisposable
         return taken;
     }
 
-    private bool RunCheckpoint(CancellationToken cancellationToken)
-    {
-        if (checkpointer.IsDue && checkpointer.Run() is var status && status != Status.Ok)
-        {
-            LogCheckpointFailed(logger, status);
-        }
-
-        return false;
-    }
-
     [LoggerMessage(
         Level = LogLevel.Error,
-        Message = "A checkpoint failed ({Status}); the log is kept and grows until one succeeds.")]
-    private static partial void LogCheckpointFailed(ILogger logger, Status status);
+        Message = "The log could not be synced at the end ({Status}): what was not fsynced may be lost if power fails now.")]
+    private static partial void LogSyncFailed(ILogger logger, Status status);
 }

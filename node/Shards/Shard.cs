@@ -36,9 +36,6 @@ public sealed class Shard
     /// <summary>Whoever holds it owns the shard's state.</summary>
     public Lock Gate { get; } = new();
 
-    /// <summary>Bytes of log that a checkpoint would free.</summary>
-    public long BytesSinceCheckpoint => journal.BytesSinceTrim;
-
     /// <summary>An entry could not be applied: nothing is acknowledged any more until the node starts again.</summary>
     public bool IsBroken { get; private set; }
 
@@ -75,21 +72,6 @@ public sealed class Shard
         // applies it.
         IsBroken = true;
         return Status.IoError;
-    }
-
-    /// <summary>The last entry whose records are applied, for a checkpoint that is about to flush them.</summary>
-    public LogIndex Applied
-    {
-        get
-        {
-            lock (Gate) { return journal.Applied; }
-        }
-    }
-
-    /// <summary>Forgets the log up to an entry whose records are durable.</summary>
-    public Status Trim(LogIndex upTo)
-    {
-        lock (Gate) { return journal.Trim(upTo); }
     }
 
     /// <summary>Bytes of one batch: a transaction's bound, and as much again for history that it saves.</summary>

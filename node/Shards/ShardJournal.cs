@@ -7,24 +7,28 @@ namespace KvFs.Node.Shards;
 /// <remarks>
 /// Not thread safe: the shard's owner uses it. What is durable when: an entry is in the write-ahead log, handed to the
 /// operating system, when <see cref="Append"/> returns; on disk after the store's next SyncLog. Applied records are not
-/// logged again: they are durable when the <c>ns</c> family is flushed, together with the mark that says how far; what is
-/// behind the mark is applied again by <see cref="Recover"/>. So the bytes of a transaction pass through the write-ahead
-/// log once.
+/// logged again: the store flushes them in its own time, together with the mark that says how far they go; what is behind
+/// the mark is applied again by <see cref="Recover"/>. So the bytes of a transaction pass through the write-ahead log once.
+/// That entries are forgotten is not logged either: it becomes durable by the same flush as the records that they led to,
+/// which makes it right at every moment, and the flush leaves out the entries.
 /// </remarks>
 public sealed class ShardJournal(IKeyValueStore store, ShardId shard)
 {
+    /// <summary>Bytes of log after which what is applied of it is forgotten.</summary>
+    private const long TrimBytes = 1L << 20;
+
     private readonly KeyValueBatch appendBatch = new();
     private readonly KeyValueBatch applyBatch = new();
     private readonly ByteBuffer value = new(4096);
     private readonly byte[] key = new byte[LogEntry.KeyBytes];
     private readonly byte[] markKey = new byte[AppliedMark.KeyBytes];
+    private readonly byte[] trimFrom = new byte[LogEntry.KeyBytes];
+    private readonly byte[] trimTo = new byte[LogEntry.KeyBytes];
     private LogIndex trimmed;
+    private long bytesSinceTrim;
 
     /// <summary>The last entry whose records are applied.</summary>
     public LogIndex Applied { get; private set; }
-
-    /// <summary>Bytes of entries appended since the last <see cref="Trim"/>: when a checkpoint is due.</summary>
-    public long BytesSinceTrim { get; private set; }
 
     /// <summary>Writes an entry. Ok; NoSpace: not written; IoError: written or not, the store is latched.</summary>
     public Status Append(LogIndex index, Epoch epoch, DriveId drive, RecordBatch batch)
@@ -33,7 +37,7 @@ public sealed class ShardJournal(IKeyValueStore store, ShardId shard)
         LogEntry.WriteValue(key, epoch, drive, batch.Bytes, value);
         appendBatch.Clear();
         appendBatch.Put(Family.Log, key, value.Span);
-        BytesSinceTrim += value.Length;
+        bytesSinceTrim += value.Length;
         return store.Write(appendBatch, logged: true);
     }
 
@@ -46,9 +50,18 @@ public sealed class ShardJournal(IKeyValueStore store, ShardId shard)
         AppliedMark.WriteKey(shard, markKey);
         AppliedMark.WriteValue(index, value);
         applyBatch.Put(Family.Namespace, markKey, value.Span);
+        bool trims = bytesSinceTrim >= TrimBytes;
+        if (trims) { AddTrim(index); }
         Status status = store.Write(applyBatch, logged: false);
-        if (status == Status.Ok) { Applied = index; }
-        return status;
+        if (status != Status.Ok) { return status; }
+        Applied = index;
+        if (trims)
+        {
+            trimmed = index;
+            bytesSinceTrim = 0;
+        }
+
+        return Status.Ok;
     }
 
     /// <summary>Applies what the log has beyond the applied mark. Call once, before anything else.</summary>
@@ -64,6 +77,7 @@ public sealed class ShardJournal(IKeyValueStore store, ShardId shard)
             Applied = applied;
         }
 
+        trimmed = Applied;
         byte[] end = new byte[LogEntry.KeyBytes];
         LogEntry.WriteKey(shard, Applied.Next, key);
         LogEntry.WriteKey(shard, new(ulong.MaxValue), end);
@@ -72,24 +86,12 @@ public sealed class ShardJournal(IKeyValueStore store, ShardId shard)
         return Applied;
     }
 
-    /// <summary>Forgets entries up to one. Only what is durable in the <c>ns</c> family may be forgotten.</summary>
-    public Status Trim(LogIndex upTo)
+    /// <summary>Forgets the entries up to one, together with what its batch changes.</summary>
+    private void AddTrim(LogIndex upTo)
     {
-        Invariant.Check(upTo <= Applied);
-        if (upTo <= trimmed) { return Status.Ok; }
-        byte[] end = new byte[LogEntry.KeyBytes];
-        LogEntry.WriteKey(shard, trimmed, key);
-        LogEntry.WriteKey(shard, upTo.Next, end);
-        appendBatch.Clear();
-        appendBatch.DeleteRange(Family.Log, key, end);
-        Status status = store.Write(appendBatch, logged: true);
-        if (status == Status.Ok)
-        {
-            trimmed = upTo;
-            BytesSinceTrim = 0;
-        }
-
-        return status;
+        LogEntry.WriteKey(shard, trimmed, trimFrom);
+        LogEntry.WriteKey(shard, upTo.Next, trimTo);
+        applyBatch.DeleteRange(Family.Log, trimFrom, trimTo);
     }
 
     private void Replay(ReadOnlySpan<byte> entryKey, ReadOnlySpan<byte> entry)

@@ -46,8 +46,10 @@ public interface IKeyValueSnapshot : IKeyValueReader, IDisposable;
 /// of the process, not of the machine.</item>
 /// <item>Logged writes become durable in the order in which they were written, over all families: what a crash leaves is
 /// a prefix. <see cref="SyncLog"/> makes all of them durable that returned before the call.</item>
-/// <item>An unlogged write is in memory only. <see cref="Flush"/> makes all unlogged writes of one family durable; they
-/// become so in the order in which they were written, some of them perhaps earlier.</item>
+/// <item>An unlogged write is in memory only, until the store flushes. It does so by itself, before it has much in memory
+/// or in logs, and when it is closed; a flush makes all families durable as they were at one moment, or changes nothing.
+/// What is durable of the unlogged writes is so a prefix of them, over all families, and no longer than that of the logged
+/// ones.</item>
 /// </list>
 /// A failed write or sync latches the store: <see cref="IsFailed"/>; every later write and sync answers
 /// <see cref="Status.IoError"/>, reads go on. Nothing is retried: after a failed sync nobody knows what is on the disk.
@@ -70,10 +72,6 @@ public interface IKeyValueStore : IKeyValueReader, IDisposable
     /// <summary>Makes every logged write durable that returned before the call. Concurrent callers share one sync.</summary>
     /// <returns>Ok, or IoError: the store is latched.</returns>
     Status SyncLog();
-
-    /// <summary>Makes every write to the family durable that returned before the call, logged or not.</summary>
-    /// <returns>Ok; NoSpace: not done, memory still holds it; IoError: the store is latched.</returns>
-    Status Flush(Family family);
 
     /// <summary>Makes an openable copy of the whole store at a path that does not exist yet, by hard links where
     /// possible.</summary>

@@ -5,9 +5,11 @@ namespace KvFs.Node.Storage;
 
 /// <summary>The key-value store in a RocksDB.</summary>
 /// <remarks>
-/// Memory under load: block cache 64 MiB (indexes and filters included), memtables 108 MiB, so less than 200 MiB.
-/// RocksDB keeps the order of its log over families also when it flushes one of them: logs that hold older writes are
-/// synced first. A full disk: the write is refused (NoSpace), RocksDB goes on by itself when there is space;
+/// Memory under load: block cache 64 MiB (indexes and filters included), memtables twice <see cref="MaxWalBytes"/> of log
+/// entries and as much of the records that they led to, so less than 200 MiB. All families are flushed together
+/// (<see cref="RocksOptions.AtomicFlush"/>): that keeps unlogged writes to one order, and lets go of whole logs, which
+/// are then overwritten instead of written anew: a sync of what has its place on the disk costs no commit of the file
+/// system's journal. A full disk: the write is refused (NoSpace), RocksDB goes on by itself when there is space;
 /// <see cref="SpaceGuard"/> sees to it that this does not happen in practice.
 /// </remarks>
 public sealed class RocksKeyValueStore : IKeyValueStore
@@ -17,9 +19,15 @@ public sealed class RocksKeyValueStore : IKeyValueStore
     /// <summary>Bits per key of the bloom filters: one in a hundred absent keys costs a read.</summary>
     private const double BloomBits = 10;
 
-    /// <summary>Bytes of logs above which RocksDB flushes the family that holds them back: bounds the start after a
-    /// crash.</summary>
-    private const long MaxWalBytes = 256L << 20;
+    /// <summary>Bytes of logs above which RocksDB flushes: bounds the start after a crash, and memory.</summary>
+    private const long MaxWalBytes = 32L << 20;
+
+    /// <summary>Logs kept to be overwritten: one is written while the last one is flushed, and one to spare.</summary>
+    private const int RecycledWals = 3;
+
+    /// <summary>Bytes of a memtable that holds a copy of the log or what it led to: above the log's own bound, which
+    /// comes first.</summary>
+    private const long LargeMemtableBytes = 40L << 20;
 
     /// <summary>Bytes after which writeback of a table file is started, so that no sync stands behind a long one.</summary>
     private const long BytesPerSync = 1L << 20;
@@ -122,20 +130,6 @@ public sealed class RocksKeyValueStore : IKeyValueStore
         return Interlocked.Read(ref synced) == Interlocked.Read(ref logged) ? Status.Ok : syncs.Commit();
     }
 
-    public Status Flush(Family family)
-    {
-        if (latch.IsFailed) { return Status.IoError; }
-        try
-        {
-            database.Flush(families[(int)family]);
-            return Status.Ok;
-        }
-        catch (RocksException failure)
-        {
-            return OnFailure(failure, "Flushing");
-        }
-    }
-
     public Status Checkpoint(string path)
     {
         if (latch.IsFailed) { return Status.IoError; }
@@ -167,6 +161,8 @@ public sealed class RocksKeyValueStore : IKeyValueStore
         BlockCache = cache,
         WalRecovery = WalRecoveryMode.PointInTime,
         MaxTotalWalBytes = MaxWalBytes,
+        RecycledWalFiles = RecycledWals,
+        AtomicFlush = true,
         BytesPerSync = BytesPerSync,
         InfoLogLevel = InfoLogLevel.Warn,
         KeepInfoLogFiles = InfoLogFiles,
@@ -175,9 +171,9 @@ public sealed class RocksKeyValueStore : IKeyValueStore
 
     private static ColumnFamilyOptions[] FamilyOptions() =>
     [
-        Options(Family.Log, memtableBytes: 16L << 20, bloom: null),
-        Options(Family.Namespace, memtableBytes: 32L << 20, bloom: BloomBits),
-        Options(Family.Block, memtableBytes: 4L << 20, bloom: BloomBits),
+        Options(Family.Log, memtableBytes: LargeMemtableBytes, bloom: null),
+        Options(Family.Namespace, memtableBytes: LargeMemtableBytes, bloom: BloomBits),
+        Options(Family.Block, memtableBytes: 8L << 20, bloom: BloomBits),
         Options(Family.System, memtableBytes: 2L << 20, bloom: null),
     ];
 

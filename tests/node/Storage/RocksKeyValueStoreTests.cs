@@ -71,14 +71,38 @@ public sealed class RocksKeyValueStoreTests : IDisposable
     }
 
     [Fact]
-    public void An_unlogged_write_is_durable_after_its_flush()
+    public void A_copy_and_the_next_start_have_what_was_not_logged()
     {
         Fill(5);
-        Assert.Equal(Status.Ok, store.Flush(Family.Namespace));
         Assert.Equal(Status.Ok, store.Checkpoint($"{folder.FullName}/copy"));
         using RocksKeyValueStore copy = RocksKeyValueStore.Open($"{folder.FullName}/copy");
         Assert.Equal([0, 1, 2, 3, 4], Walk(copy, [], []));
         Assert.True(copy.GetStatistics().FileBytes > 0);
+        store.Dispose();
+        store = RocksKeyValueStore.Open($"{folder.FullName}/db");
+        Assert.Equal([0, 1, 2, 3, 4], Walk(store, [], []));
+    }
+
+    [Fact]
+    public void What_was_taken_out_of_the_log_does_not_pile_up_on_the_disk()
+    {
+        const int Values = 300;
+        byte[] content = new byte[1 << 20];
+        KeyValueBatch batch = new();
+        for (int i = 0; i < Values; i++)
+        {
+            batch.Clear();
+            batch.Put(Family.Log, Key(i), content);
+            Assert.Equal(Status.Ok, store.Write(batch, logged: true));
+            batch.Clear();
+            batch.Put(Family.Namespace, Key(i), [1]);
+            batch.DeleteRange(Family.Log, Key(0), Key(i + 1));
+            Assert.Equal(Status.Ok, store.Write(batch, logged: false));
+        }
+
+        long kept = new DirectoryInfo($"{folder.FullName}/db").EnumerateFiles().Sum(static file => file.Length);
+        Assert.InRange(kept, 0, content.Length * (Values / 2L));
+        Assert.True(store.TryGet(Family.Namespace, Key(Values - 1), new ByteBuffer()));
     }
 
     [Fact]
