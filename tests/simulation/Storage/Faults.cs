@@ -130,8 +130,6 @@ internal sealed class Faults(PlantedBug bug)
             ? Status.Ok
             : store.SyncLog();
 
-        public Status Flush(Family family) => store.Flush(family);
-
         public Status Checkpoint(string path) => store.Checkpoint(path);
 
         public KeyValueStatistics GetStatistics() => store.GetStatistics();

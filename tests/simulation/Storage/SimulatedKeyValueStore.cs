@@ -5,9 +5,9 @@ using KvFs.Node.Storage;
 namespace KvFs.Simulation.Storage;
 
 /// <summary>A key-value store in memory that keeps exactly what <see cref="IKeyValueStore"/> promises, and no more.</summary>
-/// <remarks>Not thread safe. A power cut leaves a prefix of the log that holds at least what was synced, and of each family
-/// a prefix of all its writes that holds at least what was flushed; a flush that happened by itself synced the log up to
-/// where it came.</remarks>
+/// <remarks>Not thread safe. A power cut leaves a prefix of the log that holds at least what was synced, and a prefix of all
+/// writes, logged or not, that holds at least what was flushed; a flush that happened by itself synced the log up to where
+/// it came.</remarks>
 internal sealed class SimulatedKeyValueStore : IKeyValueStore
 {
     private const int FamilyCount = 4;
@@ -18,7 +18,7 @@ internal sealed class SimulatedKeyValueStore : IKeyValueStore
     private readonly ImmutableSortedDictionary<byte[], byte[]>[] start;
     private readonly ImmutableSortedDictionary<byte[], byte[]>[] current;
     private readonly List<WrittenBatch> written = [];
-    private readonly int[] flushed = new int[FamilyCount];
+    private int flushed;
     private int synced;
     private long syncs;
 
@@ -81,12 +81,13 @@ internal sealed class SimulatedKeyValueStore : IKeyValueStore
         return Status.Ok;
     }
 
-    public Status Flush(Family family)
+    /// <summary>All families are flushed, as a store does now and then.</summary>
+    internal Status Flush()
     {
         Status status = Begin(isSync: true);
         if (status != Status.Ok) { return status; }
         synced = written.Count;
-        flushed[(int)family] = written.Count;
+        flushed = written.Count;
         OnPersistencePoint();
         return Status.Ok;
     }
@@ -103,15 +104,8 @@ internal sealed class SimulatedKeyValueStore : IKeyValueStore
     internal SimulatedKeyValueStore AfterPowerCut(Random chance)
     {
         int log = chance.Next(2) == 0 ? synced : chance.Next(synced, written.Count + 1);
-        int[] families = [.. flushed];
-        for (int family = 0; family < FamilyCount; family++)
-        {
-            if (chance.Next(4) != 0) { continue; }
-            families[family] = chance.Next(families[family], written.Count + 1);
-            log = Math.Max(log, families[family]);
-        }
-
-        return Replay(log, families);
+        int flush = chance.Next(4) == 0 ? chance.Next(flushed, written.Count + 1) : flushed;
+        return Replay(Math.Max(log, flush), flush);
     }
 
     /// <summary>The store that the next process finds. This one stays as it is.</summary>
@@ -126,14 +120,14 @@ internal sealed class SimulatedKeyValueStore : IKeyValueStore
         return Status.IoError;
     }
 
-    private SimulatedKeyValueStore Replay(int log, int[] families)
+    private SimulatedKeyValueStore Replay(int log, int flush)
     {
         ImmutableSortedDictionary<byte[], byte[]>[] content = [.. start];
         for (int i = 0; i < written.Count; i++)
         {
             foreach (WrittenChange change in written[i].Changes)
             {
-                if (i < families[(int)change.Family] || (written[i].Logged && i < log)) { Apply(content, change); }
+                if (i < flush || (written[i].Logged && i < log)) { Apply(content, change); }
             }
         }
 

@@ -132,7 +132,7 @@ internal sealed class StoreSimulation : IDisposable
 
     private void Flush()
     {
-        Expect(keyValues.Flush(Family.Block));
+        Expect(keyValues.Flush());
         OnLogSynced();
     }
 
