@@ -1,4 +1,6 @@
+using System.Runtime.InteropServices;
 using KvFs.Cli.CommandLine;
+using KvFs.Cli.Native;
 
 namespace KvFs.Cli.Hosting;
 
@@ -7,15 +9,15 @@ internal static class DataDirectory
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    /// <summary>Makes it, for its owner only, if it is missing.</summary>
-    /// <exception cref="CommandException">It cannot be made, or is no folder.</exception>
+    /// <summary>Makes it, for its owner only, if it is missing. One that is there must be this user's, or root's.</summary>
+    /// <exception cref="CommandException">It cannot be made, is no folder, or is somebody else's.</exception>
     public static void Prepare(string path)
     {
         if (File.Exists(path)) { throw new CommandException(ExitCode.Usage, $"The data folder {path} is a file."); }
-        if (Directory.Exists(path)) { return; }
         try
         {
-            Directory.CreateDirectory(path, OwnerOnly);
+            if (Directory.Exists(path)) { CheckOwner(path); }
+            else { Directory.CreateDirectory(path, OwnerOnly); }
         }
         catch (UnauthorizedAccessException)
         {
@@ -25,8 +27,29 @@ internal static class DataDirectory
         }
         catch (IOException e)
         {
-            throw new CommandException(ExitCode.Failure, $"The data folder {path} cannot be made: {e.Message}");
+            throw new CommandException(ExitCode.Failure, $"The data folder {path} cannot be used: {e.Message}");
         }
+    }
+
+    /// <summary>Whether a user may keep data in a folder of this owner: its owner can read and replace all of it. Root could
+    /// anyway; a volume that root prepared for a group is root's.</summary>
+    internal static bool IsTrusted(uint owner, uint user) => owner == user || owner == 0;
+
+    /// <exception cref="IOException">It cannot be asked.</exception>
+    internal static uint OwnerOf(string path)
+    {
+        if (Posix.statx(Posix.AtFdCwd, path, 0, Posix.StatxUid, out FileOwner found) == 0) { return found.Uid; }
+        throw new IOException(Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError()));
+    }
+
+    private static void CheckOwner(string path)
+    {
+        uint owner = OwnerOf(path);
+        if (IsTrusted(owner, Posix.geteuid())) { return; }
+        throw new CommandException(
+            ExitCode.NotPermitted,
+            $"The data folder {path} belongs to another user (uid {owner}), who could read and replace everything in it.",
+            "Name another one with --data, or make it this user's with chown.");
     }
 
     /// <exception cref="CommandException">It is missing.</exception>

@@ -30,8 +30,17 @@ internal static partial class Posix
 
     public const int AdviceDontNeed = 4;
 
+    public const int AtFdCwd = -100;
+    public const uint StatxUid = 8;
+
     [LibraryImport("libc", SetLastError = true)]
     internal static partial int setsid();
+
+    [LibraryImport("libc")]
+    internal static partial uint geteuid();
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int statx(int folder, string path, int flags, uint mask, out FileOwner status);
 
     [LibraryImport("libc", SetLastError = true)]
     internal static partial int dup2(int from, int to);
@@ -53,4 +62,12 @@ internal static partial class Posix
 
     [LibraryImport("libc", SetLastError = true)]
     internal static partial int posix_fadvise(SafeHandle descriptor, long offset, long length, int advice);
+}
+
+/// <summary>What is asked of struct statx.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 256)]
+internal struct FileOwner
+{
+    [FieldOffset(20)]
+    public uint Uid;
 }
