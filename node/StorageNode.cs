@@ -21,6 +21,15 @@ public sealed record StorageNodeOptions
     public int ShardCount { get; init; } = HomeShard.DefaultCount;
 
     public TimeProvider Clock { get; init; } = TimeProvider.System;
+
+    /// <summary>Draws the ids of new drives: a UUIDv7 of a moment.</summary>
+    internal Func<DateTimeOffset, Guid> DrawId { get; init; } = Guid.CreateVersion7;
+
+    /// <summary>Namespace records kept in memory.</summary>
+    internal int CachedRecords { get; init; } = CachedKeyValueStore.DefaultCapacity;
+
+    /// <summary>Bytes of a shard's log after which what is applied of it is forgotten.</summary>
+    internal long LogTrimBytes { get; init; } = ShardJournal.DefaultTrimBytes;
 }
 
 /// <summary>A storage node: its disk, its shards, the drives that live on them, and what runs in the background.</summary>
@@ -56,9 +65,9 @@ public sealed partial class StorageNode : IAsyncDisposable
         shards =
         [
             .. Enumerable.Range(0, identity.ShardCount)
-                .Select(number => new Shard(store, new((ushort)number), new(identity.Starts))),
+                .Select(number => new Shard(store, new((ushort)number), new(identity.Starts), options.LogTrimBytes)),
         ];
-        host = new(store, blocks, shards, work, options.Clock);
+        host = new(store, blocks, shards, work, options.Clock, options.DrawId);
         reaper = new(blocks, store, options.Clock);
         remover = new(host, blocks, store, reaper, work);
         packer = new(blocks);
@@ -74,6 +83,15 @@ public sealed partial class StorageNode : IAsyncDisposable
 
     public IDriveAdmin Admin { get; }
 
+    /// <summary>The drives, for who drives the background by hand.</summary>
+    internal DriveHost Host => host;
+
+    /// <summary>Folds clusters, for who drives the background by hand.</summary>
+    internal Packer Packer => packer;
+
+    /// <summary>A repacker that has looked at no drive yet, for who drives the background by hand.</summary>
+    internal Repacker NewRepacker() => new(host, blocks, Options.Clock);
+
     /// <summary>Opens a data folder, or makes it.</summary>
     /// <exception cref="StorageException">InUse: another process has it; Corrupt, NotSupported, NoSpace, IoError; the
     /// message says what to do. Nothing was lost.</exception>
@@ -82,20 +100,38 @@ public sealed partial class StorageNode : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(loggers);
         MakeFolder(options.DataPath);
-        CachedKeyValueStore? store = null;
+        RocksKeyValueStore? store = null;
+        try
+        {
+            store = RocksKeyValueStore.Open(Path.Combine(options.DataPath, "db"));
+            StorageNode node = Start(options, store, new LinuxDisk(options.DataPath), loggers.CreateLogger<StorageNode>());
+            node.StartLoops();
+            store = null;
+            return node;
+        }
+        finally
+        {
+            store?.Dispose();
+        }
+    }
+
+    /// <summary>Starts a node, but for the background loops, on a disk and a key-value store, which it then owns.</summary>
+    /// <exception cref="StorageException">As <see cref="Open"/>; the store stays the caller's.</exception>
+    internal static StorageNode Start(StorageNodeOptions options, IKeyValueStore keyValues, IDisk disk, ILogger logger)
+    {
+        CachedKeyValueStore store = new(keyValues, options.CachedRecords);
         BlockStore? blocks = null;
         try
         {
             // 1.
-            store = new CachedKeyValueStore(RocksKeyValueStore.Open(Path.Combine(options.DataPath, "db")));
-            DiskId newDisk = new(DriveId.Read(Guid.CreateVersion7().ToByteArray(bigEndian: true)).Value);
-            blocks = BlockStore.Open(new LinuxDisk(options.DataPath), store, newDisk);
+            DiskId newDisk = new(DriveId.Read(options.DrawId(options.Clock.GetUtcNow()).ToByteArray(bigEndian: true)).Value);
+            blocks = BlockStore.Open(disk, store, newDisk);
 
             // 2, 3.
             NodeIdentity identity = NodeIdentity.Start(store, options.ShardCount);
-            StorageNode node = new(options, store, blocks, identity, loggers.CreateLogger<StorageNode>());
+            StorageNode node = new(options, store, blocks, identity, logger);
 
-            // 4, 5, 6.
+            // 4, 5.
             node.host.Load();
             foreach (HostedDrive drive in node.host.All)
             {
@@ -103,15 +139,12 @@ public sealed partial class StorageNode : IAsyncDisposable
                 drive.EndOldSessions();
             }
 
-            node.StartLoops();
-            store = null;
             blocks = null;
             return node;
         }
         finally
         {
             blocks?.Dispose();
-            store?.Dispose();
         }
     }
 
@@ -150,7 +183,7 @@ public sealed partial class StorageNode : IAsyncDisposable
         work.FoldNoted = packing.Signal;
     }
 
-    private bool RunReaper(CancellationToken cancellationToken)
+    internal bool RunReaper(CancellationToken cancellationToken)
     {
         bool more = false;
         foreach (HostedDrive drive in work.TakeReap())
@@ -188,7 +221,7 @@ public sealed partial class StorageNode : IAsyncDisposable
         return false;
     }
 
-    private bool RunPacker(CancellationToken cancellationToken)
+    internal bool RunPacker(CancellationToken cancellationToken)
     {
         bool taken = work.TryTakeCrowded(out HostedDrive? drive, out VNodeId node, out uint cluster);
         if (taken) { packer.Fold(drive!, node, cluster); }

@@ -24,6 +24,9 @@ internal sealed class NodeChecker(DriveHost host, IKeyValueStore store, BlockSto
         foreach (HostedDrive drive in host.All)
         {
             cancellationToken.ThrowIfCancellationRequested();
+
+            // Of a drive that is being removed the blocks go first, then the records: what is left need not fit.
+            if ((drive.State.Policy.Flags & DriveFlags.Deleting) != 0) { continue; }
             problems.Drive = drive.State.Policy.Name;
             onProgress?.Invoke(new(problems.Drive, "names and files", blockCount));
             CheckRecords(drive);

@@ -15,11 +15,17 @@ public sealed class DriveHost
     private readonly ImmutableArray<Shard> shards;
     private readonly IDriveWork work;
     private readonly TimeProvider clock;
+    private readonly Func<DateTimeOffset, Guid> drawId;
     private readonly FamilyReader records;
     private ImmutableDictionary<DriveId, HostedDrive> drives = ImmutableDictionary<DriveId, HostedDrive>.Empty;
 
     public DriveHost(
-        IKeyValueStore store, BlockStore blocks, ImmutableArray<Shard> shards, IDriveWork work, TimeProvider clock)
+        IKeyValueStore store,
+        BlockStore blocks,
+        ImmutableArray<Shard> shards,
+        IDriveWork work,
+        TimeProvider clock,
+        Func<DateTimeOffset, Guid> drawId)
     {
         ArgumentNullException.ThrowIfNull(store);
         this.store = store;
@@ -27,6 +33,7 @@ public sealed class DriveHost
         this.shards = shards;
         this.work = work;
         this.clock = clock;
+        this.drawId = drawId;
         records = store.Reader(Family.Namespace);
     }
 
@@ -76,7 +83,7 @@ public sealed class DriveHost
         Span<byte> bytes = stackalloc byte[DriveId.Size];
         while (true)
         {
-            Guid.CreateVersion7(clock.GetUtcNow()).TryWriteBytes(bytes, bigEndian: true, out _);
+            drawId(clock.GetUtcNow()).TryWriteBytes(bytes, bigEndian: true, out _);
             DriveId id = DriveId.Read(bytes);
             if (Find(id) is null && (origin is null || HomeOf(id) == HomeOf(origin.Value))) { return id; }
         }

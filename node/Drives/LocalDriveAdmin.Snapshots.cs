@@ -100,7 +100,10 @@ public sealed partial class LocalDriveAdmin
                 return Reply.Failed<DriveInfo>(status);
             }
 
-            return Reply.Ok(Describe(host.Add(first.State, first.Counters)));
+            // 3. It inherits what its origin's sessions hold open without a name; nobody holds that here.
+            HostedDrive cloned = host.Add(first.State, first.Counters);
+            work.Reap(cloned);
+            return Reply.Ok(Describe(cloned));
         }
     }
 }

@@ -91,11 +91,12 @@ public sealed partial class DriveWork : IDriveWork
         return taken;
     }
 
-    /// <summary>Takes one cluster that was noted.</summary>
+    /// <summary>Takes one cluster that was noted: the least, so that the order is the same in every run.</summary>
     public bool TryTakeCrowded(out HostedDrive? drive, out VNodeId node, out uint cluster)
     {
-        foreach ((DriveId Drive, VNodeId Node, uint Cluster) key in crowded.Keys)
+        while (!crowded.IsEmpty)
         {
+            (DriveId Drive, VNodeId Node, uint Cluster) key = crowded.Keys.Min();
             if (crowded.TryRemove(key, out drive))
             {
                 node = key.Node;

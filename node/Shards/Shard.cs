@@ -19,12 +19,13 @@ public sealed class Shard
 
     /// <summary>Opens the shard and applies what its log has beyond what is applied.</summary>
     /// <exception cref="StorageException">The log is damaged.</exception>
-    public Shard(IKeyValueStore store, ShardId id, Epoch epoch)
+    public Shard(
+        IKeyValueStore store, ShardId id, Epoch epoch, long logTrimBytes = ShardJournal.DefaultTrimBytes)
     {
         ArgumentNullException.ThrowIfNull(store);
         Id = id;
         Epoch = epoch;
-        journal = new(store, id);
+        journal = new(store, id, logTrimBytes);
         LogIndex last = journal.Recover();
         log = new(epoch, [Self], last);
     }

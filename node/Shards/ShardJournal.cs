@@ -12,10 +12,13 @@ namespace KvFs.Node.Shards;
 /// That entries are forgotten is not logged either: it becomes durable by the same flush as the records that they led to,
 /// which makes it right at every moment, and the flush leaves out the entries.
 /// </remarks>
-public sealed class ShardJournal(IKeyValueStore store, ShardId shard)
+/// <param name="store">Where it is kept.</param>
+/// <param name="shard">Whose log it is.</param>
+/// <param name="trimBytes">Bytes of log after which what is applied of it is forgotten.</param>
+public sealed class ShardJournal(IKeyValueStore store, ShardId shard, long trimBytes = ShardJournal.DefaultTrimBytes)
 {
     /// <summary>Bytes of log after which what is applied of it is forgotten.</summary>
-    private const long TrimBytes = 1L << 20;
+    public const long DefaultTrimBytes = 1L << 20;
 
     private readonly KeyValueBatch appendBatch = new();
     private readonly KeyValueBatch applyBatch = new();
@@ -50,7 +53,7 @@ public sealed class ShardJournal(IKeyValueStore store, ShardId shard)
         AppliedMark.WriteKey(shard, markKey);
         AppliedMark.WriteValue(index, value);
         applyBatch.Put(Family.Namespace, markKey, value.Span);
-        bool trims = bytesSinceTrim >= TrimBytes;
+        bool trims = bytesSinceTrim >= trimBytes;
         if (trims) { AddTrim(index); }
         Status status = store.Write(applyBatch, logged: false);
         if (status != Status.Ok) { return status; }

@@ -1,0 +1,137 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using KvFs.Simulation.Nodes;
+using Xunit.Abstractions;
+
+namespace KvFs.Simulation;
+
+/// <summary>The whole node: journal, applied records, checkpoints, sessions, names, data, snapshots, clones, restores, quotas,
+/// reaper and packer, with a crash at every persistence point.</summary>
+public sealed class NodeCrashTests(ITestOutputHelper output)
+{
+    private const int StepsPerRun = 40;
+
+    /// <summary>Workloads of a normal test.</summary>
+    private const int DefaultSeeds = 40;
+
+    /// <summary>Workloads for each seed that KVFS_SEEDS asks for.</summary>
+    private const int SeedsForEach = 20;
+
+    /// <summary>Workloads in which a planted bug must show.</summary>
+    private const int PlantedSeeds = 60;
+
+    /// <summary>Runs that shrinking a failure may take.</summary>
+    private const int MaxShrinks = 200;
+
+    [Fact]
+    public void Whatever_was_acknowledged_is_there_after_a_crash_at_every_persistence_point()
+    {
+        int seeds = int.TryParse(
+            Environment.GetEnvironmentVariable("KVFS_SEEDS"), CultureInfo.InvariantCulture, out int asked)
+            ? Math.Max(asked * SeedsForEach, DefaultSeeds)
+            : DefaultSeeds;
+        int first = int.TryParse(
+            Environment.GetEnvironmentVariable("KVFS_SEED"), CultureInfo.InvariantCulture, out int seed) ? seed : 1;
+        long crashes = 0;
+        ConcurrentDictionary<int, CrashFailedException> failures = new();
+        Parallel.For(first, first + seeds, (number, all) =>
+        {
+            if (Run(Steps(number), NodeBug.None, out int looked) is { } failure)
+            {
+                failures[number] = failure;
+                all.Break();
+            }
+
+            Interlocked.Add(ref crashes, looked);
+        });
+        if (!failures.IsEmpty) { Fail(failures.Keys.Min(), failures[failures.Keys.Min()]); }
+        output.WriteLine($"{seeds} workloads, {crashes} crashes");
+        Assert.True(crashes > seeds * 100L);
+    }
+
+    [Theory]
+    [InlineData("SkipLogSync")]
+    [InlineData("AcknowledgeEarly")]
+    [InlineData("MarkAhead")]
+    [InlineData("TrimUnflushed")]
+    [InlineData("ForgetReference")]
+    [InlineData("ResurrectName")]
+    [InlineData("ReplayTwice")]
+    [InlineData("ReplayShort")]
+    [InlineData("ForgetReservation")]
+    [InlineData("ForgetOrphans")]
+    [InlineData("UnloggedIndex")]
+    [InlineData("SkipDataSync")]
+    [InlineData("ForgetDeadBlocks")]
+    public void A_planted_bug_of_the_node_is_found_and_shrunk(string name)
+    {
+        NodeBug bug = Enum.Parse<NodeBug>(name);
+        for (int seed = 1; seed <= PlantedSeeds; seed++)
+        {
+            if (Run(Steps(seed), bug, out _) is not { } failure) { continue; }
+            List<int> least = Shrink(Steps(seed), bug, ref failure);
+            output.WriteLine($"{bug}, seed {seed}, {least.Count} steps:\n{Describe(failure)}");
+            Assert.True(least.Count <= StepsPerRun / 2);
+            return;
+        }
+
+        Assert.Fail($"{bug} was not found.");
+    }
+
+    private static List<int> Steps(int seed)
+    {
+        Random chance = new(seed);
+        return [.. Enumerable.Range(0, StepsPerRun).Select(_ => chance.Next())];
+    }
+
+    private static CrashFailedException? Run(List<int> steps, NodeBug bug, out int crashes)
+    {
+        using NodeSimulation run = new(bug);
+        try
+        {
+            run.Run(steps);
+            return null;
+        }
+        catch (CrashFailedException failure)
+        {
+            return failure;
+        }
+        finally
+        {
+            crashes = run.Crashes;
+        }
+    }
+
+    /// <summary>The fewest steps that still fail: leaves out ever smaller pieces for as long as one can be.</summary>
+    private static List<int> Shrink(List<int> steps, NodeBug bug, ref CrashFailedException failure)
+    {
+        int runs = 0;
+        for (int piece = steps.Count / 2; piece > 0; piece /= 2)
+        {
+            for (int start = 0; start < steps.Count && runs < MaxShrinks; runs++)
+            {
+                List<int> fewer = [.. steps.Take(start), .. steps.Skip(start + piece)];
+                if (Run(fewer, bug, out _) is { } still)
+                {
+                    steps = fewer;
+                    failure = still;
+                }
+                else
+                {
+                    start += piece;
+                }
+            }
+        }
+
+        return steps;
+    }
+
+    private static void Fail(int seed, CrashFailedException failure)
+    {
+        List<int> least = Shrink(Steps(seed), NodeBug.None, ref failure);
+        Assert.Fail($"KVFS_SEED={seed}, {least.Count} steps of {StepsPerRun}:\n{Describe(failure)}");
+    }
+
+    private static string Describe(CrashFailedException failure) =>
+        $"{failure.Message}\n{failure.InnerException?.GetType().Name}: {failure.InnerException?.Message}";
+}

@@ -1,0 +1,80 @@
+using KvFs.Core;
+using KvFs.Node;
+using KvFs.Node.Checking;
+using KvFs.Node.Storage;
+using KvFs.Simulation.Storage;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace KvFs.Simulation.Nodes;
+
+/// <summary>A storage node on a simulated disk and key-value store; its background runs when it is told to.</summary>
+internal sealed class NodeUnderTest : IDisposable
+{
+    internal const int Shards = 2;
+
+    /// <summary>Longer than any reader may be on its way to a block that is dead.</summary>
+    private static readonly TimeSpan s_readersGone = TimeSpan.FromSeconds(6);
+
+    /// <summary>Rounds of the reaper without a change after which there is nothing left to do: one lists what is dead, the
+    /// next may remove it.</summary>
+    private const int IdleRounds = 3;
+
+    private readonly SimulatedClock clock;
+
+    internal NodeUnderTest(SimulatedDisk disk, SimulatedKeyValueStore keyValues, NodeFaults faults, Random chance)
+    {
+        Disk = disk;
+        KeyValues = keyValues;
+        clock = new();
+        byte[] random = new byte[16];
+        StorageNodeOptions options = new()
+        {
+            DataPath = "",
+            ShardCount = Shards,
+            Clock = clock,
+            DrawId = _ =>
+            {
+                chance.NextBytes(random);
+                return new(random);
+            },
+        };
+        Node = StorageNode.Start(options, faults.On(keyValues), faults.On(disk), NullLogger.Instance);
+    }
+
+    internal SimulatedDisk Disk { get; }
+
+    internal SimulatedKeyValueStore KeyValues { get; }
+
+    internal StorageNode Node { get; }
+
+    public void Dispose() => Node.DisposeAsync().Now();
+
+    /// <summary>One round of what removes; and time goes on.</summary>
+    internal void Reap()
+    {
+        while (Node.RunReaper(CancellationToken.None)) { }
+        clock.Advance(s_readersGone);
+    }
+
+    /// <summary>Runs the background until it has nothing to do.</summary>
+    internal void Settle()
+    {
+        while (Node.RunPacker(CancellationToken.None)) { }
+        for (int idle = 0; idle < IdleRounds; idle++)
+        {
+            object before = KeyValues.Content(Family.Namespace);
+            Reap();
+            if (!ReferenceEquals(before, KeyValues.Content(Family.Namespace))) { idle = -1; }
+        }
+    }
+
+    /// <summary>What fsck finds; every byte is read.</summary>
+    internal void Check()
+    {
+        NodeCheckReport report = Node.Check(new(ReadBytes: true, Repair: false), null, CancellationToken.None);
+        if (!report.IsClean)
+        {
+            throw new BrokenPromiseException("fsck: " + string.Join("; ", report.Problems.Take(5)));
+        }
+    }
+}
