@@ -25,7 +25,7 @@ public sealed class DriveHost
         ImmutableArray<Shard> shards,
         IDriveWork work,
         TimeProvider clock,
-        Func<DateTimeOffset, Guid> drawId)
+        Func<DateTimeOffset, Guid>? drawId = null)
     {
         ArgumentNullException.ThrowIfNull(store);
         this.store = store;
@@ -33,7 +33,7 @@ public sealed class DriveHost
         this.shards = shards;
         this.work = work;
         this.clock = clock;
-        this.drawId = drawId;
+        this.drawId = drawId ?? Guid.CreateVersion7;
         records = store.Reader(Family.Namespace);
     }
 

@@ -55,23 +55,11 @@ internal sealed partial class DriveFileSystem
     public void Setattr(FuseRequest request, in FuseSetattrIn body)
     {
         if (!TryResolveLive(request, request.NodeId, out VNodeId id)) { return; }
-        SetAttributesRequest change = new()
-        {
-            Node = id,
-            Mask = MaskOf(body.Valid),
-            Mode = (ushort)(body.Mode & FileModeBits.PermissionMask),
-            Uid = body.Uid,
-            Gid = body.Gid,
-            Size = body.Size,
-            AccessTime = Timestamp.FromParts((long)body.Atime, body.Atimensec),
-            ModifyTime = Timestamp.FromParts((long)body.Mtime, body.Mtimensec),
-            ChangeTime = Timestamp.FromParts((long)body.Ctime, body.Ctimensec),
-        };
         if ((body.Valid & FuseSetattrValid.Atime) != 0) { accessTimes.Drop(id); }
         Finish(
             request,
-            client.SetAttributesAsync(change),
-            static (self, asked, reply) => self.AnswerAttributes(asked, reply));
+            client.SetAttributesAsync(ChangeOf(id, body)),
+            static (self, asked, reply) => self.AnswerAttributes(asked, self.OrChangeRemoved(asked, reply)));
     }
 
     public void Readlink(FuseRequest request)
@@ -85,6 +73,31 @@ internal sealed partial class DriveFileSystem
         reply.Status == Status.Stale && removedNodes.TryGet(request.NodeId, out NodeInfo removed)
             ? Reply.Ok(removed)
             : reply;
+
+    /// <summary>What is then known of a VNode that is gone: a fifo, a device or a directory may be open, and nobody holds
+    /// it.</summary>
+    private Reply<NodeInfo> OrChangeRemoved(FuseRequest request, in Reply<NodeInfo> reply)
+    {
+        if (reply.Status != Status.Stale) { return reply; }
+        SetAttributesRequest change = ChangeOf(new(request.NodeId), request.Body<FuseSetattrIn>());
+        if ((change.Mask & AttributeMask.Size) != 0) { return reply; }
+        bool isKnown = removedNodes.TryChange(
+            change, Timestamp.At(options.Time.GetUtcNow()), out NodeInfo removed);
+        return isKnown ? Reply.Ok(removed) : reply;
+    }
+
+    private static SetAttributesRequest ChangeOf(VNodeId id, in FuseSetattrIn body) => new()
+    {
+        Node = id,
+        Mask = MaskOf(body.Valid),
+        Mode = (ushort)(body.Mode & FileModeBits.PermissionMask),
+        Uid = body.Uid,
+        Gid = body.Gid,
+        Size = body.Size,
+        AccessTime = Timestamp.FromParts((long)body.Atime, body.Atimensec),
+        ModifyTime = Timestamp.FromParts((long)body.Mtime, body.Mtimensec),
+        ChangeTime = Timestamp.FromParts((long)body.Ctime, body.Ctimensec),
+    };
 
     /// <remarks>A change of nothing is how the kernel says that set-id bits must go, and nothing else: for
     /// fallocate(2), copy_file_range(2), and chown(2) that changes neither owner.</remarks>

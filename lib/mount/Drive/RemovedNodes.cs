@@ -29,6 +29,19 @@ internal sealed class RemovedNodes
         lock (gate) { return nodes.TryGetValue(nodeId, out info); }
     }
 
+    /// <summary>Changes what is known of a node.</summary>
+    public bool TryChange(in SetAttributesRequest request, Timestamp now, out NodeInfo info)
+    {
+        lock (gate)
+        {
+            if (!nodes.TryGetValue(request.Node.Value, out info)) { return false; }
+            VNode changed = info.VNode;
+            SetAttributes.ApplyToRemoved(request, now, ref changed);
+            nodes[request.Node.Value] = info = info with { VNode = changed };
+            return true;
+        }
+    }
+
     /// <summary>The kernel forgets a node.</summary>
     public void Forget(ulong nodeId)
     {

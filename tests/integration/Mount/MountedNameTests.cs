@@ -52,6 +52,21 @@ public sealed class MountedNameTests(MountedDrive drive) : IClassFixture<Mounted
         """);
 
     [Fact]
+    public Task A_fifo_that_is_removed_while_it_is_open_still_has_attributes_and_changes_them() => drive.RunAsync("""
+        os.mkfifo('p', 0o644)
+        fd = os.open('p', os.O_RDWR | os.O_NONBLOCK)
+        os.unlink('p')
+        os.fchmod(fd, 0o600)
+        os.utime(fd, (5, 7))
+        found = os.fstat(fd)
+        assert stat.S_ISFIFO(found.st_mode) and found.st_mode & 0o777 == 0o600 and found.st_nlink == 0
+        assert found.st_mtime == 7
+        os.write(fd, b'through')
+        assert os.read(fd, 10) == b'through'
+        os.close(fd)
+        """);
+
+    [Fact]
     public Task Hard_links_are_one_file_with_several_names() => drive.RunAsync("""
         put('a', b'1')
         os.mkdir('d')

@@ -6,12 +6,14 @@ namespace KvFs.Integration.Tests.Native;
 
 /// <summary>What statx(2) says of a file.</summary>
 internal readonly record struct FileStatus(
-    uint Mode, uint Links, uint Owner, uint Group, ulong Size, long ModifiedSeconds, uint ModifiedNanoseconds, uint Device)
+    uint Mode, uint Links, uint Owner, uint Group, ulong Size, long ModifiedSeconds, uint ModifiedNanoseconds, uint DeviceMajor,
+    uint DeviceMinor)
 {
     private const uint KindMask = 0xF000;
     private const uint DirectoryKind = 0x4000;
     private const uint FileKind = 0x8000;
     private const uint LinkKind = 0xA000;
+    private const uint FifoKind = 0x1000;
 
     /// <summary>Bytes of struct statx.</summary>
     private const int StructBytes = 256;
@@ -19,6 +21,8 @@ internal readonly record struct FileStatus(
     public bool IsDirectory => (Mode & KindMask) == DirectoryKind;
 
     public bool IsFile => (Mode & KindMask) == FileKind;
+
+    public bool IsFifo => (Mode & KindMask) == FifoKind;
 
     public bool IsLink => (Mode & KindMask) == LinkKind;
 
@@ -51,7 +55,8 @@ internal readonly record struct FileStatus(
             BinaryPrimitives.ReadUInt64LittleEndian(bytes[40..]),
             BinaryPrimitives.ReadInt64LittleEndian(bytes[112..]),
             BinaryPrimitives.ReadUInt32LittleEndian(bytes[120..]),
-            BinaryPrimitives.ReadUInt32LittleEndian(bytes[128..]));
+            BinaryPrimitives.ReadUInt32LittleEndian(bytes[128..]),
+            BinaryPrimitives.ReadUInt32LittleEndian(bytes[132..]));
         return 0;
     }
 

@@ -15,13 +15,14 @@ internal static class KnownDifferences
     public static PosixResult FolderOffsets { get; } = new(0, 0, "an offset in a directory");
 
     /// <summary>A directory's size is what the file system wants it to be; a time of the clock is never the same twice:
-    /// compared is that it is one.</summary>
+    /// compared is that it is one. What goes through a fifo moves its times, of which the kernel tells no FUSE server.
+    /// </summary>
     public static string Describe(in FileStatus status)
     {
         string size = status.IsDirectory ? "-" : status.Size.ToString(CultureInfo.InvariantCulture);
-        string time = status.ModifiedSeconds >= OldestClock ? "now" : status.TimeText;
+        string time = status.IsFifo ? "-" : status.ModifiedSeconds >= OldestClock ? "now" : status.TimeText;
         return $"mode {status.ModeText} nlink {status.Links} owner {status.Owner}:{status.Group} size {size} "
-            + $"mtime {time} rdev {status.Device}";
+            + $"mtime {time} rdev {status.DeviceMajor}:{status.DeviceMinor}";
     }
 
     /// <summary>ext4 keeps holes by blocks and shows preallocated and delayed ones as data or not; KvFs keeps them by

@@ -23,6 +23,10 @@ internal enum PosixKind
     Truncate,
     Allocate,
     CopyRange,
+    ReadDirect,
+    WriteDirect,
+    ReadMap,
+    WriteMap,
     Sync,
     SyncData,
     Flock,
@@ -30,6 +34,7 @@ internal enum PosixKind
     RemoveDirectory,
     Unlink,
     Symlink,
+    MakeNode,
     ReadLink,
     Link,
     Rename,
@@ -58,7 +63,8 @@ internal sealed record PosixCall(PosixKind Kind)
 
     public string OtherPath { get; init; } = string.Empty;
 
-    /// <summary>open's, renameat2's, setxattr's flags; fallocate's mode; lseek's whence; flock's operation.</summary>
+    /// <summary>open's, renameat2's, setxattr's flags; fallocate's mode; lseek's whence; flock's operation; mknod's device.
+    /// </summary>
     public int Flags { get; init; }
 
     public uint Mode { get; init; }

@@ -18,6 +18,12 @@ internal sealed class PosixGenerator(int seed)
     private static readonly long[] s_edges = [0, 0, 0, 4096, 65536, 131072, 1 << 20];
     private static readonly int[] s_nudges = [0, 0, -1, 1, 17, 100, 2000, -333];
     private static readonly int[] s_lengths = [0, 1, 10, 100, 4096, 4097, 5000, 65536, 70_000, LargestWrite];
+    private static readonly int[] s_directLengths = [4096, 8192, 65536, 73_728, 135_168];
+    private static readonly int[] s_mapLengths = [1, 10, 4096, 5000, 65536, LargestWrite];
+
+    // Kinds of mknod(2): regular file, fifo, character and block device, socket. No driver has the devices.
+    private static readonly uint[] s_nodeKinds = [0x8000, 0x1000, 0x1000, 0x2000, 0x6000, 0xC000];
+    private static readonly int[] s_devices = [0xF063, 0xF064];
     private static readonly int[] s_allocateModes = [0, 1, 3, 0x10, 0x11];
     private static readonly string[] s_targets = ["a", "b", "c", "a/b", "dd/c", "./a", "../b", "nowhere"];
     private static readonly string[] s_attributes = ["user.a", "user.b", "user.long-name-of-an-attribute"];
@@ -28,7 +34,9 @@ internal sealed class PosixGenerator(int seed)
         (PosixKind.Open, 9), (PosixKind.WriteAt, 6), (PosixKind.Write, 6), (PosixKind.ReadAt, 4), (PosixKind.Read, 4),
         (PosixKind.MakeDirectory, 4), (PosixKind.Rename, 6), (PosixKind.Unlink, 3), (PosixKind.Link, 3),
         (PosixKind.Allocate, 3), (PosixKind.CopyRange, 3), (PosixKind.TruncateOpen, 2), (PosixKind.Truncate, 2),
-        (PosixKind.Stat, 3), (PosixKind.List, 2), (PosixKind.SetXattr, 8),
+        (PosixKind.ReadDirect, 3), (PosixKind.WriteDirect, 4), (PosixKind.ReadMap, 3), (PosixKind.WriteMap, 4),
+        (PosixKind.MakeNode, 2), (PosixKind.OpenUnnamed, 2), (PosixKind.LinkUnnamed, 3), (PosixKind.Symlink, 2),
+        (PosixKind.ReadLink, 3), (PosixKind.Stat, 3), (PosixKind.List, 2), (PosixKind.SetXattr, 8),
         (PosixKind.GetXattr, 6), (PosixKind.RemoveXattr, 4),
     ];
 
@@ -71,6 +79,26 @@ internal sealed class PosixGenerator(int seed)
                 Offset = Offset(),
                 OtherOffset = Offset(),
                 Length = Pick(s_lengths),
+            },
+            PosixKind.ReadDirect => call with { Path = Name(), Offset = DirectOffset(), Length = Pick(s_directLengths) },
+            PosixKind.WriteDirect => call with
+            {
+                Path = Name(),
+                Offset = DirectOffset(),
+                Length = Pick(s_directLengths),
+                Fill = random.Next(1, 256),
+            },
+            PosixKind.ReadMap => call with { Path = Name(), Offset = Offset(), Length = Pick(s_mapLengths) },
+            PosixKind.WriteMap => call with
+            {
+                Path = Name(),
+                Offset = Offset(),
+                Length = Pick(s_mapLengths),
+                Fill = random.Next(1, 256),
+            },
+            PosixKind.MakeNode => call with
+            {
+                Path = Name(), Mode = Pick(s_nodeKinds) | Pick(s_modes), Flags = Pick(s_devices),
             },
             PosixKind.Flock => call with { Flags = Pick([1, 2, 8]) },
             PosixKind.MakeDirectory => call with { Path = Name(), Mode = Pick(s_modes) },
@@ -125,6 +153,9 @@ internal sealed class PosixGenerator(int seed)
     private string Folder() => random.Next(3) == 0 ? "." : Name();
 
     private long Offset() => Math.Max(0, Pick(s_edges) + Pick(s_nudges));
+
+    /// <summary>Whole pages: what ext4 asks of direct access, and a mount does not.</summary>
+    private long DirectOffset() => Offset() & ~4095L;
 
     private T Pick<T>(T[] from) => from[random.Next(from.Length)];
 }

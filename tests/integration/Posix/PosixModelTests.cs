@@ -1,13 +1,14 @@
 using System.Globalization;
 using KvFs.Integration.Tests.Drives;
+using Xunit.Abstractions;
 
 namespace KvFs.Integration.Tests.Posix;
 
 /// <summary>Random lives of a mounted drive beside the same lives of the local file system.</summary>
 /// <remarks>KVFS_SEED=n runs one seed, KVFS_SEEDS=n that many instead of the few.</remarks>
-public sealed class PosixModelTests
+public sealed class PosixModelTests(ITestOutputHelper output)
 {
-    private const int DefaultSeeds = 20;
+    private const int DefaultSeeds = 60;
     private const int Calls = 300;
 
     [Fact]
@@ -23,6 +24,8 @@ public sealed class PosixModelTests
             if (sides.Run(calls) is { } difference) { Fail(seed, sides, calls, difference); }
             trees.Add((sides.Last.Mount, TreeImage.Take(sides.Last.Mount)));
         }
+
+        output.WriteLine(string.Join(' ', sides.Worked.Select(static worked => $"{worked.Key} {worked.Value}")));
 
         // A generator whose calls of some kind all fail would prove little. One seed alone may be such.
         IEnumerable<PosixKind> neverWorked = Enum.GetValues<PosixKind>().Except(sides.Worked.Keys);

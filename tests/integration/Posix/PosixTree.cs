@@ -6,7 +6,7 @@ namespace KvFs.Integration.Tests.Posix;
 
 /// <summary>A tree that calls are made on, with its table of descriptors.</summary>
 /// <remarks>The calls see the folder <c>w</c> in it, so that a link to "../x" stays in the tree.</remarks>
-internal sealed unsafe class PosixTree : IDisposable
+internal sealed unsafe partial class PosixTree : IDisposable
 {
     private const int TemporaryFile = 0x400000;
 
@@ -64,6 +64,8 @@ internal sealed unsafe class PosixTree : IDisposable
         PosixKind.Truncate => Answer(LibC.truncate(At(call.Path), call.Offset)),
         PosixKind.Allocate => Answer(LibC.fallocate(slots[call.Slot], call.Flags, call.Offset, call.Length)),
         PosixKind.CopyRange => CopyRange(call),
+        PosixKind.ReadDirect or PosixKind.WriteDirect => AccessDirectly(call),
+        PosixKind.ReadMap or PosixKind.WriteMap => AccessMapped(call),
         PosixKind.Sync => Answer(LibC.fsync(slots[call.Slot])),
         PosixKind.SyncData => Answer(LibC.fdatasync(slots[call.Slot])),
         PosixKind.Flock => Answer(LibC.flock(slots[call.Slot], call.Flags | DoesNotBlock)),
@@ -71,6 +73,7 @@ internal sealed unsafe class PosixTree : IDisposable
         PosixKind.RemoveDirectory => Answer(LibC.rmdir(At(call.Path))),
         PosixKind.Unlink => Answer(LibC.unlink(At(call.Path))),
         PosixKind.Symlink => Answer(LibC.symlink(call.OtherPath, At(call.Path))),
+        PosixKind.MakeNode => Answer(LibC.mknod(At(call.Path), call.Mode, (ulong)call.Flags)),
         PosixKind.ReadLink => ReadLink(call),
         PosixKind.Link => Answer(LibC.linkat(LibC.AT_FDCWD, At(call.Path), LibC.AT_FDCWD, At(call.OtherPath), 0)),
         PosixKind.Rename => Answer(LibC.renameat2(
@@ -92,6 +95,8 @@ internal sealed unsafe class PosixTree : IDisposable
     public void Dispose()
     {
         for (int slot = 0; slot < slots.Length; slot++) { Close(slot); }
+        LibC.close(memory);
+        NativeMemory.AlignedFree(aligned);
     }
 
     private static PosixResult Answer(long value, string detail = "") =>
@@ -134,13 +139,18 @@ internal sealed unsafe class PosixTree : IDisposable
 
     private PosixResult Write(PosixCall call)
     {
-        for (int i = 0; i < call.Length; i++) { buffer[i] = (byte)(call.Fill + (i * 7) + (i >> 8)); }
+        FillBuffer(buffer, call);
         fixed (byte* bytes = buffer)
         {
             return Answer(call.Kind == PosixKind.Write
                 ? LibC.write(slots[call.Slot], bytes, (nuint)call.Length)
                 : LibC.pwrite(slots[call.Slot], bytes, (nuint)call.Length, call.Offset));
         }
+    }
+
+    private static void FillBuffer(Span<byte> bytes, PosixCall call)
+    {
+        for (int i = 0; i < call.Length; i++) { bytes[i] = (byte)(call.Fill + (i * 7) + (i >> 8)); }
     }
 
     /// <summary>Where data and holes begin differs (<see cref="KnownDifferences.Holes"/>): compared is what must hold, that

@@ -13,8 +13,8 @@ internal sealed record ModelFile(ImmutableArray<int> Cells, int SizeCells)
     internal const int Hole = 0;
     internal const int Unwritten = 1;
     internal const int FirstToken = 2;
-    internal const int FirstClusterCells = 16;
-    internal const int CellCount = 24;
+    internal const int FirstClusterCells = 56;
+    internal const int CellCount = 64;
 
     internal static readonly ModelFile Empty = new([.. new int[CellCount]], 0);
 

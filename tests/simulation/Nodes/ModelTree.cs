@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Text.RegularExpressions;
 using KvFs.Core;
 
 namespace KvFs.Simulation.Nodes;
@@ -216,7 +217,7 @@ internal sealed class ModelTree
 }
 
 /// <summary>What is told of one name of a tree.</summary>
-internal readonly record struct TreeLine(
+internal readonly partial record struct TreeLine(
     string Path, string FirstPath, VNodeKind Kind, int Mode, uint Uid, uint Gid, int Nlink, uint Rdev, ulong Size)
 {
     internal ulong Backed { get; init; }
@@ -225,8 +226,14 @@ internal readonly record struct TreeLine(
 
     internal required string Content { get; init; }
 
+    /// <summary>A text of lines, without how many names each file has.</summary>
+    internal static string WithoutLinks(string lines) => LinkCounts().Replace(lines, "");
+
     internal static string Format(in TreeLine line) => string.Create(
         CultureInfo.InvariantCulture,
         $"{line.Path}|is {line.FirstPath}|{line.Kind} {line.Mode:x} {line.Uid}:{line.Gid} links {line.Nlink} "
         + $"dev {line.Rdev} size {line.Size} backed {line.Backed} [{line.Xattrs}] {line.Content}");
+
+    [GeneratedRegex(" links [0-9]+ ")]
+    private static partial Regex LinkCounts();
 }

@@ -37,6 +37,7 @@ internal sealed class NodeSimulation : IDisposable
     private SimulatedKeyValueStore keyValues = new();
     private Random chance = new(0);
     private bool isCrashing;
+    private bool hasFailed;
 
     /// <summary>Transactions that the run has seen; that were answered; that were answered as durable.</summary>
     private ulong applied;
@@ -89,6 +90,7 @@ internal sealed class NodeSimulation : IDisposable
             if (fails) { FailSoon(chance.Next(1, 8)); }
             workload.MayFail = fails;
             workload.Step(chance.Next());
+            if (hasFailed) { workload.OnDiskFailed(); }
             return workload.Name + (workload.HasFailed ? " (the disk fails)" : "");
         });
         if (!isLivedCrash) { return; }
@@ -168,7 +170,12 @@ internal sealed class NodeSimulation : IDisposable
     private void FailSoon(int operations)
     {
         int left = operations;
-        Status Fail() => --left <= 0 ? Status.IoError : Status.Ok;
+        Status Fail()
+        {
+            hasFailed = --left <= 0;
+            return hasFailed ? Status.IoError : Status.Ok;
+        }
+
         disk.Ask = operation => operation is DiskOperation.Read ? Status.Ok : Fail();
         keyValues.Ask = _ => Fail();
     }
@@ -200,6 +207,7 @@ internal sealed class NodeSimulation : IDisposable
     {
         NodeCrash crash = NewCrash(chance.Next(2) == 0 ? CrashKind.Kill : CrashKind.PowerCut);
         Dispose();
+        hasFailed = false;
         disk = crash.Disk.AfterKill();
         keyValues = crash.KeyValues.AfterKill();
         applied = Replay(crash.KeyValues.AfterKill(), out ImmutableSortedSet<SimulatedRecord> records);
@@ -249,13 +257,17 @@ internal sealed class NodeSimulation : IDisposable
     {
         using NodeUnderTest started = new(crash.Disk, crash.KeyValues, faults, new Random(1));
         string shown = image.Take(started.Node.Admin);
-        ModelWorld? seen = worlds.FirstOrDefault(possible => possible.Image == shown);
+
+        // Names that a restore has just replaced with their directory count as links until they are reaped.
+        ModelWorld? seen = worlds.FirstOrDefault(possible => possible.Image == shown)
+            ?? worlds.FirstOrDefault(possible => TreeLine.WithoutLinks(possible.Image) == TreeLine.WithoutLinks(shown));
         Require(seen is not null, Difference(worlds[^1].Image, shown));
         Invariant.Check(seen is not null);
         started.Check();
         started.Settle();
         NodeLeaks.Check(started, seen);
-        Require(image.Take(started.Node.Admin) == seen.Image, "the background has changed what is seen");
+        string settled = image.Take(started.Node.Admin);
+        Require(settled == seen.Image, "once the background is done, " + Difference(seen.Image, settled));
         started.Settle();
         started.Check();
         return seen;

@@ -1,6 +1,7 @@
 using KvFs.Core;
 using KvFs.Node;
 using KvFs.Node.Checking;
+using KvFs.Node.Maintenance;
 using KvFs.Node.Storage;
 using KvFs.Simulation.Storage;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -18,6 +19,9 @@ internal sealed class NodeUnderTest : IDisposable
     /// <summary>Rounds of the reaper without a change after which there is nothing left to do: one lists what is dead, the
     /// next may remove it.</summary>
     private const int IdleRounds = 3;
+
+    /// <summary>Parts of a repacker's round, more than drives as small as these need.</summary>
+    private const int RepackParts = 40;
 
     private readonly SimulatedClock clock;
 
@@ -56,10 +60,24 @@ internal sealed class NodeUnderTest : IDisposable
         clock.Advance(s_readersGone);
     }
 
+    /// <summary>Empties the half-dead blocks of all drives, as far as one look finds them.</summary>
+    internal void Repack()
+    {
+        Repacker repacker = Node.NewRepacker();
+        long rounds;
+        do
+        {
+            rounds = repacker.Rounds;
+            for (int part = 0; part < RepackParts && repacker.Rounds == rounds; part++) { repacker.Run(CancellationToken.None); }
+        }
+        while (repacker.Rounds > rounds);
+    }
+
     /// <summary>Runs the background until it has nothing to do.</summary>
     internal void Settle()
     {
         while (Node.RunPacker(CancellationToken.None)) { }
+        Repack();
         for (int idle = 0; idle < IdleRounds; idle++)
         {
             object before = KeyValues.Content(Family.Namespace);

@@ -1,6 +1,4 @@
-using System.Collections.Immutable;
 using KvFs.Core;
-using KvFs.Node.Drives;
 using KvFs.Protocol;
 
 namespace KvFs.Simulation.Nodes;
@@ -32,8 +30,8 @@ internal sealed partial class NodeWorkload
 
     private ModelFile AddRun(IDriveSession session, FileCommit commit, ModelFile file)
     {
-        int at = chance.Next(ModelFile.CellCount);
-        int length = Math.Min(chance.Next(1, 7), ModelFile.RoomFrom(at));
+        int at = Place();
+        int length = Length(at);
         SliceKind kind = chance.Next(10) switch
         {
             < 4 => SliceKind.Inline,
@@ -99,8 +97,8 @@ internal sealed partial class NodeWorkload
     {
         if (!TryPickFile(drive, out ulong id, out ModelNode file)) { return; }
         RangeOperation operation = Pick([RangeOperation.Allocate, RangeOperation.PunchHole, RangeOperation.Zero]);
-        int at = chance.Next(ModelFile.CellCount);
-        int length = Math.Min(chance.Next(1, 9), ModelFile.RoomFrom(at));
+        int at = Place();
+        int length = Length(at);
         bool keepsSize = operation == RangeOperation.PunchHole || chance.Next(2) == 0;
         Name = $"{operation} {drive}/{id} {at} {length}";
         RangeRequest request = new(
@@ -125,9 +123,9 @@ internal sealed partial class NodeWorkload
         if (from == to) { return; }
         ModelFile source = Tree(drive)[from].File;
         ModelNode target = Tree(drive)[to];
-        int at = chance.Next(ModelFile.CellCount);
-        int place = chance.Next(ModelFile.CellCount);
-        int length = Math.Min(chance.Next(1, 9), Math.Min(ModelFile.RoomFrom(at), ModelFile.RoomFrom(place)));
+        int at = Place();
+        int place = Place();
+        int length = Math.Min(Length(at), Length(place));
         Name = $"copy {drive}/{from} {at} to {to} {place} {length}";
         CopyRangeRequest request = new(
             Find(drive, from),
@@ -150,19 +148,12 @@ internal sealed partial class NodeWorkload
         IsDurable = status == Status.Ok;
     }
 
-    /// <summary>Folds a cluster, perhaps with all that its blocks have moved out of them.</summary>
     private void Fold(string drive)
     {
         if (!TryPickFile(drive, out ulong id, out _)) { return; }
         Name = $"fold {drive}/{id}";
         VNodeId file = Find(drive, id);
-        uint cluster = (uint)chance.Next(2);
-        HostedDrive hosted = Hosted(drive);
-        Reply<ClusterMap> map = Session(drive).GetClusterAsync(file, cluster, CowNumber.Head).Now();
-        Require(map.Status);
-        ImmutableHashSet<BlockName> evacuated =
-            [.. map.Value.Runs.Where(static run => run.Kind == SliceKind.Block).Select(static run => run.Block)];
-        node.Node.Packer.Fold(hosted, file, cluster, chance.Next(2) == 0 ? evacuated : null);
+        node.Node.Packer.Fold(Hosted(drive), file, (uint)chance.Next(2));
     }
 
     private void Checkpoint()
@@ -176,6 +167,19 @@ internal sealed partial class NodeWorkload
         Name = "reap";
         node.Reap();
     }
+
+    /// <summary>Empties half-dead blocks.</summary>
+    private void Repack()
+    {
+        Name = "repack";
+        node.Repack();
+    }
+
+    /// <summary>A cell; those at the start more often, so that changes meet.</summary>
+    private int Place() => chance.Next(3) == 0 ? chance.Next(ModelFile.CellCount) : chance.Next(8);
+
+    /// <summary>Cells side by side from one on; a few, but sometimes so many that a block is worth repacking.</summary>
+    private int Length(int at) => Math.Min(chance.Next(1, chance.Next(5) == 0 ? 50 : 7), ModelFile.RoomFrom(at));
 
     private int NewToken() => chance.Next(ModelFile.FirstToken, int.MaxValue);
 

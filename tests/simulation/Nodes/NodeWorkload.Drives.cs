@@ -5,11 +5,13 @@ namespace KvFs.Simulation.Nodes;
 
 internal sealed partial class NodeWorkload
 {
+    private bool hasRestored = true;
+
     private void CreateDrive()
     {
         string name = $"d{chance.Next(6)}";
         if (World.Drives.Count >= MaxDrives || World.Drives.ContainsKey(name)) { return; }
-        ulong bytes = chance.Next(3) == 0 ? (ulong)chance.Next(10, 60) * ModelFile.CellBytes : 0;
+        ulong bytes = chance.Next(3) == 0 ? (ulong)chance.Next(40, 200) * ModelFile.CellBytes : 0;
         ulong inodes = chance.Next(3) == 0 ? (ulong)chance.Next(5, 15) : 0;
         Name = $"create drive {name} {bytes} {inodes}";
         Reply<DriveInfo> made = node.Node.Admin.CreateDriveAsync(new(name, DriveKind.FileSystem, bytes, inodes), default).Now();
@@ -28,7 +30,7 @@ internal sealed partial class NodeWorkload
     {
         ModelDrive after = World.Drives[drive] with
         {
-            QuotaBytes = chance.Next(2) == 0 ? 0 : (ulong)chance.Next(10, 80) * ModelFile.CellBytes,
+            QuotaBytes = chance.Next(2) == 0 ? 0 : (ulong)chance.Next(40, 200) * ModelFile.CellBytes,
             QuotaInodes = chance.Next(2) == 0 ? 0 : (ulong)chance.Next(5, 20),
         };
         Name = $"resize drive {drive}";
@@ -42,6 +44,10 @@ internal sealed partial class NodeWorkload
         string name = $"s{chance.Next(9)}";
         if (before.Snapshots.Count >= MaxSnapshots || before.Snapshots.ContainsKey(name)) { return; }
         Name = $"snapshot {drive}@{name}";
+
+        // A snapshot would show for ever how many links a file has that a restore has just taken names from.
+        if (hasRestored) { node.Settle(); }
+        hasRestored = false;
         ModelDrive after = before with { Snapshots = before.Snapshots.Add(name, before.Tree) };
         Status status = node.Node.Admin.CreateSnapshotAsync(drive, name, default).Now().Status;
         AnswerDurable(status, drive, World.With(drive, after));
@@ -88,6 +94,7 @@ internal sealed partial class NodeWorkload
         if (parent is not { } place || !before.Tree[place].IsDirectory) { return; }
         if (before.Tree.Inodes + source.Inodes > 3 * MaxNodes) { return; }
         Name = $"restore {drive}@{snapshot}{path}";
+        hasRestored = true;
         ModelTree after = before.Tree.WithCopy(place, picked.Name, source, picked.Node);
         Status status = node.Node.Admin.RestoreAsync(drive, snapshot, path, default).Now();
         AnswerDurable(status, drive, World.With(drive, after));

@@ -54,6 +54,9 @@ internal sealed partial class NodeWorkload(NodeUnderTest node, ModelWorld world)
         }
     }
 
+    /// <summary>The disk failed in the last step, whatever that answered.</summary>
+    internal void OnDiskFailed() => HasFailed = true;
+
     /// <summary>Ends all sessions: what they held goes.</summary>
     internal void CloseSessions()
     {
@@ -94,7 +97,8 @@ internal sealed partial class NodeWorkload(NodeUnderTest node, ModelWorld world)
             case < 91: CreateDrive(); break;
             case < 92: Resize(drive); break;
             case < 93: CloseSession(drive); break;
-            case < 95: Fold(drive); break;
+            case < 94: Fold(drive); break;
+            case < 95: Repack(); break;
             case < 97: Checkpoint(); break;
             default: Reap(); break;
         }

@@ -33,24 +33,37 @@ public static class SetAttributes
             if (status != Status.Ok) { return status; }
         }
 
-        // 3.
-        bool chowns = (request.Mask & (AttributeMask.Uid | AttributeMask.Gid)) != 0;
-        bool kills = (request.Mask & AttributeMask.KillSetId) != 0;
-        if (!vnode.IsDirectory && (chowns || kills)) { ClearSetId(ref vnode); }
-        if (chowns || kills || resizes) { Xattrs.DropCapability(request.Node, vnode, transaction); }
-
-        // 4.
-        if ((request.Mask & AttributeMask.Uid) != 0) { vnode.Uid = request.Uid; }
-        if ((request.Mask & AttributeMask.Gid) != 0) { vnode.Gid = request.Gid; }
-        if ((request.Mask & AttributeMask.Mode) != 0) { ChangeMode(request, ref vnode, transaction); }
+        // 3, 4.
+        if (ClearsPrivilege(request) || resizes) { Xattrs.DropCapability(request.Node, vnode, transaction); }
+        ChangeOwnerAndMode(request, ref vnode);
+        if ((request.Mask & AttributeMask.Mode) != 0) { ChangeAcl(request.Node, vnode, transaction); }
 
         // 5.
-        ChangeTimes(request, ref vnode, transaction);
+        ChangeTimes(request, transaction.Now, ref vnode);
 
         // 6.
         transaction.PutVNode(request.Node, vnode);
         result = new(request.Node, vnode, transaction.Cow);
         return Status.Ok;
+    }
+
+    /// <summary>The same for a VNode that is gone, and that somebody knows still: what was remembered of it changes. It has
+    /// no data and no attributes any more.</summary>
+    public static void ApplyToRemoved(in SetAttributesRequest request, Timestamp now, ref VNode vnode)
+    {
+        ChangeOwnerAndMode(request, ref vnode);
+        ChangeTimes(request, now, ref vnode);
+    }
+
+    private static bool ClearsPrivilege(in SetAttributesRequest request) =>
+        (request.Mask & (AttributeMask.Uid | AttributeMask.Gid | AttributeMask.KillSetId)) != 0;
+
+    private static void ChangeOwnerAndMode(in SetAttributesRequest request, ref VNode vnode)
+    {
+        if (!vnode.IsDirectory && ClearsPrivilege(request)) { ClearSetId(ref vnode); }
+        if ((request.Mask & AttributeMask.Uid) != 0) { vnode.Uid = request.Uid; }
+        if ((request.Mask & AttributeMask.Gid) != 0) { vnode.Gid = request.Gid; }
+        if ((request.Mask & AttributeMask.Mode) != 0) { vnode.Mode = (ushort)(request.Mode & ModeBits); }
     }
 
     private static void ClearSetId(ref VNode vnode)
@@ -59,24 +72,23 @@ public static class SetAttributes
         vnode.Mode = (ushort)(vnode.Mode & ~cleared);
     }
 
-    private static void ChangeMode(in SetAttributesRequest request, ref VNode vnode, DriveTransaction transaction)
+    private static void ChangeAcl(VNodeId id, in VNode vnode, DriveTransaction transaction)
     {
-        vnode.Mode = (ushort)(request.Mode & ModeBits);
         if ((vnode.Flags & VNodeFlags.HasAccessAcl) == 0) { return; }
-        ByteBuffer acl = Xattrs.RequireAcl(request.Node, PosixAcl.AccessName, transaction);
+        ByteBuffer acl = Xattrs.RequireAcl(id, PosixAcl.AccessName, transaction);
         PosixAcl.Change(acl.Writable(), vnode.Mode);
-        RecordKey key = RecordKey.Xattr(request.Node, PosixAcl.AccessName);
+        RecordKey key = RecordKey.Xattr(id, PosixAcl.AccessName);
         transaction.Put(ref key, acl.Span);
     }
 
-    private static void ChangeTimes(in SetAttributesRequest request, ref VNode vnode, DriveTransaction transaction)
+    private static void ChangeTimes(in SetAttributesRequest request, Timestamp now, ref VNode vnode)
     {
         if ((request.Mask & AttributeMask.AccessTime) != 0) { vnode.AccessTime = request.AccessTime; }
         if ((request.Mask & AttributeMask.ModifyTime) != 0) { vnode.ModifyTime = request.ModifyTime; }
-        if ((request.Mask & AttributeMask.AccessTimeNow) != 0) { vnode.AccessTime = transaction.Now; }
-        if ((request.Mask & AttributeMask.ModifyTimeNow) != 0) { vnode.ModifyTime = transaction.Now; }
+        if ((request.Mask & AttributeMask.AccessTimeNow) != 0) { vnode.AccessTime = now; }
+        if ((request.Mask & AttributeMask.ModifyTimeNow) != 0) { vnode.ModifyTime = now; }
         if ((request.Mask & AttributeMask.KeepChangeTime) != 0) { return; }
         bool given = (request.Mask & AttributeMask.ChangeTime) != 0;
-        vnode.ChangeTime = given ? request.ChangeTime : transaction.Now;
+        vnode.ChangeTime = given ? request.ChangeTime : now;
     }
 }
