@@ -5,7 +5,7 @@ using Xunit.Abstractions;
 
 namespace KvFs.Simulation;
 
-/// <summary>The whole node: journal, applied records, checkpoints, sessions, names, data, snapshots, clones, restores, quotas,
+/// <summary>The whole node: journal, applied records, flushes, sessions, names, data, snapshots, clones, restores, quotas,
 /// reaper and packer, with a crash at every persistence point.</summary>
 public sealed class NodeCrashTests(ITestOutputHelper output)
 {
@@ -54,6 +54,7 @@ public sealed class NodeCrashTests(ITestOutputHelper output)
     [InlineData("AcknowledgeEarly")]
     [InlineData("MarkAhead")]
     [InlineData("TrimUnflushed")]
+    [InlineData("FlushApart")]
     [InlineData("ForgetReference")]
     [InlineData("ResurrectName")]
     [InlineData("ReplayTwice")]

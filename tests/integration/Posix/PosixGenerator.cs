@@ -98,7 +98,9 @@ internal sealed class PosixGenerator(int seed)
             },
             PosixKind.MakeNode => call with
             {
-                Path = Name(), Mode = Pick(s_nodeKinds) | Pick(s_modes), Flags = Pick(s_devices),
+                Path = Name(),
+                Mode = Pick(s_nodeKinds) | Pick(s_modes),
+                Flags = Pick(s_devices),
             },
             PosixKind.Flock => call with { Flags = Pick([1, 2, 8]) },
             PosixKind.MakeDirectory => call with { Path = Name(), Mode = Pick(s_modes) },

@@ -18,8 +18,11 @@ internal enum NodeBug
     /// <summary>The applied mark is logged, and so durable before the records that it speaks of.</summary>
     MarkAhead,
 
-    /// <summary>A checkpoint trims the log without having flushed the records.</summary>
+    /// <summary>That entries are forgotten is logged, and so durable before the records that they led to.</summary>
     TrimUnflushed,
+
+    /// <summary>The store flushes each family for itself: entries are forgotten, and their records not yet there.</summary>
+    FlushApart,
 
     /// <summary>What a snapshot still sees of a file's data is forgotten: a reference less to its blocks.</summary>
     ForgetReference,
@@ -62,17 +65,21 @@ internal sealed class NodeFaults(NodeBug bug)
 
     internal static NodeFaults None { get; } = new(NodeBug.None);
 
+    internal bool FlushesApart => bug == NodeBug.FlushApart;
+
     internal IDisk On(IDisk disk) => below.On(disk);
 
-    internal IKeyValueStore On(IKeyValueStore store) => bug is NodeBug.None or NodeBug.UnloggedIndex or NodeBug.SkipDataSync
-        ? below.On(store)
-        : new LyingStore(store, bug);
+    internal IKeyValueStore On(IKeyValueStore store) => bug switch
+    {
+        NodeBug.None or NodeBug.FlushApart or NodeBug.UnloggedIndex or NodeBug.SkipDataSync => below.On(store),
+        _ => new LyingStore(store, bug),
+    };
 
     /// <remarks>Every node that starts gets a new one: until it appends to the log, what it applies is a replay.</remarks>
     private sealed class LyingStore(IKeyValueStore store, NodeBug bug) : IKeyValueStore
     {
         private readonly KeyValueBatch changed = new();
-        private readonly KeyValueBatch mark = new();
+        private readonly KeyValueBatch alsoLogged = new();
         private KeyValueBatch replayed = new();
         private KeyValueBatch replayedBefore = new();
         private readonly ByteBuffer known = new();
@@ -103,10 +110,10 @@ internal sealed class NodeFaults(NodeBug bug)
             }
 
             changed.Clear();
-            mark.Clear();
+            alsoLogged.Clear();
             foreach (KeyValueBatch.Change change in batch) { Copy(change); }
             Status status = changed.Count == 0 ? Status.Ok : store.Write(changed, logged);
-            if (status == Status.Ok && mark.Count > 0) { status = store.Write(mark, logged: true); }
+            if (status == Status.Ok && alsoLogged.Count > 0) { status = store.Write(alsoLogged, logged: true); }
             if (status == Status.Ok && isApply && bug == NodeBug.ReplayTwice && !hasAppended) { status = Repeat(); }
             return status;
         }
@@ -124,9 +131,6 @@ internal sealed class NodeFaults(NodeBug bug)
                     return store.SyncLog();
             }
         }
-
-        public Status Flush(Family family) =>
-            bug == NodeBug.TrimUnflushed && family == Family.Namespace ? Status.Ok : store.Flush(family);
 
         public Status Checkpoint(string path) => store.Checkpoint(path);
 
@@ -147,7 +151,7 @@ internal sealed class NodeFaults(NodeBug bug)
             switch (change.Operation)
             {
                 case KeyValueOperation.Put when isMark && bug == NodeBug.MarkAhead:
-                    mark.Put(change.Family, change.Key, change.Value);
+                    alsoLogged.Put(change.Family, change.Key, change.Value);
                     break;
                 case KeyValueOperation.Put when change.Family == Family.Log:
                     changed.Put(change.Family, change.Key, Entry(change.Key, change.Value));
@@ -158,6 +162,9 @@ internal sealed class NodeFaults(NodeBug bug)
                     break;
                 case KeyValueOperation.Delete:
                     changed.Delete(change.Family, change.Key);
+                    break;
+                case KeyValueOperation.DeleteRange when change.Family == Family.Log && bug == NodeBug.TrimUnflushed:
+                    alsoLogged.DeleteRange(change.Family, change.Key, change.Value);
                     break;
                 default:
                     changed.DeleteRange(change.Family, change.Key, change.Value);

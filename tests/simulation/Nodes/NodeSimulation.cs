@@ -47,6 +47,7 @@ internal sealed class NodeSimulation : IDisposable
     internal NodeSimulation(NodeBug bug)
     {
         faults = new(bug);
+        keyValues.FlushesApart = faults.FlushesApart;
     }
 
     /// <summary>What the node may show after so many transactions, and their records.</summary>

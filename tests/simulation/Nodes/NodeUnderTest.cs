@@ -20,6 +20,12 @@ internal sealed class NodeUnderTest : IDisposable
     /// next may remove it.</summary>
     private const int IdleRounds = 3;
 
+    /// <summary>So few that records come and go.</summary>
+    private const int CachedRecords = 64;
+
+    /// <summary>Some transactions.</summary>
+    private const int LogTrimBytes = 1500;
+
     /// <summary>Parts of a repacker's round, more than drives as small as these need.</summary>
     private const int RepackParts = 40;
 
@@ -36,6 +42,8 @@ internal sealed class NodeUnderTest : IDisposable
             DataPath = "",
             ShardCount = Shards,
             Clock = clock,
+            CachedRecords = CachedRecords,
+            LogTrimBytes = LogTrimBytes,
             DrawId = _ =>
             {
                 chance.NextBytes(random);

@@ -156,10 +156,11 @@ internal sealed partial class NodeWorkload
         node.Node.Packer.Fold(Hosted(drive), file, (uint)chance.Next(2));
     }
 
-    private void Checkpoint()
+    /// <summary>The store flushes by itself.</summary>
+    private void Flush()
     {
-        Name = "checkpoint";
-        node.Node.Checkpoint();
+        Name = "flush";
+        Answer(node.KeyValues.Flush(), "", World);
     }
 
     private void Reap()

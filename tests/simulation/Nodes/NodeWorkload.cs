@@ -99,7 +99,7 @@ internal sealed partial class NodeWorkload(NodeUnderTest node, ModelWorld world)
             case < 93: CloseSession(drive); break;
             case < 94: Fold(drive); break;
             case < 95: Repack(); break;
-            case < 97: Checkpoint(); break;
+            case < 97: Flush(); break;
             default: Reap(); break;
         }
     }

@@ -159,7 +159,7 @@ internal sealed class SimulatedKeyValueStore : IKeyValueStore
             content[family] = Replay((Family)family, families[family], log);
         }
 
-        return new SimulatedKeyValueStore(content);
+        return new SimulatedKeyValueStore(content) { FlushesApart = FlushesApart };
     }
 
     private ImmutableSortedSet<SimulatedRecord> Replay(Family family, int flushedTo, int log)
