@@ -94,6 +94,8 @@ public sealed partial class StorageNode
             "kvfs_node_repacked_blocks", () => repacker.EmptiedBlocks, null, "Half-dead blocks that were emptied.");
         meter.CreateObservableCounter(
             "kvfs_node_repack_reclaimed_bytes", () => repacker.ReclaimedBytes, "bytes", "Garbage of blocks that were emptied.");
+        meter.CreateObservableCounter(
+            "kvfs_node_flattened_drives", () => flattener.Flattened, null, "Clones that got records of their own for all.");
         meter.CreateObservableGauge(
             "kvfs_node_failed", () => blocks.IsFailed ? 1 : 0, null, "1 once the disk has failed a write or a sync.");
         meter.CreateObservableGauge(

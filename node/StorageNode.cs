@@ -50,6 +50,7 @@ public sealed partial class StorageNode : IAsyncDisposable
     private readonly DriveRemover remover;
     private readonly Packer packer;
     private readonly Repacker repacker;
+    private readonly Flattener flattener;
     private readonly ILogger logger;
     private readonly List<BackgroundLoop> loops = [];
 
@@ -72,6 +73,7 @@ public sealed partial class StorageNode : IAsyncDisposable
         remover = new(host, blocks, store, reaper, work);
         packer = new(blocks);
         repacker = new(host, blocks, options.Clock);
+        flattener = new(host);
         work.FoldNow = packer.Fold;
         Admin = new LocalDriveAdmin(host, blocks, store, work);
         AddInstruments();
@@ -176,11 +178,14 @@ public sealed partial class StorageNode : IAsyncDisposable
     {
         BackgroundLoop removal = new("removal", s_loopInterval, logger, RunReaper);
         BackgroundLoop packing = new("packing", s_loopInterval, logger, RunPacker);
+        BackgroundLoop flattening = new("flattening", s_loopInterval, logger, flattener.Run);
         loops.Add(removal);
         loops.Add(packing);
+        loops.Add(flattening);
         loops.Add(new("repacking", s_loopInterval, logger, repacker.Run));
         work.ReapNoted = removal.Signal;
         work.FoldNoted = packing.Signal;
+        work.FlattenNoted = flattening.Signal;
     }
 
     internal bool RunReaper(CancellationToken cancellationToken)

@@ -90,7 +90,8 @@ internal static partial class ControlErrors
         Status.NoInodes => $"The {subject} may have no more files: its quota of inodes is used up.",
         Status.Corrupt => $"The {subject} is damaged: a stored checksum does not match.",
         Status.IoError => $"The disk failed; nothing was acknowledged for the {subject}.",
-        Status.TooLarge => $"The {subject} has as many snapshots, or is a clone as deep, as there may be.",
+        Status.TooLarge => $"The {subject} has as many snapshots as there may be.",
+        Status.Busy => $"The {subject} is being worked on (flattened, or restored).",
         Status.NotSupported => $"The {subject} cannot do this.",
         _ => $"The {subject}: {status}.",
     };
@@ -99,6 +100,7 @@ internal static partial class ControlErrors
     {
         Status.IoError => "Look at the system's log (dmesg), and at `kvfs status`.",
         Status.Corrupt => "Look with `kvfs fsck`.",
+        Status.Busy => "Nothing was changed. Try again in a moment.",
         _ => null,
     };
 

@@ -29,6 +29,7 @@ internal sealed class NodeChecker(DriveHost host, IKeyValueStore store, BlockSto
             if ((drive.State.Policy.Flags & DriveFlags.Deleting) != 0) { continue; }
             problems.Drive = drive.State.Policy.Name;
             onProgress?.Invoke(new(problems.Drive, "names and files", blockCount));
+            CheckOrigin(drive);
             CheckRecords(drive);
             onProgress?.Invoke(new(problems.Drive, "blocks", blockCount));
             CheckStore(drive, onProgress, cancellationToken);
@@ -37,6 +38,28 @@ internal sealed class NodeChecker(DriveHost host, IKeyValueStore store, BlockSto
 
         return new(
             drives, blockCount, byteCount, problems.Count + repaired.Count, [.. repaired, .. problems.Problems]);
+    }
+
+    /// <summary>A clone's origin must be there and know that it is pinned: it keeps what the clone's records name.</summary>
+    private void CheckOrigin(HostedDrive drive)
+    {
+        DrivePolicy policy = drive.State.Policy;
+        if (policy.Origins is not [DriveLayer layer, ..] || (policy.Flags & DriveFlags.Deleting) != 0) { return; }
+        RecordKey pin = RecordKey.Pin(drive.Id);
+        ByteBuffer payload = new();
+        StoredDriveView origin = new(host.Records, [new(layer.Drive, CowNumber.Head)]);
+        if (host.Find(layer.Drive) is null)
+        {
+            problems.Add("The drive that this one is a clone of is gone.", $"drive {layer.Drive}", repaired: false);
+        }
+        else if (!origin.TryGet(ref pin, payload)
+            || !RetainedVersion.TryDecode(payload.Span, out RetainedVersion version) || version.At != layer.At)
+        {
+            problems.Add(
+                "The drive that this one is a clone of does not keep the version that it starts from.",
+                $"drive {layer.Drive}, version {layer.At}",
+                repaired: false);
+        }
     }
 
     private void CheckRecords(HostedDrive drive)
@@ -90,6 +113,7 @@ internal sealed class NodeChecker(DriveHost host, IKeyValueStore store, BlockSto
             StoredDriveView view = new(moment.Reader(Family.Namespace), drive.State, CowNumber.Head);
             DriveChecker.Check(view, counters, problems);
             CheckBlocks(view, moment);
+            if (!drive.State.Policy.Origins.IsEmpty) { CheckForeignBlocks(view); }
         }
     }
 
@@ -116,6 +140,32 @@ internal sealed class NodeChecker(DriveHost host, IKeyValueStore store, BlockSto
 
             if (hasStored && storedId <= liveId) { hasStored = stored.MoveNext(); }
             if (hasLive && liveId <= storedId) { hasLive = live.MoveNext(); }
+        }
+    }
+
+    /// <summary>What a clone's files have in blocks of other drives must be stored there.</summary>
+    private void CheckForeignBlocks(StoredDriveView view)
+    {
+        List<Slice> runs = [];
+        BlockName last = default;
+        int length = 0;
+        using DriveCursor slices = view.WalkPrefix(RecordKey.Single(RecordKind.Slice));
+        while (slices.MoveNext())
+        {
+            runs.Clear();
+            if (!MoveRuns.TryReadRuns(slices.Payload, runs)) { continue; }
+            foreach (Slice run in runs)
+            {
+                if (run.Kind != SliceKind.Block || run.Block.Owner == view.Drive) { continue; }
+                if (run.Block != last) { blocks.GetBlockLength(run.Block, out length); }
+                last = run.Block;
+                if (run.SourceOffset + (ulong)run.Length <= (ulong)length) { continue; }
+
+                problems.Add(
+                    "A file refers to a block of another drive that is not stored.",
+                    $"drive {run.Block.Owner}, block {run.Block.Id}",
+                    repaired: false);
+            }
         }
     }
 

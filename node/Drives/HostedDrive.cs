@@ -422,7 +422,9 @@ public sealed class HostedDrive
     private void Adopt()
     {
         counters = Transaction.Counters;
+        bool hasNewPolicy = !ReferenceEquals(state.Policy, Transaction.State.Policy);
         Volatile.Write(ref state, Transaction.State);
+        if (hasNewPolicy) { Views.Change(state); }
         foreach (CrowdedCluster crowded in Transaction.Crowded) { work.Fold(this, crowded); }
         foreach (VNodeId orphan in Transaction.Orphaned) { Holds.MarkOrphan(orphan); }
         if (Transaction.FreedBlocks) { work.Keep(this); }

@@ -18,6 +18,9 @@ public interface IDriveWork
     /// <summary>The same, but it has time: nobody is woken.</summary>
     void Keep(HostedDrive drive);
 
+    /// <summary>A clone was made: a chain of origins may have grown long.</summary>
+    void Flatten();
+
     /// <summary>A record of the drive is damaged.</summary>
     void OnCorrupt(HostedDrive drive, RecordCorruptException corrupt);
 }

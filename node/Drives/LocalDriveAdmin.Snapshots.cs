@@ -103,6 +103,7 @@ public sealed partial class LocalDriveAdmin
             // 3. It inherits what its origin's sessions hold open without a name; nobody holds that here.
             HostedDrive cloned = host.Add(first.State, first.Counters);
             work.Reap(cloned);
+            work.Flatten();
             return Reply.Ok(Describe(cloned));
         }
     }

@@ -33,6 +33,9 @@ public sealed partial class DriveWork : IDriveWork
     /// <summary>Wakes the loop that packs.</summary>
     public Action? FoldNoted { get; set; }
 
+    /// <summary>Wakes the loop that flattens.</summary>
+    public Action? FlattenNoted { get; set; }
+
     /// <summary>Folds one cluster now, on the caller's thread; false if it could not.</summary>
     public Func<HostedDrive, VNodeId, uint, bool>? FoldNow { get; set; }
 
@@ -63,6 +66,8 @@ public sealed partial class DriveWork : IDriveWork
         reap[drive.Id] = drive;
         ReapNoted?.Invoke();
     }
+
+    public void Flatten() => FlattenNoted?.Invoke();
 
     /// <summary>Keeps a drive noted whose work has to wait; nobody is woken.</summary>
     public void Keep(HostedDrive drive)

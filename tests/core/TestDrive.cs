@@ -12,6 +12,7 @@ public sealed class TestDrive
 
     private readonly DriveTransaction transaction = new();
     private readonly RecordBatch batch = new();
+    private RecordKey? flattened;
 
     /// <summary>A new drive, alone in the records: nothing but a root directory.</summary>
     public TestDrive(ulong quotaBytes = 0, ulong quotaInodes = 0)
@@ -131,6 +132,26 @@ public sealed class TestDrive
 
         return steps;
     }
+
+    /// <summary>Does some steps of flattening, from where the last ones came to; none left: begins anew.</summary>
+    /// <returns>The drive is flat, or was never a clone.</returns>
+    public bool Flatten(int steps, int recordsPerStep = Core.Flatten.RecordsPerStep)
+    {
+        for (int step = 0; step < steps; step++)
+        {
+            RecordKey from = flattened ?? Core.Flatten.Start;
+            RecordKey? next = null;
+            Assert.Equal(Status.Ok, Run(transaction => Core.Flatten.Apply(from, transaction, out next, recordsPerStep)));
+            flattened = next;
+            if (next is null) { break; }
+        }
+
+        return State.Policy.Inherited.IsEmpty;
+    }
+
+    /// <summary>Cuts the chain of origins behind a flat one.</summary>
+    public void TrimOrigins() => Assert.Equal(Status.Ok, Run(transaction => Core.Flatten.Trim(
+        id => DriveCatalog.Read(Records).Find(id)!.Policy.IsFlat, transaction)));
 
     /// <summary>Replaces what the owner of the drive's shard keeps of it.</summary>
     public void Accept(DriveState state, DriveCounters counters)

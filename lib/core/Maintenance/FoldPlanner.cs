@@ -43,6 +43,7 @@ public static class FoldPlanner
     internal static void Fill(ClusterMap map, FoldPlan plan, bool fillsGaps)
     {
         plan.Clear();
+        HashSet<DriveId> owners = [];
         bool lastPacked = false;
         uint lastEnd = 0;
         for (int first = 0; first < map.Runs.Count;)
@@ -55,7 +56,7 @@ public static class FoldPlanner
                 Slice run = map.Runs[at];
                 bool packs = run.Kind == SliceKind.Inline
                     || (run.Kind == SliceKind.Block
-                        && (IsSmall(run, fillsGaps) || (rewrites && run.Length < WindowBytes)));
+                        && (IsSmall(run, fillsGaps) || (rewrites && run.Length < WindowBytes) || !HasPlace(run, owners)));
                 if (!packs)
                 {
                     plan.Keep(run);
@@ -78,6 +79,10 @@ public static class FoldPlanner
             first = end;
         }
     }
+
+    /// <summary>Whether the base can name the block's owner; one place is kept for the packed blocks.</summary>
+    private static bool HasPlace(Slice run, HashSet<DriveId> owners) =>
+        owners.Contains(run.Block.Owner) || (owners.Count < Limits.ClusterOwners - 1 && owners.Add(run.Block.Owner));
 
     /// <summary>A last resort copies what is smaller than the gaps that it fills, too.</summary>
     private static bool IsSmall(Slice run, bool fillsGaps) => fillsGaps && run.Length < Limits.FillBytes;

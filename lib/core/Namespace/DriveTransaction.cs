@@ -21,6 +21,7 @@ public sealed class DriveTransaction : DriveView
     private readonly List<CrowdedCluster> crowded = [];
     private readonly List<VNodeId> orphaned = [];
     private readonly ClusterCache ownClusters = new(capacity: 1024);
+    private readonly RecordBatch inherited = new();
     private ClusterCache? clusters;
     private IRecordReader? reader;
     private StoredDriveView? stored;
@@ -65,11 +66,12 @@ public sealed class DriveTransaction : DriveView
     /// <summary>Bytes of records written so far: an operation that works in steps stops at a bound.</summary>
     public int PendingBytes => pending.ByteCount;
 
-    public bool HasWrites => pending.Count > 0 || Blocks.HasChanges;
+    public bool HasWrites => pending.Count > 0 || Blocks.HasChanges || inherited.Count > 0;
 
     /// <summary>What the batch will have, at the most, but for records in history that were not told by
     /// <see cref="OnSuperseded"/>.</summary>
-    public int BatchBytes => pending.ByteCount + (pending.Count * RecordBatchBytes) + historyBytes + Blocks.BatchBytes;
+    public int BatchBytes =>
+        pending.ByteCount + (pending.Count * RecordBatchBytes) + historyBytes + Blocks.BatchBytes + inherited.ByteCount;
 
     /// <summary>Whether an operation that works in steps should stop here.</summary>
     public bool IsStepFull => BatchBytes >= Limits.StepBytes;
@@ -148,6 +150,36 @@ public sealed class DriveTransaction : DriveView
     {
         Invariant.Check(reader is not null);
         return at == CowNumber.Head ? this : new StoredDriveView(reader, State, at);
+    }
+
+    /// <summary>What the drive inherits: its origins, without itself.</summary>
+    internal DriveView ViewOfOrigins()
+    {
+        Invariant.Check(reader is not null);
+        return new StoredDriveView(reader, State.Policy.Inherited);
+    }
+
+    /// <summary>The CoW number that wrote the oldest record of a key that the drive itself has, history and whiteouts
+    /// included; false if it has none.</summary>
+    internal bool TryGetOldest(ref RecordKey key, ByteBuffer scratch, out CowNumber written)
+    {
+        Invariant.Check(reader is not null);
+        if (LayerReader.TryGetOldest(reader, Drive, ref key, scratch, out RecordHeader header))
+        {
+            written = header.Written;
+            return true;
+        }
+
+        written = default;
+        return false;
+    }
+
+    /// <summary>Puts a record that another drive wrote as it is, where this one has none: only for <see cref="Flatten"/>.
+    /// </summary>
+    internal void PutInherited(ref RecordKey key, CowNumber written, ReadOnlySpan<byte> payload)
+    {
+        RecordEnvelope.Write(written, whiteout: false, payload, envelope);
+        inherited.Put(key.In(Drive), envelope.Span);
     }
 
     /// <summary>The next number that orders the slices of this transaction; from 1, because 0 is a base's.</summary>
@@ -301,6 +333,7 @@ public sealed class DriveTransaction : DriveView
     {
         ArgumentNullException.ThrowIfNull(batch);
         Blocks.Flush();
+        batch.Append(inherited);
         clusters?.Accept();
         for (int at = 0; at < pending.Count; at++)
         {
@@ -334,6 +367,7 @@ public sealed class DriveTransaction : DriveView
         orphaned.Clear();
         clusters?.Rollback();
         ownClusters.Clear();
+        inherited.Clear();
         Obstacle = null;
         FreedBlocks = false;
         LooseBytes = 0;
@@ -366,7 +400,7 @@ public sealed class DriveTransaction : DriveView
     private bool OriginHas(ref RecordKey key)
     {
         Invariant.Check(reader is not null);
-        foreach (DriveLayer origin in State.Policy.Origins)
+        foreach (DriveLayer origin in State.Policy.Inherited)
         {
             if (LayerReader.TryGet(reader, origin, ref key, payloadScratch, out RecordHeader header, out _))
             {

@@ -70,8 +70,15 @@ public static class Limits
     /// more. Bounds a base record to 720 KiB.</summary>
     public const int ClusterRuns = (ClusterBytes / (FillBytes / 2)) + 1;
 
-    /// <summary>Depth of clones of clones, after which a copy flattens.</summary>
+    /// <summary>Origins from which on a clone is flattened in the background: a read asks each of them in turn.</summary>
     public const int CloneDepth = 8;
+
+    /// <summary>Origins of one clone, at the most: who clones clones faster than they are flattened is asked to wait.</summary>
+    public const int MaxCloneDepth = 32;
+
+    /// <summary>Drives whose blocks one folded cluster may name: what its record has a byte for. A fold copies what would
+    /// be more.</summary>
+    public const int ClusterOwners = 255;
 
     /// <summary>Snapshots that one drive may retain: they are listed in the drive's record.</summary>
     public const int Snapshots = 1024;

@@ -35,7 +35,7 @@ public enum DriveFlags : byte
 /// <summary>What a user chose for a drive, and where it comes from. Changes seldom; immutable.</summary>
 /// <remarks>Layout of the payload, little-endian: 0: <see cref="DriveKind"/>; 1: <see cref="DriveFlags"/>; 2-3: name
 /// length n; 4-11: quota of bytes (0: none); 12-19: quota of VNodes (0: none); 20-27: created, ns since 1970; 28: depth d of
-/// the chain of origins; 29 on: d times (16 bytes RUID, 8 bytes CoW number), nearest first; then n bytes: the name, UTF-8.
+/// the chain of origins, highest bit: flat; 29 on: d times (16 bytes RUID, 8 bytes CoW number), nearest first; then n bytes: the name, UTF-8.
 /// Source: docs/format.md#drive.</remarks>
 public sealed record DrivePolicy(
     string Name,
@@ -49,12 +49,22 @@ public sealed record DrivePolicy(
     private const int FixedBytes = 29;
     private const int OriginBytes = DriveId.Size + 8;
 
+    /// <summary>In the byte of the depth: the drive is flat.</summary>
+    private const byte FlatBit = 0x80;
+
+    /// <summary>The drive has records of its own for all that it inherited: its one origin is not read any more, but still
+    /// pinned, because records name blocks of it and of its origins.</summary>
+    public bool IsFlat { get; init; }
+
+    /// <summary>The origins that a read falls through to, nearest first.</summary>
+    public ImmutableArray<DriveLayer> Inherited => IsFlat ? [] : Origins;
+
     public void Encode(ByteBuffer payload)
     {
         payload.Clear();
         int nameBytes = Encoding.UTF8.GetByteCount(Name);
         Invariant.Check(nameBytes <= Limits.ObjectNameBytes);
-        Invariant.Check(Origins.Length <= Limits.CloneDepth);
+        Invariant.Check(Origins.Length <= Limits.MaxCloneDepth && (!IsFlat || Origins.Length == 1));
         Span<byte> bytes = payload.Extend(FixedBytes + (Origins.Length * OriginBytes) + nameBytes);
         bytes[0] = (byte)Kind;
         bytes[1] = (byte)Flags;
@@ -62,7 +72,7 @@ public sealed record DrivePolicy(
         BinaryPrimitives.WriteUInt64LittleEndian(bytes[4..], QuotaBytes);
         BinaryPrimitives.WriteUInt64LittleEndian(bytes[12..], QuotaInodes);
         BinaryPrimitives.WriteInt64LittleEndian(bytes[20..], Created.Nanoseconds);
-        bytes[28] = (byte)Origins.Length;
+        bytes[28] = (byte)(Origins.Length | (IsFlat ? FlatBit : 0));
         Span<byte> rest = bytes[FixedBytes..];
         foreach (DriveLayer origin in Origins)
         {
@@ -79,8 +89,10 @@ public sealed record DrivePolicy(
         policy = null;
         if (payload.Length < FixedBytes) { return false; }
         int nameBytes = BinaryPrimitives.ReadUInt16LittleEndian(payload[2..]);
-        int depth = payload[28];
-        if (payload[0] is < (byte)DriveKind.FileSystem or > (byte)DriveKind.Block || depth > Limits.CloneDepth
+        bool isFlat = (payload[28] & FlatBit) != 0;
+        int depth = payload[28] & ~FlatBit;
+        if (payload[0] is < (byte)DriveKind.FileSystem or > (byte)DriveKind.Block || depth > Limits.MaxCloneDepth
+            || (isFlat && depth != 1)
             || payload.Length != FixedBytes + (depth * OriginBytes) + nameBytes)
         {
             return false;
@@ -101,7 +113,10 @@ public sealed record DrivePolicy(
             BinaryPrimitives.ReadUInt64LittleEndian(payload[4..]),
             BinaryPrimitives.ReadUInt64LittleEndian(payload[12..]),
             new(BinaryPrimitives.ReadInt64LittleEndian(payload[20..])),
-            origins.MoveToImmutable());
+            origins.MoveToImmutable())
+        {
+            IsFlat = isFlat,
+        };
         return true;
     }
 }
@@ -182,5 +197,5 @@ public sealed record DriveState(DriveId Drive, DrivePolicy Policy, ImmutableArra
     public CowNumber LastRetained => Retained.IsEmpty ? default : Retained[^1];
 
     /// <summary>What a read at a version falls through, in order.</summary>
-    public ImmutableArray<DriveLayer> LayersAt(CowNumber at) => [new(Drive, at), .. Policy.Origins];
+    public ImmutableArray<DriveLayer> LayersAt(CowNumber at) => [new(Drive, at), .. Policy.Inherited];
 }

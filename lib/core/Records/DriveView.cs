@@ -95,6 +95,9 @@ public sealed class StoredDriveView(IRecordReader reader, ImmutableArray<DriveLa
     {
     }
 
+    /// <summary>What is read, in order.</summary>
+    public ImmutableArray<DriveLayer> Layers => layers;
+
     public override DriveId Drive => layers[0].Drive;
 
     public override CowNumber At => layers[0].At;
@@ -117,17 +120,17 @@ public sealed class StoredDriveView(IRecordReader reader, ImmutableArray<DriveLa
 
     public override DriveCursor Walk(RecordKey from, RecordKey to)
     {
-        if (!RecordKey.IsVersioned(from.Relative)) { return new LayerCursor(reader, Drive, from, to, hides: false); }
+        if (!RecordKey.IsVersioned(from.Relative)) { return new LayerCursor(reader, Drive, from, to, Whiteouts.Show); }
         if (layers.Length == 1 && layers[0].At == CowNumber.Head)
         {
-            return new LayerCursor(reader, Drive, from, to, hides: true);
+            return new LayerCursor(reader, Drive, from, to, Whiteouts.Skip);
         }
 
         DriveCursor[] sources = new DriveCursor[layers.Length];
         for (int i = 0; i < sources.Length; i++)
         {
             sources[i] = layers[i].At == CowNumber.Head
-                ? new LayerCursor(reader, layers[i].Drive, from, to, hides: true)
+                ? new LayerCursor(reader, layers[i].Drive, from, to, Whiteouts.Hide)
                 : new VersionCursor(reader, layers[i], from, to);
         }
 

@@ -25,6 +25,27 @@ internal static class LayerReader
         return layer.At != CowNumber.Head && TryGetHistory(reader, layer, key.Relative, raw, out header, out payload);
     }
 
+    /// <summary>Finds the oldest record that a drive itself has of a key, be it history, present or a whiteout.</summary>
+    public static bool TryGetOldest(
+        IRecordReader reader, DriveId drive, ref RecordKey key, ByteBuffer raw, out RecordHeader header)
+    {
+        RecordKey from = RecordKey.History(key.Relative, default);
+        RecordKey to = RecordKey.History(key.Relative, CowNumber.Head);
+        using (IRecordCursor cursor = reader.OpenCursor(from.In(drive), to.In(drive)))
+        {
+            if (cursor.MoveNext())
+            {
+                Open(cursor.Key, cursor.Value, out header, out _);
+                return true;
+            }
+        }
+
+        header = default;
+        if (!reader.TryGet(key.In(drive), raw)) { return false; }
+        Open(key.In(drive), raw.Span, out header, out _);
+        return true;
+    }
+
     /// <summary>Opens an envelope that a reader returned.</summary>
     /// <exception cref="RecordCorruptException">It is damaged, or newer than this code.</exception>
     public static void Open(
@@ -56,20 +77,32 @@ internal static class LayerReader
     }
 }
 
-/// <summary>Walks the present records of one drive; whiteouts included, which of plain records (history) hide nothing.
-/// </summary>
+/// <summary>What a walk over one drive's records does with whiteouts.</summary>
+internal enum Whiteouts
+{
+    /// <summary>Hides what lies below: there is more.</summary>
+    Hide,
+
+    /// <summary>Passes over them: there is nothing below. A flat drive may have some from before.</summary>
+    Skip,
+
+    /// <summary>Shows them: in history they hide nothing.</summary>
+    Show,
+}
+
+/// <summary>Walks the present records of one drive.</summary>
 internal sealed class LayerCursor : DriveCursor
 {
     private readonly IRecordCursor cursor;
-    private readonly bool hides;
+    private readonly Whiteouts whiteouts;
     private RecordHeader header;
     private int payloadStart;
     private int payloadLength;
 
-    public LayerCursor(IRecordReader reader, DriveId drive, RecordKey from, RecordKey to, bool hides)
+    public LayerCursor(IRecordReader reader, DriveId drive, RecordKey from, RecordKey to, Whiteouts whiteouts)
     {
         cursor = reader.OpenCursor(from.In(drive), to.In(drive));
-        this.hides = hides;
+        this.whiteouts = whiteouts;
     }
 
     public override ReadOnlySpan<byte> Key => cursor.Key[DriveId.Size..];
@@ -78,13 +111,20 @@ internal sealed class LayerCursor : DriveCursor
 
     public override RecordHeader Header => header;
 
-    public override bool Hides => hides && header.Whiteout;
+    public override bool Hides => whiteouts == Whiteouts.Hide && header.Whiteout;
 
     public override bool MoveNext()
     {
-        if (!cursor.MoveNext()) { return false; }
-        ReadOnlySpan<byte> value = cursor.Value;
-        LayerReader.Open(cursor.Key, value, out header, out ReadOnlySpan<byte> payload);
+        ReadOnlySpan<byte> value;
+        ReadOnlySpan<byte> payload;
+        do
+        {
+            if (!cursor.MoveNext()) { return false; }
+            value = cursor.Value;
+            LayerReader.Open(cursor.Key, value, out header, out payload);
+        }
+        while (header.Whiteout && whiteouts == Whiteouts.Skip);
+
         payloadLength = payload.Length;
         payloadStart = value.Length - RecordEnvelope.TrailerBytes - payload.Length;
         return true;

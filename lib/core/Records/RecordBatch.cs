@@ -27,6 +27,14 @@ public sealed class RecordBatch
 
     public void Delete(ReadOnlySpan<byte> key) => Add(RecordOperation.Delete, key, default);
 
+    /// <summary>Adds all of another batch behind what is here.</summary>
+    public void Append(RecordBatch other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        other.Bytes.CopyTo(bytes.Extend(other.ByteCount));
+        Count += other.Count;
+    }
+
     /// <summary>Deletes the keys of [<paramref name="from"/>, <paramref name="to"/>).</summary>
     public void DeleteRange(ReadOnlySpan<byte> from, ReadOnlySpan<byte> to) =>
         Add(RecordOperation.DeleteRange, from, to);

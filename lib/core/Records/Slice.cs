@@ -107,19 +107,17 @@ public static class ClusterBase
     private const int FixedBytes = 6;
     private const int RunBytes = 22;
 
-    /// <summary>Bytes of logical space per owner place: a base names at most this many drives (itself and origins).</summary>
-    private const int MaxOwners = Limits.CloneDepth + 1;
 
     public static void Encode(ReadOnlySpan<Slice> runs, ByteBuffer payload)
     {
         ArgumentNullException.ThrowIfNull(payload);
-        Span<DriveId> owners = stackalloc DriveId[MaxOwners];
+        Span<DriveId> owners = stackalloc DriveId[Limits.ClusterOwners];
         int ownerCount = 0;
         foreach (ref readonly Slice run in runs)
         {
             if (run.Kind == SliceKind.Block && owners[..ownerCount].IndexOf(run.Block.Owner) < 0)
             {
-                Invariant.Check(ownerCount < MaxOwners);
+                Invariant.Check(ownerCount < Limits.ClusterOwners);
                 owners[ownerCount++] = run.Block.Owner;
             }
         }
@@ -161,7 +159,7 @@ public static class ClusterBase
         if (payload.Length < FixedBytes || !IsBase(payload)) { return false; }
         uint count = BinaryPrimitives.ReadUInt32LittleEndian(payload[1..]);
         int ownerCount = payload[5];
-        if (ownerCount > MaxOwners
+        if (ownerCount > Limits.ClusterOwners
             || (ulong)payload.Length != FixedBytes + (ulong)(ownerCount * DriveId.Size) + ((ulong)count * RunBytes))
         {
             return false;

@@ -83,7 +83,7 @@ internal sealed partial class DataWorkload
         }
 
         (ulong id, ModelFile file) = files.ElementAt(random.Next(files.Count));
-        switch (random.Next(28))
+        switch (random.Next(29))
         {
             case < 9: Write(new(id), file); break;
             case < 11: Truncate(new(id), file); break;
@@ -96,7 +96,8 @@ internal sealed partial class DataWorkload
             case < 20: Shift(new(id), file); break;
             case < 23: Copy(new(id), file); break;
             case < 26: Fold(new(id)); break;
-            default: data.Repack(block => random.Next(2) == 0); break;
+            case < 28: data.Repack(block => random.Next(2) == 0); break;
+            default: data.Drive.Flatten(random.Next(1, 6), recordsPerStep: 5); break;
         }
     }
 

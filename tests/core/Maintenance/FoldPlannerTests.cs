@@ -117,6 +117,23 @@ public sealed class FoldPlannerTests
             request.Runs);
     }
 
+    [Fact]
+    public void Blocks_of_more_drives_than_a_base_can_name_are_copied()
+    {
+        for (uint at = 0; at < 300; at++)
+        {
+            map.Overlay(new(at << 17, 1 << 16, SliceKind.Block, new(new(100 + at), new(1)), 0), default);
+        }
+
+        BlockName packed = Complete();
+
+        Assert.Equal(300, request.Runs.Count);
+        Assert.Equal(46, request.Runs.Count(run => run.Block == packed));
+        ByteBuffer payload = new();
+        ClusterBase.Encode([.. request.Runs], payload);
+        Assert.True(new ClusterMap().TryAdd(payload.Span));
+    }
+
     private BlockName Complete()
     {
         FoldPlanner.Plan(map, plan);

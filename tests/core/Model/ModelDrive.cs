@@ -291,6 +291,14 @@ internal sealed class ModelDrive
         return Restart();
     }
 
+    /// <summary>Flattens a clone a little, or wholly, or cuts its chain: nothing that can be seen changes.</summary>
+    public Status Flatten(Random random)
+    {
+        if (random.Next(2) == 0) { drive.TrimOrigins(); }
+        drive.Flatten(random.Next(1, 30), recordsPerStep: 7);
+        return Status.Ok;
+    }
+
     public void DropClone(ModelDrive clone)
     {
         Assert.Equal(Status.Ok, clone.drive.Run(DeleteDrive.Apply));

@@ -104,20 +104,64 @@ public sealed class CloneTests
     }
 
     [Fact]
-    public void Clones_of_clones_are_eight_deep_at_the_most()
+    public void Clones_of_clones_wait_for_a_flat_one_when_the_chain_is_very_long()
     {
-        TestDrive last = origin;
-        for (uint depth = 1; depth <= Limits.CloneDepth; depth++)
+        List<TestDrive> chain = [origin];
+        for (uint depth = 1; depth <= Limits.MaxCloneDepth; depth++)
         {
-            last.Given(Root, $"f{depth}");
-            Assert.Equal(Status.Ok, last.Clone(new(depth + 1), $"clone{depth}", null, out TestDrive? clone));
-            last = clone!;
+            chain[^1].Given(Root, $"f{depth}");
+            Assert.Equal(Status.Ok, chain[^1].Clone(new(depth + 1), $"clone{depth}", null, out TestDrive? clone));
+            chain.Add(clone!);
         }
 
-        Assert.Equal(Enumerable.Range(1, 8).Select(i => $"f{i}"), last.Head.Names(Root));
+        TestDrive last = chain[^1];
+        IEnumerable<string> all = [.. Enumerable.Range(1, Limits.MaxCloneDepth).Select(i => $"f{i}").Order(StringComparer.Ordinal)];
+        Assert.Equal(all, last.Head.Names(Root).Order(StringComparer.Ordinal));
+        Assert.Equal(Status.Busy, last.Clone(new(99), "too-deep", null, out _));
+
+        Assert.True(chain[8].Flatten(steps: 100));
+        last.TrimOrigins();
+        Assert.Equal(Limits.MaxCloneDepth - 8, last.State.Policy.Inherited.Length);
+        Assert.Equal(all, last.Head.Names(Root).Order(StringComparer.Ordinal));
         Assert.Equal(Status.Ok, last.Unlink(Root, "f1"));
-        Assert.Equal(Enumerable.Range(2, 7).Select(i => $"f{i}"), last.Head.Names(Root));
-        Assert.Equal(Status.TooLarge, last.Clone(new(99), "too-deep", null, out _));
+        Assert.DoesNotContain("f1", last.Head.Names(Root));
+        Assert.Equal(Status.Ok, last.Clone(new(99), "deeper", null, out _));
+    }
+
+    [Fact]
+    public void A_flat_clone_shows_the_same_now_and_in_its_snapshots_and_its_origin_may_be_deleted()
+    {
+        for (int i = 0; i < 40; i++) { origin.Given(Root, $"f{i}"); }
+        TestDrive clone = Clone(2, "clone");
+        RetainedVersion before = default;
+        clone.Run(t => CreateSnapshot.Apply("before", t, out before));
+        for (int i = 0; i < 10; i++) { Assert.Equal(Status.Ok, clone.Unlink(Root, $"f{i}")); }
+        for (int i = 40; i < 45; i++) { clone.Given(Root, $"f{i}"); }
+        string[] inSnapshot = [.. clone.ViewAt(before.At).Names(Root)];
+        string[] now = [.. clone.Head.Names(Root)];
+        for (int step = 0; !clone.Flatten(steps: 1, recordsPerStep: 3); step++)
+        {
+            Assert.Equal(inSnapshot, clone.ViewAt(before.At).Names(Root));
+            Assert.Equal(now, clone.Head.Names(Root));
+            if (step == 5) { Assert.Equal(Status.Ok, clone.Unlink(Root, "f20")); }
+            if (step == 5) { now = [.. now.Where(name => name != "f20")]; }
+        }
+
+        Assert.True(clone.State.Policy.IsFlat);
+        Assert.Equal(Status.Ok, origin.Run(DeleteDrive.Apply));
+        Assert.Equal(DriveFlags.Hidden, origin.State.Policy.Flags);
+        Assert.Equal(inSnapshot, clone.ViewAt(before.At).Names(Root));
+        Assert.Equal(now, clone.Head.Names(Root));
+        Assert.Equal(Status.Ok, clone.Unlink(Root, "f30"));
+        Assert.DoesNotContain("f30", clone.Head.Names(Root));
+        Assert.Contains("f30", clone.ViewAt(before.At).Names(Root));
+        TestDrive again = new(clone.Records, clone.State.Drive);
+        Assert.True(again.State.Policy.IsFlat);
+        Assert.DoesNotContain("f30", again.Head.Names(Root));
+
+        clone.Run(DeleteDrive.Apply);
+        Assert.Equal(Status.Ok, origin.Forget(clone));
+        Assert.Equal(DriveFlags.Deleting, origin.State.Policy.Flags);
     }
 
     [Fact]

@@ -71,6 +71,22 @@ public sealed class RecordParserTests
     }
 
     [Fact]
+    public void A_flat_drive_has_one_origin_and_inherits_nothing()
+    {
+        DrivePolicy policy = new("flat", DriveKind.FileSystem, DriveFlags.None, 0, 0, default, [new(new(9), new(8))])
+        {
+            IsFlat = true,
+        };
+        byte[] bytes = Encode(policy);
+        Assert.True(DrivePolicy.TryDecode(bytes, out DrivePolicy? decoded));
+        Assert.True(decoded!.IsFlat);
+        Assert.Empty(decoded.Inherited);
+        Assert.Equal(policy.Origins.AsEnumerable(), decoded.Origins);
+        bytes[28] = 0x80;
+        Assert.False(DrivePolicy.TryDecode(bytes, out _));
+    }
+
+    [Fact]
     public void A_drive_with_a_damaged_or_missing_record_is_not_loaded_and_the_key_is_told()
     {
         foreach (RecordKind kind in new[] { RecordKind.Usage, RecordKind.Reservation, RecordKind.Drive })

@@ -30,6 +30,7 @@ internal sealed class QuietNode : IAsyncDisposable
         packer = new(Blocks);
         reaper = new(Blocks, store, Clock);
         work.FoldNow = packer.Fold;
+        Flattener = new(Host);
         Repacker = new(Host, Blocks, Clock);
         Admin = new LocalDriveAdmin(Host, Blocks, store, work);
     }
@@ -45,6 +46,8 @@ internal sealed class QuietNode : IAsyncDisposable
     public DriveHost Host { get; }
 
     public Repacker Repacker { get; }
+
+    public Flattener Flattener { get; }
 
     public IDriveAdmin Admin { get; }
 
@@ -86,10 +89,10 @@ internal sealed class QuietNode : IAsyncDisposable
         long before;
         do
         {
-            before = Repacker.EmptiedBlocks;
+            before = Repacker.Rounds;
             RepackRound();
         }
-        while (Repacker.EmptiedBlocks > before);
+        while (Repacker.Rounds > before);
     }
 
     /// <summary>One round of each drive that is due, at most.</summary>

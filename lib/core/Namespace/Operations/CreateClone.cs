@@ -14,8 +14,8 @@ public static class CreateClone
     /// <param name="records">Where they are.</param>
     /// <param name="origin">A transaction of the origin that has begun, without writes.</param>
     /// <param name="clone">Is begun here; the caller builds both into one batch.</param>
-    /// <returns>Ok, Invalid, NameTooLong, Exists; NotFound: no such snapshot, or the origin is deleted; TooLarge: the chain
-    /// of origins would be too deep.</returns>
+    /// <returns>Ok, Invalid, NameTooLong, Exists; NotFound: no such snapshot, or the origin is deleted; Busy: the chain
+    /// of origins is too deep until one of them is flat (<see cref="Flatten"/>): try again.</returns>
     public static Status Apply(
         CreateCloneRequest request,
         DriveCatalog catalog,
@@ -35,7 +35,7 @@ public static class CreateClone
         if (from.Policy.Flags != DriveFlags.None) { return Status.NotFound; }
         if (request.Drive == default) { return Status.Invalid; }
         if (catalog.Find(request.Name) is not null || catalog.Find(request.Drive) is not null) { return Status.Exists; }
-        if (from.Policy.Origins.Length >= Limits.CloneDepth) { return Status.TooLarge; }
+        if (from.Policy.Inherited.Length >= Limits.MaxCloneDepth) { return Status.Busy; }
 
         // 2.
         RetainedVersion version;
@@ -49,9 +49,10 @@ public static class CreateClone
         // 4.
         DrivePolicy policy = from.Policy with
         {
+            IsFlat = false,
             Name = request.Name,
             Created = origin.Now,
-            Origins = [new(origin.Drive, version.At), .. from.Policy.Origins],
+            Origins = [new(origin.Drive, version.At), .. from.Policy.Inherited],
         };
         status = CreateDrive.Begin(
             new(request.Drive, policy, []), origin.Counters.Next, version, records, origin.Now, clone);

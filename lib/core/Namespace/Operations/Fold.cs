@@ -20,7 +20,7 @@ public static class Fold
         Status status = FileNodes.Find(request.Node, transaction, out VNode vnode);
         if (status != Status.Ok) { return status; }
         if (request.Cluster >= DataExtent.Read(request.Node, vnode, transaction).FirstCut) { return Status.Conflict; }
-        if (!IsValid(request, transaction)) { return Status.Invalid; }
+        if (!IsValid(request)) { return Status.Invalid; }
 
         // 1.
         ClusterMap replaced = new();
@@ -30,7 +30,7 @@ public static class Fold
         if (!TryRead(request, transaction, replaced, before, after)) { return Status.Conflict; }
 
         // 2.
-        if (!ShowsTheSame(request, replaced)) { return Status.Invalid; }
+        if (!ShowsTheSame(request, replaced) || !OwnersAreKnown(request, replaced, transaction.Drive)) { return Status.Invalid; }
 
         // 3.
         foreach (Slice run in request.Runs)
@@ -48,14 +48,15 @@ public static class Fold
         return status;
     }
 
-    private static bool IsValid(FoldRequest request, DriveTransaction transaction)
+    private static bool IsValid(FoldRequest request)
     {
         ulong end = 0;
         foreach (Slice run in request.Runs)
         {
             bool valid = run.Length is > 0 and <= Limits.ClusterBytes && run.Offset >= end
                 && (ulong)run.Offset + run.Length <= Limits.ClusterBytes
-                && (run.Kind == SliceKind.Unwritten || (run.Kind == SliceKind.Block && IsKnown(run, transaction)));
+                && (run.Kind == SliceKind.Unwritten || (run.Kind == SliceKind.Block
+                        && (ulong)run.SourceOffset + run.Length <= Limits.BlockBytes));
             if (!valid) { return false; }
             end = run.End;
         }
@@ -63,16 +64,17 @@ public static class Fold
         return request.Replaced.Count > 0 && request.Runs.Count <= Limits.ClusterRuns;
     }
 
-    private static bool IsKnown(Slice run, DriveTransaction transaction)
+    /// <summary>Blocks of other drives are kept, never brought in: the pin keeps what the replaced records named.</summary>
+    private static bool OwnersAreKnown(FoldRequest request, ClusterMap replaced, DriveId drive)
     {
-        if ((ulong)run.SourceOffset + run.Length > Limits.BlockBytes) { return false; }
-        if (run.Block.Owner == transaction.Drive) { return true; }
-        foreach (DriveLayer origin in transaction.State.Policy.Origins)
+        HashSet<DriveId> known = [drive];
+        foreach (Slice run in replaced.Runs) { known.Add(run.Block.Owner); }
+        foreach (Slice run in request.Runs)
         {
-            if (run.Block.Owner == origin.Drive) { return true; }
+            if (run.Kind == SliceKind.Block && !known.Contains(run.Block.Owner)) { return false; }
         }
 
-        return false;
+        return true;
     }
 
     /// <summary>Reads the cluster into three maps: what is replaced, what all shows, and (over the new runs) what it will
