@@ -30,7 +30,7 @@ start_drive() {
     sleep 0.1
   done
   DRIVE_MOUNT=$folder/mount
-  DRIVE_PID=$(server_of "$folder/data")
+  until DRIVE_PID=$(server_of "$folder") && [ -n "$DRIVE_PID" ]; do sleep 0.1; done
 }
 
 stop_drive() {
@@ -42,12 +42,5 @@ stop_drive() {
 
 drive_rss_mib() { awk '/^VmHWM/{printf "%.0f\n", $2 / 1024}' "/proc/$DRIVE_PID/status"; }
 
-# The process that has the most memory among those started for a data folder: the server, not the one that waits for it.
-server_of() {
-  local pid size best='' most=0
-  for pid in $(pgrep -f -- "--data $1" || true); do
-    size=$(awk '/^VmRSS/{print $2}' "/proc/$pid/status" 2>/dev/null || true)
-    if [ "${size:-0}" -gt "$most" ]; then best=$pid most=$size; fi
-  done
-  echo "$best"
-}
+# The process that serves a data folder, as `kvfs up` names it: the caller of `up` waits beside it under the same name.
+server_of() { sed -n 's/^kvfs is up (pid \([0-9]*\)).*/\1/p' "$1/kvfs.log" | tail -n 1; }
