@@ -61,6 +61,15 @@ public sealed unsafe class WriteBatch : IDisposable
         }
     }
 
+    /// <summary>Adds bytes that are for the log alone: no family gets them, they count as no operation.</summary>
+    public void PutLogData(ReadOnlySpan<byte> data)
+    {
+        fixed (byte* bytes = data)
+        {
+            NativeMethods.rocksdb_writebatch_put_log_data(Handle, bytes, (nuint)data.Length);
+        }
+    }
+
     /// <summary>Empties the batch, and keeps its buffer.</summary>
     public void Clear()
     {

@@ -54,6 +54,10 @@ public sealed class RocksKeyValueStore : IKeyValueStore
     private long synced;
     private long logBytes;
 
+    // Sequence numbers up to which everything logged is durable: known, and told in the log.
+    private ulong durable;
+    private ulong marked;
+
     private RocksKeyValueStore(BlockCache cache, RocksDatabase database)
     {
         this.cache = cache;
@@ -71,6 +75,7 @@ public sealed class RocksKeyValueStore : IKeyValueStore
     /// </exception>
     public static RocksKeyValueStore Open(string path)
     {
+        ThrowIfRotten(path);
         BlockCache cache = new(BlockCacheBytes);
         try
         {
@@ -105,6 +110,7 @@ public sealed class RocksKeyValueStore : IKeyValueStore
         WriteBatch native = t_batch ??= new WriteBatch();
         try
         {
+            if (logged) { Mark(native); }
             Translate(batch, native);
             database.Write(native, logged ? WriteFlags.None : WriteFlags.DisableWal);
             if (!logged) { return Status.Ok; }
@@ -156,6 +162,30 @@ public sealed class RocksKeyValueStore : IKeyValueStore
         cache.Dispose();
     }
 
+    private static void ThrowIfRotten(string path)
+    {
+        LogDamage? found;
+        try
+        {
+            found = WriteAheadLogCheck.Find(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StorageException(
+                e is UnauthorizedAccessException ? Status.AccessDenied : Status.IoError,
+                $"The log of the key-value store '{path}' cannot be read: {e.Message}", e);
+        }
+
+        if (found is not { } damage) { return; }
+        throw new StorageException(
+            Status.Corrupt,
+            $"The log '{damage.Path}' is damaged at byte {damage.Offset}, and has intact records behind that: they may have "
+            + "been acknowledged, and would be lost. Nothing was changed. Restore the data folder from a backup; or, to give "
+            + $"up everything from there on, keep a copy and cut the log: truncate -s {damage.Offset} '{damage.Path}'.");
+    }
+
+    /// <remarks>Recovery to a point in time: what a power cut leaves of the log is a prefix. That no rot passes for such a
+    /// cut is <see cref="WriteAheadLogCheck"/>'s to see.</remarks>
     private static RocksOptions DatabaseOptions(BlockCache cache) => new()
     {
         BlockCache = cache,
@@ -207,9 +237,11 @@ public sealed class RocksKeyValueStore : IKeyValueStore
     private Status SyncOnce()
     {
         long covered = Interlocked.Read(ref logged);
+        ulong sequence = database.LatestSequenceNumber;
         try
         {
             database.FlushWal(sync: true);
+            Volatile.Write(ref durable, sequence);
             Interlocked.Exchange(ref synced, covered);
             return Status.Ok;
         }
@@ -217,6 +249,17 @@ public sealed class RocksKeyValueStore : IKeyValueStore
         {
             return latch.Fail($"Syncing the log of '{database.Path}' failed: {failure.Message}");
         }
+    }
+
+    /// <summary>The first write after a sync says how far it reached: <see cref="WriteAheadLogCheck"/>.</summary>
+    private void Mark(WriteBatch native)
+    {
+        ulong known = Volatile.Read(ref durable);
+        if (known == Volatile.Read(ref marked)) { return; }
+        Volatile.Write(ref marked, known);
+        Span<byte> mark = stackalloc byte[WriteAheadLogCheck.MarkBytes];
+        WriteAheadLogCheck.WriteMark(mark, known);
+        native.PutLogData(mark);
     }
 
     private void Translate(KeyValueBatch batch, WriteBatch native)

@@ -26,6 +26,20 @@ public sealed class WriteBatchTests
     }
 
     [Fact]
+    public void Bytes_for_the_log_alone_are_in_the_batch_and_change_nothing()
+    {
+        using TestDatabase test = new();
+        using WriteBatch batch = new();
+        batch.PutLogData("note"u8);
+        batch.Put(test.Default, "k"u8, "v"u8);
+        Assert.Equal(1, batch.Count);
+        Assert.Equal([3, 4, .. "note"u8], batch.Data.Slice(WriteBatch.HeaderBytes, 6).ToArray());
+        test.Database.Write(batch);
+        Assert.Equal("v", test.Database.GetText("k"));
+        Assert.Null(test.Database.GetText("note"));
+    }
+
+    [Fact]
     public void A_batch_holds_changes_of_one_database_and_is_written_only_there()
     {
         using TestDatabase one = new();

@@ -170,6 +170,9 @@ internal static unsafe partial class NativeMethods
         WriteBatchHandle batch, ColumnFamilyHandle family,
         byte* begin, nuint begin_length, byte* end, nuint end_length);
 
+    [LibraryImport(Library)]
+    internal static partial void rocksdb_writebatch_put_log_data(WriteBatchHandle batch, byte* data, nuint length);
+
     // Maintenance.
 
     [LibraryImport(Library)]

@@ -50,8 +50,8 @@ public sealed record RocksOptions
     public long MaxTotalWalBytes { get; init; }
 
     /// <summary>Old log files kept for reuse, which spares the file system's journal on each sync.</summary>
-    /// <remarks>RocksDB recycles only under <see cref="WalRecoveryMode.PointInTime"/> and
-    /// <see cref="WalRecoveryMode.SkipCorrupted"/>; otherwise it quietly ignores the number.</remarks>
+    /// <remarks>RocksDB 7.8 recycles only under <see cref="WalRecoveryMode.SkipCorrupted"/>; otherwise it quietly ignores the
+    /// number (its OPTIONS file shows 0).</remarks>
     public int RecycledWalFiles { get; init; }
 
     /// <summary>Keeps log records in the process until <see cref="RocksDatabase.FlushWal"/>: faster, and lost with the
