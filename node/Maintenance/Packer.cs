@@ -73,12 +73,13 @@ public sealed class Packer(BlockStore blocks)
             plan.Complete(names, request);
             status = drive.Transact(
                 NodeGrant.Session,
-                static (in FoldRequest fold, DriveTransaction transaction, out bool done) =>
+                static (
+                    in (FoldRequest Request, ClusterMap Map) fold, DriveTransaction transaction, out bool done) =>
                 {
                     done = true;
-                    return Core.Fold.Apply(fold, transaction);
+                    return Core.Fold.Apply(fold.Request, fold.Map, transaction);
                 },
-                request,
+                (request, map),
                 SpaceUse.Release,
                 out bool _);
         }

@@ -3,9 +3,9 @@ namespace KvFs.Core;
 /// <summary>What one cluster of a file shows: the visible runs, sorted, without overlap; between them is nothing.</summary>
 /// <remarks>Built by laying slices over one another, oldest first. An inline run's <see cref="Slice.SourceOffset"/> is a
 /// place in <see cref="Inline"/>. Not thread safe while it is built; read by any number of threads after that.</remarks>
-public sealed class ClusterMap
+public sealed partial class ClusterMap
 {
-    private readonly List<Slice> runs = [];
+    private List<Slice> runs = [];
     private readonly ByteBuffer inline = new(0);
 
     /// <summary>The visible runs: Inline, Block or Unwritten.</summary>
@@ -23,6 +23,7 @@ public sealed class ClusterMap
     public void Clear()
     {
         runs.Clear();
+        collected.Clear();
         inline.Clear();
         DeltaCount = 0;
         MappedBytes = 0;
@@ -36,9 +37,10 @@ public sealed class ClusterMap
         using DriveCursor cursor = view.WalkPrefix(RecordKey.SlicesFrom(id, cluster));
         while (cursor.MoveNext())
         {
-            if (!TryAdd(cursor.Payload)) { return false; }
+            if (!TryCollect(cursor.Payload)) { return false; }
         }
 
+        LayCollected();
         return true;
     }
 
@@ -67,13 +69,21 @@ public sealed class ClusterMap
     /// </summary>
     public long Overlay(Slice slice, ReadOnlySpan<byte> inlineBytes)
     {
-        DeltaCount++;
-        if (slice.Kind == SliceKind.Inline)
-        {
-            slice = slice with { SourceOffset = (uint)inline.Length };
-            inline.Append(inlineBytes);
-        }
+        return Put(Take(slice, inlineBytes));
+    }
 
+    /// <summary>Counts a slice and keeps its bytes.</summary>
+    private Slice Take(Slice slice, ReadOnlySpan<byte> inlineBytes)
+    {
+        DeltaCount++;
+        if (slice.Kind != SliceKind.Inline) { return slice; }
+        slice = slice with { SourceOffset = (uint)inline.Length };
+        inline.Append(inlineBytes);
+        return slice;
+    }
+
+    private long Put(Slice slice)
+    {
         int at = Cut(slice.Offset, slice.End, out ulong hidden);
         ulong added = 0;
         if (slice.IsMapped)

@@ -126,7 +126,7 @@ internal sealed class DataDrive
         }
 
         plan.Complete([.. packed], request);
-        status = Run(transaction => Core.Fold.Apply(request, transaction));
+        status = Run(transaction => Core.Fold.Apply(request, map, transaction));
         Assert.Equal(Status.Ok, status);
         return status;
     }

@@ -192,10 +192,12 @@ public sealed class DataOperationsTests
         FoldRequest request = new();
         ClusterMap map = new();
         Assert.Equal(Status.Ok, ReadForFold.Apply(file, 0, data.Drive.Head, request, map));
+        BlockName block = data.StoreBlock(default, [5]);
+        request.Runs.Add(new(0, map.Runs[0].Length, SliceKind.Block, block, 0));
         Assert.Equal(Status.Ok, data.Truncate(file, 0));
         Write(0, 6);
 
-        Assert.Equal(Status.Conflict, data.Run(transaction => Core.Fold.Apply(request, transaction)));
+        Assert.Equal(Status.Conflict, data.Run(transaction => Core.Fold.Apply(request, map, transaction)));
     }
 
     [Fact]
@@ -211,7 +213,7 @@ public sealed class DataOperationsTests
         {
             request.Runs.Clear();
             request.Runs.Add(new(offset, length, SliceKind.Block, block, 0));
-            Assert.Equal(Status.Invalid, data.Run(transaction => Core.Fold.Apply(request, transaction)));
+            Assert.Equal(Status.Invalid, data.Run(transaction => Core.Fold.Apply(request, map, transaction)));
         }
     }
 

@@ -4,35 +4,37 @@ namespace KvFs.Core;
 
 /// <summary>Replaces the oldest records of a cluster by one base that shows the same.</summary>
 /// <remarks>
-/// In order: (1) the records to replace must be the cluster's oldest ones, exactly as they were read; newer ones stay above;
-/// (2) the new runs must back what those backed, and may beyond that fill gaps of less than
-/// <see cref="Limits.FillBytes"/>; that they hold the same bytes is the packer's word; (3) references move; (4) the base
-/// replaces the records. New blocks come from the grants of session 0. The file's own record changes only if gaps were filled
-/// (its backed bytes grow). Answers beside Ok: Stale (no such file); Conflict (read again, plan again); Invalid (the plan
-/// does not show the same); NoSpace (for filled gaps).
+/// In order: (1) the new runs must back what the replaced records show, and may beyond that fill gaps of less than
+/// <see cref="Limits.FillBytes"/>; that they hold the same bytes is the packer's word; (2) the records to replace must be the
+/// cluster's oldest ones, exactly as they were read, so that they still show that; newer ones stay above; (3) references
+/// move; (4) the base replaces the records. New blocks come from the grants of session 0. The file's own record changes only
+/// if gaps were filled (its backed bytes grow). Answers beside Ok: Stale (no such file); Conflict (read again, plan again);
+/// Invalid (the plan does not show the same); NoSpace (for filled gaps).
 /// </remarks>
 public static class Fold
 {
-    public static Status Apply(FoldRequest request, DriveTransaction transaction)
+    /// <param name="request">What to replace, and by what.</param>
+    /// <param name="shown">What the records to replace show, as <see cref="ReadForFold"/> read them.</param>
+    /// <param name="transaction">Gets the changes.</param>
+    public static Status Apply(FoldRequest request, ClusterMap shown, DriveTransaction transaction)
     {
         ArgumentNullException.ThrowIfNull(request);
+        ArgumentNullException.ThrowIfNull(shown);
         ArgumentNullException.ThrowIfNull(transaction);
         Status status = FileNodes.Find(request.Node, transaction, out VNode vnode);
         if (status != Status.Ok) { return status; }
         if (request.Cluster >= DataExtent.Read(request.Node, vnode, transaction).FirstCut) { return Status.Conflict; }
-        if (!IsValid(request)) { return Status.Invalid; }
 
         // 1.
-        ClusterMap replaced = new();
-        ClusterMap before = new();
-        ClusterMap after = new();
-        foreach (Slice run in request.Runs) { after.Overlay(run, default); }
-        if (!TryRead(request, transaction, replaced, before, after)) { return Status.Conflict; }
+        if (!IsValid(request) || !ShowsTheSame(request, shown, out ulong filled)
+            || !OwnersAreKnown(request, shown, transaction.Drive))
+        {
+            return Status.Invalid;
+        }
 
-        // 2.
-        if (!ShowsTheSame(request, replaced) || !OwnersAreKnown(request, replaced, transaction.Drive)) { return Status.Invalid; }
+        long growth = filled > 0 ? GrowthOf(request, transaction) : 0;
 
-        // 3.
+        // 2, 3.
         foreach (Slice run in request.Runs)
         {
             if (run.Kind != SliceKind.Block) { continue; }
@@ -40,10 +42,12 @@ public static class Fold
             if (status != Status.Ok) { return status; }
         }
 
+        if (!TryRemove(request, transaction)) { return Status.Conflict; }
+
         // 4.
-        Replace(request, transaction);
-        if (after.MappedBytes == before.MappedBytes) { return Status.Ok; }
-        status = BackedBytes.Charge(ref vnode, (long)(after.MappedBytes - before.MappedBytes), transaction);
+        PutBase(request, transaction);
+        if (growth == 0) { return Status.Ok; }
+        status = BackedBytes.Charge(ref vnode, growth, transaction);
         if (status == Status.Ok) { transaction.PutVNode(request.Node, vnode); }
         return status;
     }
@@ -77,37 +81,53 @@ public static class Fold
         return true;
     }
 
-    /// <summary>Reads the cluster into three maps: what is replaced, what all shows, and (over the new runs) what it will
-    /// show; false if the records to replace are not the oldest ones, unchanged.</summary>
-    private static bool TryRead(
-        FoldRequest request, DriveTransaction transaction, ClusterMap replaced, ClusterMap before, ClusterMap after)
+    /// <summary>By how much the cluster's backed bytes grow: newer records may hide what is filled.</summary>
+    private static long GrowthOf(FoldRequest request, DriveTransaction transaction)
     {
+        ClusterMap before = new();
+        ClusterMap after = new();
+        foreach (Slice run in request.Runs) { after.Overlay(run, default); }
         int count = 0;
         using DriveCursor cursor = transaction.WalkPrefix(RecordKey.SlicesFrom(request.Node, request.Cluster));
         while (cursor.MoveNext())
         {
-            bool isReplaced = count < request.Replaced.Count;
-            if (isReplaced)
-            {
-                (RecordKey key, CowNumber written) = request.Replaced[count++];
-                if (!cursor.Key.SequenceEqual(key.Relative) || cursor.Header.Written != written) { return false; }
-            }
-
-            if (!before.TryAdd(cursor.Payload) || !(isReplaced ? replaced : after).TryAdd(cursor.Payload))
+            bool isReplaced = count++ < request.Replaced.Count;
+            if (!before.TryCollect(cursor.Payload) || (!isReplaced && !after.TryCollect(cursor.Payload)))
             {
                 RecordKey damaged = RecordKey.FromRelative(cursor.Key);
                 transaction.ThrowCorrupt(ref damaged);
             }
         }
 
-        return count == request.Replaced.Count;
+        before.LayCollected();
+        after.LayCollected();
+        return (long)(after.MappedBytes - before.MappedBytes);
     }
 
-    private static bool ShowsTheSame(FoldRequest request, ClusterMap replaced)
+    /// <summary>Removes the records to replace; false if they are not the oldest ones, unchanged.</summary>
+    private static bool TryRemove(FoldRequest request, DriveTransaction transaction)
+    {
+        using DriveCursor cursor = transaction.WalkPrefix(RecordKey.SlicesFrom(request.Node, request.Cluster));
+        foreach ((RecordKey replaced, CowNumber written) in request.Replaced)
+        {
+            RecordKey key = replaced;
+            if (!cursor.MoveNext() || !cursor.Key.SequenceEqual(key.Relative) || cursor.Header.Written != written)
+            {
+                return false;
+            }
+
+            SliceWriter.Delete(ref key, cursor.Header, cursor.Payload, transaction);
+        }
+
+        transaction.ForgetCoverage(request.Node, request.Cluster);
+        return true;
+    }
+
+    private static bool ShowsTheSame(FoldRequest request, ClusterMap replaced, out ulong filled)
     {
         ulong oldData = 0;
         ulong newData = 0;
-        ulong filled = 0;
+        filled = 0;
         uint at = 0;
         ClusterCoverage runs = new();
         runs.LayBase(request.Runs);
@@ -127,18 +147,10 @@ public static class Fold
             && newData == oldData + filled;
     }
 
-    private static void Replace(FoldRequest request, DriveTransaction transaction)
+    private static void PutBase(FoldRequest request, DriveTransaction transaction)
     {
-        ByteBuffer payload = new();
-        foreach ((RecordKey replacedKey, _) in request.Replaced)
-        {
-            RecordKey key = replacedKey;
-            Invariant.Check(transaction.TryGet(ref key, payload, out RecordHeader header));
-            SliceWriter.Delete(ref key, header, payload.Span, transaction);
-        }
-
-        transaction.ForgetCoverage(request.Node, request.Cluster);
         if (request.Runs.Count == 0) { return; }
+        ByteBuffer payload = new();
         ClusterBase.Encode(CollectionsMarshal.AsSpan(request.Runs), payload);
         RecordKey baseKey = RecordKey.Slice(request.Node, request.Cluster, default, 0);
         transaction.Put(ref baseKey, payload.Span);

@@ -32,11 +32,12 @@ public static class ReadForFold
         while (bytes < MaxRecordBytes && cursor.MoveNext())
         {
             RecordKey key = RecordKey.FromRelative(cursor.Key);
-            if (!map.TryAdd(cursor.Payload)) { view.ThrowCorrupt(ref key); }
+            if (!map.TryCollect(cursor.Payload)) { view.ThrowCorrupt(ref key); }
             request.Replaced.Add((key, cursor.Header.Written));
             if (map.DeltaCount > 0) { bytes += cursor.Payload.Length + RecordEnvelope.Overhead; }
         }
 
+        map.LayCollected();
         return map.DeltaCount == 0 ? Status.NoData : Status.Ok;
     }
 }
