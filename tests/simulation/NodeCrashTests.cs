@@ -12,7 +12,7 @@ public sealed class NodeCrashTests(ITestOutputHelper output)
     private const int StepsPerRun = 40;
 
     /// <summary>Workloads of a normal test.</summary>
-    private const int DefaultSeeds = 40;
+    private const int DefaultSeeds = 30;
 
     /// <summary>Workloads for each seed that KVFS_SEEDS asks for.</summary>
     private const int SeedsForEach = 20;
@@ -22,6 +22,14 @@ public sealed class NodeCrashTests(ITestOutputHelper output)
 
     /// <summary>Runs that shrinking a failure may take.</summary>
     private const int MaxShrinks = 200;
+
+    /// <summary>What all workloads together must have done: else they would prove little.</summary>
+    private static readonly string[] s_kinds =
+    [
+        "create", "write", "truncate", "Allocate", "PunchHole", "Zero", "copy", "chmod,", "set", "remove", "link", "rename",
+        "unlink", "release", "lock", "sync", "snapshot", "delete", "clone", "restore", "resize", "close", "fold", "folded",
+        "repack", "emptied", "flush", "reap", "failed disk",
+    ];
 
     [Fact]
     public void Whatever_was_acknowledged_is_there_after_a_crash_at_every_persistence_point()
@@ -33,20 +41,28 @@ public sealed class NodeCrashTests(ITestOutputHelper output)
         int first = int.TryParse(
             Environment.GetEnvironmentVariable("KVFS_SEED"), CultureInfo.InvariantCulture, out int seed) ? seed : 1;
         long crashes = 0;
+        SortedDictionary<string, long> done = new(StringComparer.Ordinal);
         ConcurrentDictionary<int, CrashFailedException> failures = new();
         Parallel.For(first, first + seeds, (number, all) =>
         {
-            if (Run(Steps(number), NodeBug.None, out int looked) is { } failure)
+            using NodeSimulation run = new(NodeBug.None);
+            if (Run(run, Steps(number)) is { } failure)
             {
                 failures[number] = failure;
                 all.Break();
             }
 
-            Interlocked.Add(ref crashes, looked);
+            lock (done)
+            {
+                crashes += run.Crashes;
+                foreach ((string what, long times) in run.Done) { done[what] = done.GetValueOrDefault(what) + times; }
+            }
         });
         if (!failures.IsEmpty) { Fail(failures.Keys.Min(), failures[failures.Keys.Min()]); }
         output.WriteLine($"{seeds} workloads, {crashes} crashes");
+        output.WriteLine(string.Join(", ", done.Select(static kind => $"{kind.Key} {kind.Value}")));
         Assert.True(crashes > seeds * 100L);
+        Assert.DoesNotContain(s_kinds, kind => done.GetValueOrDefault(kind) == 0);
     }
 
     [Theory]
@@ -69,7 +85,7 @@ public sealed class NodeCrashTests(ITestOutputHelper output)
         NodeBug bug = Enum.Parse<NodeBug>(name);
         for (int seed = 1; seed <= PlantedSeeds; seed++)
         {
-            if (Run(Steps(seed), bug, out _) is not { } failure) { continue; }
+            if (Run(Steps(seed), bug) is not { } failure) { continue; }
             List<int> least = Shrink(Steps(seed), bug, ref failure);
             output.WriteLine($"{bug}, seed {seed}, {least.Count} steps:\n{Describe(failure)}");
             Assert.True(least.Count <= StepsPerRun / 2);
@@ -85,9 +101,14 @@ public sealed class NodeCrashTests(ITestOutputHelper output)
         return [.. Enumerable.Range(0, StepsPerRun).Select(_ => chance.Next())];
     }
 
-    private static CrashFailedException? Run(List<int> steps, NodeBug bug, out int crashes)
+    private static CrashFailedException? Run(List<int> steps, NodeBug bug)
     {
         using NodeSimulation run = new(bug);
+        return Run(run, steps);
+    }
+
+    private static CrashFailedException? Run(NodeSimulation run, List<int> steps)
+    {
         try
         {
             run.Run(steps);
@@ -96,10 +117,6 @@ public sealed class NodeCrashTests(ITestOutputHelper output)
         catch (CrashFailedException failure)
         {
             return failure;
-        }
-        finally
-        {
-            crashes = run.Crashes;
         }
     }
 
@@ -112,7 +129,7 @@ public sealed class NodeCrashTests(ITestOutputHelper output)
             for (int start = 0; start < steps.Count && runs < MaxShrinks; runs++)
             {
                 List<int> fewer = [.. steps.Take(start), .. steps.Skip(start + piece)];
-                if (Run(fewer, bug, out _) is { } still)
+                if (Run(fewer, bug) is { } still)
                 {
                     steps = fewer;
                     failure = still;

@@ -32,6 +32,15 @@ internal sealed class SyncingWriter(string folder, int seed)
     /// <summary>What has no answer yet.</summary>
     private Pending pending;
 
+    /// <summary>Steps that were answered after a sync.</summary>
+    public long Acknowledged { get; private set; }
+
+    /// <summary>Steps that a kill interrupted.</summary>
+    public long Unanswered { get; private set; }
+
+    /// <summary>Records, pages and files that were read after a kill and compared.</summary>
+    public long Compared { get; private set; }
+
     private enum Step
     {
         None,
@@ -55,6 +64,7 @@ internal sealed class SyncingWriter(string folder, int seed)
             {
                 MakeStep();
                 pending = default;
+                Acknowledged++;
                 onAcknowledged();
             }
         }
@@ -77,6 +87,8 @@ internal sealed class SyncingWriter(string folder, int seed)
         VerifyPages(place);
         VerifyReplaced(place);
         VerifyFiles(place);
+        Compared += records + Pages + 1 + files.Count;
+        if (pending.Step != Step.None) { Unanswered++; }
         pending = default;
     }
 

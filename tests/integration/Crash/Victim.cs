@@ -1,9 +1,13 @@
 using System.Diagnostics;
+using System.Globalization;
+using KvFs.Integration.Tests.CommandLine;
 using KvFs.Integration.Tests.Drives;
 
 namespace KvFs.Integration.Tests.Crash;
 
-/// <summary>A running <see cref="VictimServer"/>.</summary>
+/// <summary>The real server, <c>kvfs up</c> as a process of its own: the one that is killed.</summary>
+/// <remarks>No file of the mount may be open in the process that is killed: it would wait for itself for ever. So what uses the
+/// mount is in this process.</remarks>
 internal sealed class Victim : IDisposable
 {
     private readonly Process process;
@@ -18,15 +22,16 @@ internal sealed class Victim : IDisposable
     /// <summary>Starts one and waits until its drive is mounted.</summary>
     public static async Task<Victim> StartAsync(TestFolder folder)
     {
-        // The runtime that runs this test; its own path if the host says it.
-        string runtime = Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
-        Process process = RealProgram.Start("/", runtime, "exec", typeof(Victim).Assembly.Location, folder.Root);
+        Process process = Kvfs.Start(
+            "up", "--data", folder.Data, "--mount", folder.Mount, "--drive", RestartableDrive.Name, "--metrics", "off",
+            "--log-level", "warning");
         Victim victim = new(process, folder);
         try
         {
             using CancellationTokenSource deadline = new(RealProgram.Deadline);
             string? line = await process.StandardOutput.ReadLineAsync(deadline.Token);
-            if (line != VictimServer.Ready)
+            string expected = string.Create(CultureInfo.InvariantCulture, $"kvfs is up (pid {process.Id}).");
+            if (line != expected)
             {
                 Assert.Fail($"The server did not start: {line}\n{await process.StandardError.ReadToEndAsync(deadline.Token)}");
             }
@@ -38,6 +43,22 @@ internal sealed class Victim : IDisposable
             victim.Dispose();
             throw;
         }
+    }
+
+    /// <summary>What fsck, asked through the command line, finds while the drive is mounted: every byte is read.</summary>
+    public async Task CheckAsync(string place)
+    {
+        Outcome outcome = await Kvfs.RunAsync("fsck", "--read-bytes", "--data", folder.Data, "--output", "json");
+        Assert.True(outcome.Code == 0 && outcome.Json.GetProperty("clean").GetBoolean(), $"{place}\n{outcome}");
+    }
+
+    /// <summary>Ends it in order, and checks what it leaves.</summary>
+    public async Task StopAsync()
+    {
+        Outcome down = await Kvfs.RunAsync("down", "--data", folder.Data);
+        Assert.True(down.Code == 0, down.ToString());
+        Outcome outcome = await Kvfs.RunAsync("fsck", "--offline", "--read-bytes", "--data", folder.Data);
+        Assert.True(outcome.Code == 0, outcome.ToString());
     }
 
     /// <summary>SIGKILL, the end of the process, and of what is left of its mount.</summary>

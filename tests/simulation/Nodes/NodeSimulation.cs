@@ -56,6 +56,10 @@ internal sealed class NodeSimulation : IDisposable
     /// <summary>Crashes that were looked at.</summary>
     internal int Crashes { get; private set; }
 
+    /// <summary>How often each kind of step was made, and clusters that were folded and blocks that were emptied on the way.
+    /// </summary>
+    internal SortedDictionary<string, long> Done { get; } = new(StringComparer.Ordinal);
+
     /// <exception cref="CrashFailedException">A promise is broken; the message says where.</exception>
     internal void Run(IReadOnlyList<int> steps)
     {
@@ -76,9 +80,17 @@ internal sealed class NodeSimulation : IDisposable
 
     public void Dispose()
     {
-        node?.Dispose();
+        if (node is not null)
+        {
+            Count("folded", node.Node.Packer.Folds);
+            Count("emptied", node.EmptiedBlocks);
+            node.Dispose();
+        }
+
         node = null;
     }
+
+    private void Count(string what, long times) => Done[what] = Done.GetValueOrDefault(what) + times;
 
     private void RunStep(int seed, List<string> told)
     {
@@ -92,6 +104,7 @@ internal sealed class NodeSimulation : IDisposable
             workload.MayFail = fails;
             workload.Step(chance.Next());
             if (hasFailed) { workload.OnDiskFailed(); }
+            Count(hasFailed ? "failed disk" : workload.Name.Split(' ', '@')[0], 1);
             return workload.Name + (workload.HasFailed ? " (the disk fails)" : "");
         });
         if (!isLivedCrash) { return; }
@@ -163,8 +176,7 @@ internal sealed class NodeSimulation : IDisposable
         workload.CloseSessions();
         node.Settle();
         NodeLeaks.Check(node, workload.World);
-        node.Dispose();
-        node = null;
+        Dispose();
         return "stop";
     }
 

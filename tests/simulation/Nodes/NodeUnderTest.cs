@@ -59,6 +59,9 @@ internal sealed class NodeUnderTest : IDisposable
 
     internal StorageNode Node { get; }
 
+    /// <summary>Half-dead blocks that were emptied.</summary>
+    internal long EmptiedBlocks { get; private set; }
+
     public void Dispose() => Node.DisposeAsync().Now();
 
     /// <summary>One round of what removes; and time goes on.</summary>
@@ -79,6 +82,7 @@ internal sealed class NodeUnderTest : IDisposable
             for (int part = 0; part < RepackParts && repacker.Rounds == rounds; part++) { repacker.Run(CancellationToken.None); }
         }
         while (repacker.Rounds > rounds);
+        EmptiedBlocks += repacker.EmptiedBlocks;
     }
 
     /// <summary>Runs the background until it has nothing to do.</summary>

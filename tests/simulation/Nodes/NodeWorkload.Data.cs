@@ -18,6 +18,7 @@ internal sealed partial class NodeWorkload
         {
             FileCommit commit = new() { Node = Find(drive, id), ModifyTime = new(5) };
             ModelFile file = after[id].File;
+            if (chance.Next(6) == 0) { file = AddHalfDead(session, commit, file); }
             for (int runs = chance.Next(1, 4); runs > 0; runs--) { file = AddRun(session, commit, file); }
             commit.MinSize = file.Size;
             commits.Add(commit);
@@ -62,6 +63,20 @@ internal sealed partial class NodeWorkload
 
         commit.Runs.Add(new(ModelFile.OffsetOf(at), bytes, kind, block, source));
         return file.With(at, cells, grows: true);
+    }
+
+    /// <summary>Adds a block most of which a hole hides: once that is folded, it is worth repacking.</summary>
+    private ModelFile AddHalfDead(IDriveSession session, FileCommit commit, ModelFile file)
+    {
+        const int Live = 16;
+        const int Dead = 32;
+        int[] cells = new int[Live + Dead];
+        for (int i = 0; i < cells.Length; i++) { cells[i] = NewToken(); }
+        BlockName block = StoreBlock(session, cells);
+        commit.Runs.Add(new(0, (uint)(cells.Length * ModelFile.CellBytes), SliceKind.Block, block, 0));
+        cells.AsSpan(Live).Clear();
+        commit.Runs.Add(new(ModelFile.OffsetOf(Live), Dead * ModelFile.CellBytes, SliceKind.Hole, default, 0));
+        return file.With(0, cells, grows: true);
     }
 
     private BlockName StoreBlock(IDriveSession session, int[] cells)
@@ -153,7 +168,7 @@ internal sealed partial class NodeWorkload
         if (!TryPickFile(drive, out ulong id, out _)) { return; }
         Name = $"fold {drive}/{id}";
         VNodeId file = Find(drive, id);
-        node.Node.Packer.Fold(Hosted(drive), file, (uint)chance.Next(2));
+        node.Node.Packer.Fold(Hosted(drive), file, chance.Next(4) == 0 ? 1u : 0u);
     }
 
     /// <summary>The store flushes by itself.</summary>

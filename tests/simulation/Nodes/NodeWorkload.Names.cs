@@ -14,7 +14,8 @@ internal sealed partial class NodeWorkload
         VNodeKind kind = chance.Next(10) switch
         {
             < 6 => VNodeKind.File,
-            < 8 => VNodeKind.Directory,
+            < 8 when tree.Files().Count > 0 => VNodeKind.Directory,
+            < 8 => VNodeKind.File,
             8 => VNodeKind.Symlink,
             _ => Pick<VNodeKind>([VNodeKind.Fifo, VNodeKind.CharacterDevice, VNodeKind.BlockDevice, VNodeKind.Socket]),
         };
@@ -188,7 +189,7 @@ internal sealed partial class NodeWorkload
         ModelTree tree = Tree(drive);
         List<ulong> nodes = [.. tree.Files(), .. tree.Directories()];
         ulong id = Pick(nodes);
-        string name = $"user.{FreshName()}";
+        string name = Pick(["user.a", "user.b"]);
         ModelNode target = tree[id];
         if (target.Xattrs.ContainsKey(name) && chance.Next(2) == 0)
         {

@@ -15,6 +15,10 @@ internal sealed partial class NodeWorkload(NodeUnderTest node, ModelWorld world)
     private const int MaxNodes = 20;
     private const int MaxSnapshots = 3;
     private const int MaxDepth = 3;
+    private const string Nothing = "nothing";
+
+    /// <summary>How often a step that is not possible is chosen anew.</summary>
+    private const int Tries = 5;
 
     private readonly SortedDictionary<string, IDriveSession> sessions = new(StringComparer.Ordinal);
     private readonly List<HeldNode> held = [];
@@ -41,12 +45,12 @@ internal sealed partial class NodeWorkload(NodeUnderTest node, ModelWorld world)
     internal void Step(int seed)
     {
         chance = new(seed);
-        Name = "nothing";
+        Name = Nothing;
         IsDurable = false;
         HasFailed = false;
         try
         {
-            Choose();
+            for (int tries = 0; tries < Tries && Name == Nothing; tries++) { Choose(); }
         }
         catch (DiskFailedException)
         {
@@ -74,32 +78,32 @@ internal sealed partial class NodeWorkload(NodeUnderTest node, ModelWorld world)
         string drive = World.Drives.Keys.ElementAt(chance.Next(World.Drives.Count));
         switch (chance.Next(100))
         {
-            case < 17: Create(drive); break;
-            case < 32: Write(drive); break;
-            case < 36: Truncate(drive); break;
-            case < 41: ChangeRange(drive); break;
-            case < 45: CopyRange(drive); break;
-            case < 48: SetAttributes(drive); break;
-            case < 51: ChangeXattr(drive); break;
-            case < 54: Link(drive); break;
-            case < 61: Rename(drive); break;
-            case < 67: Unlink(drive); break;
-            case < 69: CreateNameless(drive); break;
-            case < 71: ReleaseHeld(); break;
-            case < 72: Lock(drive); break;
-            case < 76: Sync(drive); break;
-            case < 80: CreateSnapshot(drive); break;
-            case < 83: DeleteSnapshot(drive); break;
-            case < 85: Clone(drive); break;
-            case < 88: RestorePath(drive); break;
-            case < 89: RestoreDrive(drive); break;
-            case < 90: DeleteDrive(drive); break;
-            case < 91: CreateDrive(); break;
-            case < 92: Resize(drive); break;
-            case < 93: CloseSession(drive); break;
+            case < 14: Create(drive); break;
+            case < 29: Write(drive); break;
+            case < 33: Truncate(drive); break;
+            case < 38: ChangeRange(drive); break;
+            case < 42: CopyRange(drive); break;
+            case < 44: SetAttributes(drive); break;
+            case < 48: ChangeXattr(drive); break;
+            case < 51: Link(drive); break;
+            case < 57: Rename(drive); break;
+            case < 62: Unlink(drive); break;
+            case < 64: CreateNameless(drive); break;
+            case < 67: ReleaseHeld(); break;
+            case < 68: Lock(drive); break;
+            case < 72: Sync(drive); break;
+            case < 76: CreateSnapshot(drive); break;
+            case < 79: DeleteSnapshot(drive); break;
+            case < 81: Clone(drive); break;
+            case < 84: RestorePath(drive); break;
+            case < 85: RestoreDrive(drive); break;
+            case < 86: DeleteDrive(drive); break;
+            case < 87: CreateDrive(); break;
+            case < 88: Resize(drive); break;
+            case < 89: CloseSession(drive); break;
             case < 94: Fold(drive); break;
-            case < 95: Repack(); break;
-            case < 97: Flush(); break;
+            case < 96: Repack(); break;
+            case < 98: Flush(); break;
             default: Reap(); break;
         }
     }
@@ -142,8 +146,8 @@ internal sealed partial class NodeWorkload(NodeUnderTest node, ModelWorld world)
 
     private void CloseSession(string drive)
     {
-        Name = $"close session {drive}";
         if (!sessions.Remove(drive, out IDriveSession? session)) { return; }
+        Name = $"close session {drive}";
         held.RemoveAll(holding => holding.Drive == drive);
         session.DisposeAsync().Now();
     }
