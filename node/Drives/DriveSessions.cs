@@ -28,7 +28,7 @@ internal static class DriveSessions
         drive.Locks.Expire(id);
         lock (drive.Shard.Gate)
         {
-            drive.Quota.Remove(id);
+            drive.EndReservation(id);
             drive.Holds.RemoveSession(id, []);
         }
 

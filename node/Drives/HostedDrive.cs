@@ -228,6 +228,35 @@ public sealed class HostedDrive
         return status;
     }
 
+    /// <summary>Sets bytes and VNodes aside for a session: of the drive's quota, and of the disk, for all drives together.
+    /// </summary>
+    public Status Reserve(SessionId session, Reservation wanted)
+    {
+        if (wanted.Bytes > long.MaxValue / 2) { return Status.NoSpace; }
+        Status status = blocks.Space.Promise((long)wanted.Bytes);
+        if (status != Status.Ok) { return status; }
+        lock (Shard.Gate)
+        {
+            DrivePolicy policy = State.Policy;
+            Reservation used = new(counters.UsedBytes, counters.UsedInodes);
+            status = Quota.Reserve(session, wanted, used, new(policy.QuotaBytes, policy.QuotaInodes));
+        }
+
+        if (status != Status.Ok) { blocks.Space.EndPromise((long)wanted.Bytes); }
+        return status;
+    }
+
+    /// <summary>A session needs some of what it set aside no more, or has used it.</summary>
+    public void Unreserve(SessionId session, Reservation returned)
+    {
+        Reservation taken;
+        lock (Shard.Gate) { taken = Quota.Return(session, returned); }
+        blocks.Space.EndPromise((long)taken.Bytes);
+    }
+
+    /// <summary>A session has ended. With the gate held.</summary>
+    public void EndReservation(SessionId session) => blocks.Space.EndPromise((long)Quota.Remove(session).Bytes);
+
     /// <summary>What statfs tells.</summary>
     public Status GetUsage(out DriveUsage usage)
     {

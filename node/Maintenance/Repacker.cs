@@ -28,9 +28,6 @@ public sealed class Repacker(DriveHost host, BlockStore blocks, TimeProvider clo
     /// <summary>The part of the free bytes that a round may fill with copies.</summary>
     private const int CopyPart = 2;
 
-    /// <summary>Free bytes below which space is short: some chunks of an idvd.</summary>
-    private const long ShortBytes = 1L << 30;
-
     private static readonly TimeSpan s_firstWait = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_longestWait = TimeSpan.FromMinutes(5);
 
@@ -54,7 +51,7 @@ public sealed class Repacker(DriveHost host, BlockStore blocks, TimeProvider clo
     {
         if (round is null && !TryBegin(out round)) { return false; }
         Status status = round.Run(cancellationToken, out bool done);
-        bool isShort = blocks.Space.GetFree(out long free) == Status.Ok && free < ShortBytes;
+        bool isShort = blocks.Space.IsShort();
         if (status == Status.Ok && !done) { return isShort; }
         End(round, status);
         round = null;

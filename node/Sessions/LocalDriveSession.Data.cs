@@ -29,7 +29,7 @@ public sealed partial class LocalDriveSession
         if (status == Status.Ok) { drive.OnCommitted(commits); }
         if (status == Status.Ok && grown > 0)
         {
-            lock (drive.Shard.Gate) { drive.Quota.Consume(Id, new(grown, 0)); }
+            drive.Unreserve(Id, new(grown, 0));
         }
 
         return new(status);
@@ -86,21 +86,10 @@ public sealed partial class LocalDriveSession
     public ValueTask<Status> ReserveAsync(Reservation reservation)
     {
         if (IsReadOnly) { return new(Status.ReadOnly); }
-        Status space = drive.CheckSpace((long)reservation.Bytes, SpaceUse.Data);
-        if (space != Status.Ok) { return new(space); }
-        lock (drive.Shard.Gate)
-        {
-            DrivePolicy policy = drive.State.Policy;
-            Reservation quota = new(policy.QuotaBytes, policy.QuotaInodes);
-            Reservation used = new(drive.Counters.UsedBytes, drive.Counters.UsedInodes);
-            return new(drive.Quota.Reserve(Id, reservation, used, quota));
-        }
+        return new(drive.Reserve(Id, reservation));
     }
 
-    public void Unreserve(Reservation reservation)
-    {
-        lock (drive.Shard.Gate) { drive.Quota.Return(Id, reservation); }
-    }
+    public void Unreserve(Reservation reservation) => drive.Unreserve(Id, reservation);
 
     public ValueTask<Reply<DriveUsage>> GetUsageAsync()
     {

@@ -36,11 +36,12 @@ internal sealed partial class DriveStore
         status = context.Store.SyncLog();
         if (status != Status.Ok) { return context.Latch.Fail($"Syncing the block index failed: {status}."); }
 
-        // 3. Give large runs back to the file system while nobody else may write there. One that cannot be given back
-        //    stays ours to write to, so the outcome does not matter.
+        // 3. Give large runs back to the file system, all if it has little left, while nobody else may write there. One
+        //    that cannot be given back stays ours to write to, so the outcome does not matter.
+        bool isShort = context.Space.IsShort();
         foreach (Extent extent in freed)
         {
-            if (extent.Length >= PunchBytes) { idvd.PunchHole(extent.Offset, extent.Length); }
+            if (isShort || extent.Length >= PunchBytes) { idvd.PunchHole(extent.Offset, extent.Length); }
         }
 
         // 4. Only now they are free.

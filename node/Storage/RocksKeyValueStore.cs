@@ -22,6 +22,12 @@ public sealed class RocksKeyValueStore : IKeyValueStore
     /// <summary>Bytes of logs above which RocksDB flushes: bounds the start after a crash, and memory.</summary>
     private const long MaxWalBytes = 32L << 20;
 
+    /// <summary>Bytes that RocksDB may have to write for what it has accepted, without asking: 160 MiB.</summary>
+    /// <remarks>Two sets of memtables, one that fills and one that is flushed, each with the entries of one log and the
+    /// records that they led to, which are about as many bytes: 2 · 2 · 32 MiB of table files. And one log that is begun
+    /// meanwhile, 32 MiB; logs that are kept to be overwritten have their place on the disk already.</remarks>
+    public const long MaxUnaskedBytes = 5 * MaxWalBytes;
+
     /// <summary>Logs kept to be overwritten: one is written while the last one is flushed, and one to spare.</summary>
     private const int RecycledWals = 3;
 

@@ -17,14 +17,21 @@ public enum SpaceUse
 }
 
 /// <summary>Refuses work with NoSpace while there is still room for what is already accepted.</summary>
-/// <remarks>RocksDB must not meet a full disk: its log, flushes and compactions need room that nobody asks for. So the
-/// last <see cref="ReserveBytes"/> plus one percent belong to it. Thread safe. The file system is asked again and again
-/// (statvfs(2)), so that what other programs take is seen too: for each question while space is short, else once for
-/// <see cref="CreditBytes"/> of what is let through, which is a fraction of the reserve.</remarks>
+/// <remarks>
+/// RocksDB must not meet a full disk with what it has accepted: a flush that finds no room stops all writes. So the last
+/// <see cref="ReserveBytes"/> plus one percent belong to it. The arithmetic: what it may have to write without being asked is
+/// at the most W = <see cref="RocksKeyValueStore.MaxUnaskedBytes"/>. Data stops at 2 W + 1 %, names and slices at half of
+/// that, which leaves W to flush them; what frees space stops last, at an eighth: it adds little, and is the only way out.
+/// The percent is for compactions, which may fail for want of space and are tried again.
+/// <para>Thread safe. The file system is asked again and again (statvfs(2)), so that what other programs take is seen too:
+/// for each question while space is short, else once for <see cref="CreditBytes"/> of what is let through, which is a
+/// fraction of the reserve. What sessions have set aside for data that they still hold (<see cref="Promise"/>) counts as
+/// taken, for all drives together; blocks that are written pass without regard to it, because they are what it was for.
+/// </para></remarks>
 public sealed class SpaceGuard(IDisk disk)
 {
-    /// <summary>Bytes kept for the key-value store: one memtable of each family flushed, twice over.</summary>
-    public const long ReserveBytes = 64L << 20;
+    /// <summary>Bytes kept for the key-value store: twice what it may have to write unasked.</summary>
+    public const long ReserveBytes = 2 * RocksKeyValueStore.MaxUnaskedBytes;
 
     /// <summary>The part of the disk kept besides, in percent: compaction needs more where there is more.</summary>
     public const int ReservePercent = 1;
@@ -39,6 +46,7 @@ public sealed class SpaceGuard(IDisk disk)
     private const long QuestionBytes = 64L << 10;
 
     private long credit;
+    private long promised;
 
     /// <summary>Ok, NoSpace, or what the file system answers when asked.</summary>
     public Status Check(long bytes, SpaceUse use)
@@ -58,13 +66,35 @@ public sealed class SpaceGuard(IDisk disk)
         return space.FreeBytes - bytes >= kept ? Status.Ok : Status.NoSpace;
     }
 
-    /// <summary>Bytes that blocks may still take.</summary>
+    /// <summary>Whether there is so little that every hole in a file counts.</summary>
+    public bool IsShort() => GetFree(out long free) == Status.Ok && free < PlentyBytes;
+
+    /// <summary>Sets bytes of the disk aside for data that is to come, until <see cref="EndPromise"/>. Ok, NoSpace, or what
+    /// the file system answers.</summary>
+    public Status Promise(long bytes)
+    {
+        Status asked = disk.GetSpace(out DiskSpace space);
+        if (asked != Status.Ok) { return asked; }
+        long all = Interlocked.Add(ref promised, bytes);
+        if (space.FreeBytes - all >= ReserveOf(space)) { return Status.Ok; }
+        EndPromise(bytes);
+        return Status.NoSpace;
+    }
+
+    /// <summary>The data has come, or will not.</summary>
+    public void EndPromise(long bytes)
+    {
+        long left = Interlocked.Add(ref promised, -bytes);
+        Invariant.Check(left >= 0);
+    }
+
+    /// <summary>Bytes that blocks may still take, beside what is promised.</summary>
     public Status GetFree(out long bytes)
     {
         bytes = 0;
         Status asked = disk.GetSpace(out DiskSpace space);
         if (asked != Status.Ok) { return asked; }
-        bytes = Math.Max(0, space.FreeBytes - ReserveOf(space));
+        bytes = Math.Max(0, space.FreeBytes - ReserveOf(space) - Interlocked.Read(ref promised));
         return Status.Ok;
     }
 

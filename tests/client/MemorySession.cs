@@ -209,7 +209,7 @@ public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimePr
 
             Assert.True(transaction.BatchBytes <= Limits.TransactionBytes);
             drive.Commit();
-            drive.Ledger.Consume(Id, new(drive.Counters.UsedBytes - before, 0));
+            drive.Ledger.Return(Id, new(drive.Counters.UsedBytes - before, 0));
             Committed?.Invoke(commits);
             return Status.Ok;
         }

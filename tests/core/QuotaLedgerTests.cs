@@ -30,7 +30,7 @@ public sealed class QuotaLedgerTests
     {
         QuotaLedger ledger = new();
         Assert.Equal(Status.Ok, ledger.Reserve(s_one, new(50, 2), default, default));
-        ledger.Consume(s_one, new(20, 1));
+        ledger.Return(s_one, new(20, 1));
         ledger.Return(s_one, new(1000, 1000));
         Assert.Equal(default, ledger.ReservedByOthers(s_two));
     }

@@ -31,22 +31,23 @@ public sealed class QuotaLedger
         return Status.Ok;
     }
 
-    /// <summary>A commit used some of what its session had set aside; what it used beyond that was charged anyway.</summary>
-    public void Consume(SessionId session, Reservation used) => Return(session, used);
-
-    /// <summary>Gives back; more than there is gives back all.</summary>
-    public void Return(SessionId session, Reservation returned)
+    /// <summary>Gives back what a session does not need, or what its commit has used; more than there is gives back all.
+    /// </summary>
+    /// <returns>What was given back.</returns>
+    public Reservation Return(SessionId session, Reservation returned)
     {
-        if (!bySession.TryGetValue(session, out Reservation own)) { return; }
+        if (!bySession.TryGetValue(session, out Reservation own)) { return default; }
         Reservation taken = new(Math.Min(own.Bytes, returned.Bytes), Math.Min(own.Inodes, returned.Inodes));
         total = new(total.Bytes - taken.Bytes, total.Inodes - taken.Inodes);
         bySession[session] = new(own.Bytes - taken.Bytes, own.Inodes - taken.Inodes);
+        return taken;
     }
 
-    /// <summary>The session has ended.</summary>
-    public void Remove(SessionId session)
+    /// <summary>The session has ended; tells what it had set aside.</summary>
+    public Reservation Remove(SessionId session)
     {
-        if (!bySession.Remove(session, out Reservation own)) { return; }
+        if (!bySession.Remove(session, out Reservation own)) { return default; }
         total = new(total.Bytes - own.Bytes, total.Inodes - own.Inodes);
+        return own;
     }
 }
