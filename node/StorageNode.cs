@@ -53,6 +53,7 @@ public sealed partial class StorageNode : IAsyncDisposable
     private readonly Flattener flattener;
     private readonly ILogger logger;
     private readonly List<BackgroundLoop> loops = [];
+    private long restedAt;
 
     private StorageNode(
         StorageNodeOptions options, CachedKeyValueStore store, BlockStore blocks, NodeIdentity identity, ILogger logger)
@@ -228,6 +229,12 @@ public sealed partial class StorageNode : IAsyncDisposable
 
     internal bool RunPacker(CancellationToken cancellationToken)
     {
+        if (Options.Clock.GetElapsedTime(restedAt) >= s_loopInterval)
+        {
+            restedAt = Options.Clock.GetTimestamp();
+            work.FoldResting();
+        }
+
         bool taken = work.TryTakeCrowded(out HostedDrive? drive, out VNodeId node, out uint cluster);
         if (taken) { packer.Fold(drive!, node, cluster); }
         return taken;

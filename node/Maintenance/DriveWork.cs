@@ -15,7 +15,9 @@ public sealed partial class DriveWork : IDriveWork
     private const int MaxCrowded = 4096;
 
     private readonly ConcurrentDictionary<DriveId, HostedDrive> reap = new();
-    private readonly ConcurrentDictionary<(DriveId Drive, VNodeId Node, uint Cluster), HostedDrive> crowded = new();
+    private readonly ConcurrentDictionary<ClusterKey, HostedDrive> crowded = new();
+    private ConcurrentDictionary<ClusterKey, HostedDrive> written = new();
+    private ConcurrentDictionary<ClusterKey, HostedDrive> resting = new();
     private readonly ILogger logger;
     private long corruptRecords;
 
@@ -56,7 +58,14 @@ public sealed partial class DriveWork : IDriveWork
     {
         ArgumentNullException.ThrowIfNull(drive);
         if (crowded.Count >= MaxCrowded || !FoldPlanner.IsWorthwhile(cluster)) { return; }
-        crowded[(drive.Id, cluster.Node, cluster.Cluster)] = drive;
+        ClusterKey key = new(drive.Id, cluster.Node, cluster.Cluster);
+        if (!FoldPlanner.IsUrgent(cluster))
+        {
+            Volatile.Read(ref written)[key] = drive;
+            return;
+        }
+
+        crowded[key] = drive;
         FoldNoted?.Invoke();
     }
 
@@ -96,12 +105,25 @@ public sealed partial class DriveWork : IDriveWork
         return taken;
     }
 
-    /// <summary>Takes one cluster that was noted: the least, so that the order is the same in every run.</summary>
+    /// <summary>Has those clusters folded that were written before the last call and not since: call it now and then, from
+    /// one thread.</summary>
+    public void FoldResting()
+    {
+        ConcurrentDictionary<ClusterKey, HostedDrive> recent = Interlocked.Exchange(ref written, new());
+        foreach ((ClusterKey key, HostedDrive drive) in resting)
+        {
+            if (!recent.ContainsKey(key)) { crowded[key] = drive; }
+        }
+
+        resting = recent;
+    }
+
+    /// <summary>Takes one cluster that is to be folded: the least, so that the order is the same in every run.</summary>
     public bool TryTakeCrowded(out HostedDrive? drive, out VNodeId node, out uint cluster)
     {
         while (!crowded.IsEmpty)
         {
-            (DriveId Drive, VNodeId Node, uint Cluster) key = crowded.Keys.Min();
+            ClusterKey key = crowded.Keys.Min();
             if (crowded.TryRemove(key, out drive))
             {
                 node = key.Node;
@@ -114,6 +136,12 @@ public sealed partial class DriveWork : IDriveWork
         node = default;
         cluster = 0;
         return false;
+    }
+
+    private readonly record struct ClusterKey(DriveId Drive, VNodeId Node, uint Cluster) : IComparable<ClusterKey>
+    {
+        public int CompareTo(ClusterKey other) =>
+            (Drive, Node, Cluster).CompareTo((other.Drive, other.Node, other.Cluster));
     }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Drive '{Drive}' has a damaged record. {What}")]

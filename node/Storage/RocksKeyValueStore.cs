@@ -7,9 +7,7 @@ namespace KvFs.Node.Storage;
 /// <remarks>
 /// Memory under load: block cache 64 MiB (indexes and filters included), memtables twice <see cref="MaxWalBytes"/> of log
 /// entries and as much of the records that they led to, so less than 200 MiB. All families are flushed together
-/// (<see cref="RocksOptions.AtomicFlush"/>): that keeps unlogged writes to one order, and lets go of whole logs, which
-/// are then overwritten instead of written anew: a sync of what has its place on the disk costs no commit of the file
-/// system's journal. A full disk: the write is refused (NoSpace), RocksDB goes on by itself when there is space;
+/// (<see cref="RocksOptions.AtomicFlush"/>): that keeps unlogged writes to one order, and lets go of whole logs. A full disk: the write is refused (NoSpace), RocksDB goes on by itself when there is space;
 /// <see cref="SpaceGuard"/> sees to it that this does not happen in practice.
 /// </remarks>
 public sealed class RocksKeyValueStore : IKeyValueStore
@@ -25,11 +23,8 @@ public sealed class RocksKeyValueStore : IKeyValueStore
     /// <summary>Bytes that RocksDB may have to write for what it has accepted, without asking: 160 MiB.</summary>
     /// <remarks>Two sets of memtables, one that fills and one that is flushed, each with the entries of one log and the
     /// records that they led to, which are about as many bytes: 2 · 2 · 32 MiB of table files. And one log that is begun
-    /// meanwhile, 32 MiB; logs that are kept to be overwritten have their place on the disk already.</remarks>
+    /// meanwhile, 32 MiB.</remarks>
     public const long MaxUnaskedBytes = 5 * MaxWalBytes;
-
-    /// <summary>Logs kept to be overwritten: one is written while the last one is flushed, and one to spare.</summary>
-    private const int RecycledWals = 3;
 
     /// <summary>Bytes of a memtable that holds a copy of the log or what it led to: above the log's own bound, which
     /// comes first.</summary>
@@ -197,7 +192,6 @@ public sealed class RocksKeyValueStore : IKeyValueStore
         BlockCache = cache,
         WalRecovery = WalRecoveryMode.PointInTime,
         MaxTotalWalBytes = MaxWalBytes,
-        RecycledWalFiles = RecycledWals,
         AtomicFlush = true,
         BytesPerSync = BytesPerSync,
         InfoLogLevel = InfoLogLevel.Warn,

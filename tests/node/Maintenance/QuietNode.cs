@@ -60,9 +60,11 @@ internal sealed class QuietNode : IAsyncDisposable
         return used.CapacityBytes - used.FreeBytes;
     }
 
-    /// <summary>Folds all that was noted.</summary>
+    /// <summary>Folds all that was noted, and rests by now.</summary>
     public void Fold()
     {
+        work.FoldResting();
+        work.FoldResting();
         while (work.TryTakeCrowded(out HostedDrive? drive, out VNodeId node, out uint cluster))
         {
             packer.Fold(drive!, node, cluster);

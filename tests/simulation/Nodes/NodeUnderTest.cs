@@ -20,6 +20,9 @@ internal sealed class NodeUnderTest : IDisposable
     /// next may remove it.</summary>
     private const int IdleRounds = 3;
 
+    /// <summary>Looks of the packer after which a cluster counts as at rest.</summary>
+    private const int RestingRounds = 3;
+
     /// <summary>So few that records come and go.</summary>
     private const int CachedRecords = 64;
 
@@ -88,7 +91,12 @@ internal sealed class NodeUnderTest : IDisposable
     /// <summary>Runs the background until it has nothing to do.</summary>
     internal void Settle()
     {
-        while (Node.RunPacker(CancellationToken.None)) { }
+        for (int round = 0; round < RestingRounds; round++)
+        {
+            clock.Advance(TimeSpan.FromSeconds(1));
+            while (Node.RunPacker(CancellationToken.None)) { }
+        }
+
         Repack();
         for (int idle = 0; idle < IdleRounds; idle++)
         {
