@@ -95,6 +95,9 @@ public sealed partial class StorageNode : IAsyncDisposable
     /// <summary>A repacker that has looked at no drive yet, for who drives the background by hand.</summary>
     internal Repacker NewRepacker() => new(host, blocks, Options.Clock);
 
+    /// <summary>A flattener of all clones, in small steps, for who drives the background by hand.</summary>
+    internal Flattener NewFlattener(int recordsPerStep) => new(host, longChain: 1, recordsPerStep);
+
     /// <summary>Opens a data folder, or makes it.</summary>
     /// <exception cref="StorageException">InUse: another process has it; Corrupt, NotSupported, NoSpace, IoError; the
     /// message says what to do. Nothing was lost.</exception>

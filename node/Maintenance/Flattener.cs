@@ -9,7 +9,11 @@ namespace KvFs.Node.Maintenance;
 /// <remarks>One thread runs it, the shortest of the long chains first: once its drive is flat, the chains of all that were
 /// cloned from that are short, too, and most need no copy of their own. Every step is one bounded transaction. What a stop or a crash interrupts is done
 /// again by the next run, which passes over what is there. With no long chain it only looks at what is in memory.</remarks>
-public sealed class Flattener(DriveHost host)
+/// <param name="host">The drives.</param>
+/// <param name="longChain">Origins from which on a clone is flattened.</param>
+/// <param name="recordsPerStep">Inherited records that one transaction looks at.</param>
+public sealed class Flattener(
+    DriveHost host, int longChain = Limits.CloneDepth, int recordsPerStep = Flatten.RecordsPerStep)
 {
     /// <summary>Steps of one call: the loop can be stopped in between.</summary>
     private const int StepsPerCall = 64;
@@ -31,9 +35,9 @@ public sealed class Flattener(DriveHost host)
         {
             Status status = drive!.Transact(
                 default,
-                static (in RecordKey from, DriveTransaction transaction, out RecordKey? reached) =>
-                    Flatten.Apply(from, transaction, out reached),
-                next,
+                static (in (RecordKey From, int Records) step, DriveTransaction transaction, out RecordKey? reached) =>
+                    Flatten.Apply(step.From, transaction, out reached, step.Records),
+                (next, recordsPerStep),
                 SpaceUse.Metadata,
                 out RecordKey? rest);
             if (status != Status.Ok)
@@ -64,10 +68,10 @@ public sealed class Flattener(DriveHost host)
         {
             DrivePolicy policy = candidate.State.Policy;
             bool isBusy = (policy.Flags & (DriveFlags.Deleting | DriveFlags.Restoring)) != 0;
-            if (policy.Inherited.Length <= 1 || isBusy || damaged.Contains(candidate.Id)) { continue; }
+            if (policy.Inherited.Length < Math.Min(longChain, 2) || isBusy || damaged.Contains(candidate.Id)) { continue; }
             if (Flatten.TrimmedDepth(policy, IsFlat) < policy.Inherited.Length) { Trim(candidate); }
             int left = candidate.State.Policy.Inherited.Length;
-            if (left < Limits.CloneDepth || left >= depth) { continue; }
+            if (left < longChain || left >= depth) { continue; }
             depth = left;
             drive = candidate;
             next = Flatten.Start;

@@ -6,7 +6,7 @@ using Xunit.Abstractions;
 namespace KvFs.Simulation;
 
 /// <summary>The whole node: journal, applied records, flushes, sessions, names, data, snapshots, clones, restores, quotas,
-/// reaper and packer, with a crash at every persistence point.</summary>
+/// reaper, packer, repacker and flattener, with a crash at every persistence point.</summary>
 public sealed class NodeCrashTests(ITestOutputHelper output)
 {
     private const int StepsPerRun = 40;
@@ -28,7 +28,7 @@ public sealed class NodeCrashTests(ITestOutputHelper output)
     [
         "create", "write", "truncate", "Allocate", "PunchHole", "Zero", "copy", "chmod,", "set", "remove", "link", "rename",
         "unlink", "release", "lock", "sync", "snapshot", "delete", "clone", "restore", "resize", "close", "fold", "folded",
-        "repack", "emptied", "flush", "reap", "failed disk",
+        "repack", "emptied", "flatten", "flattened", "flush", "reap", "failed disk",
     ];
 
     [Fact]

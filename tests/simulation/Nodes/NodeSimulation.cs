@@ -84,6 +84,7 @@ internal sealed class NodeSimulation : IDisposable
         {
             Count("folded", node.Node.Packer.Folds);
             Count("emptied", node.EmptiedBlocks);
+            Count("flattened", workload?.Flattened ?? 0);
             node.Dispose();
         }
 

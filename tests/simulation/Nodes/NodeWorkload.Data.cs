@@ -18,7 +18,7 @@ internal sealed partial class NodeWorkload
         {
             FileCommit commit = new() { Node = Find(drive, id), ModifyTime = new(5) };
             ModelFile file = after[id].File;
-            if (chance.Next(6) == 0) { file = AddHalfDead(session, commit, file); }
+            if (chance.Next(4) == 0) { file = AddHalfDead(session, commit, file); }
             for (int runs = chance.Next(1, 4); runs > 0; runs--) { file = AddRun(session, commit, file); }
             commit.MinSize = file.Size;
             commits.Add(commit);

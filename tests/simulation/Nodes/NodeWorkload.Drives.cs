@@ -1,4 +1,5 @@
 using KvFs.Core;
+using KvFs.Node.Maintenance;
 using KvFs.Protocol;
 
 namespace KvFs.Simulation.Nodes;
@@ -6,6 +7,10 @@ namespace KvFs.Simulation.Nodes;
 internal sealed partial class NodeWorkload
 {
     private bool hasRestored = true;
+    private long flattened;
+
+    /// <summary>Clones that were flattened.</summary>
+    internal long Flattened => flattened;
 
     private void CreateDrive()
     {
@@ -77,6 +82,16 @@ internal sealed partial class NodeWorkload
             QuotaBytes = origin.QuotaBytes, QuotaInodes = origin.QuotaInodes, Origins = origin.Origins.Insert(0, origin.Id),
         };
         AnswerDurable(made.Status, drive, World.With(name, clone));
+    }
+
+    /// <summary>Gives the clones records of their own for what they inherited: all of them, or some.</summary>
+    private void Flatten()
+    {
+        const int RecordsPerStep = 5;
+        Name = "flatten";
+        Flattener flattener = node.Node.NewFlattener(RecordsPerStep);
+        for (int calls = chance.Next(1, 4); calls > 0 && flattener.Run(CancellationToken.None); calls--) { }
+        flattened += flattener.Flattened;
     }
 
     /// <summary>Restores what some snapshot has at a path whose place is still there.</summary>

@@ -101,7 +101,8 @@ internal sealed partial class NodeWorkload(NodeUnderTest node, ModelWorld world)
             case < 87: CreateDrive(); break;
             case < 88: Resize(drive); break;
             case < 89: CloseSession(drive); break;
-            case < 94: Fold(drive); break;
+            case < 92: Fold(drive); break;
+            case < 94: Flatten(); break;
             case < 96: Repack(); break;
             case < 98: Flush(); break;
             default: Reap(); break;
