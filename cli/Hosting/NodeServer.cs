@@ -56,6 +56,7 @@ internal sealed partial class NodeServer : IAsyncDisposable
     public static async Task<NodeServer> StartAsync(
         ServerOptions options, ILoggerFactory loggers, IProgress<ProgressReport> progress, CancellationToken cancel)
     {
+        NativeHeap.GiveBack();
         progress.Report(new ProgressReport("opening the node", 0, null));
         EmbeddedNode node = await OpenNodeAsync(options, loggers, cancel).ConfigureAwait(false);
         NodeServer server = new(options, node, loggers, TimeProvider.System);

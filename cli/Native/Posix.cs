@@ -33,8 +33,16 @@ internal static partial class Posix
     public const int AtFdCwd = -100;
     public const uint StatxUid = 8;
 
+    /// <summary>mallopt's M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_ARENA_MAX.</summary>
+    public const int MallocTrimThreshold = -1;
+    public const int MallocMmapThreshold = -3;
+    public const int MallocArenaMax = -8;
+
     [LibraryImport("libc", SetLastError = true)]
     internal static partial int setsid();
+
+    [LibraryImport("libc")]
+    internal static partial int mallopt(int parameter, int value);
 
     [LibraryImport("libc")]
     internal static partial uint geteuid();

@@ -18,17 +18,17 @@ public sealed class RocksKeyValueStore : IKeyValueStore
     private const double BloomBits = 10;
 
     /// <summary>Bytes of logs above which RocksDB flushes: bounds the start after a crash, and memory.</summary>
-    private const long MaxWalBytes = 32L << 20;
+    private const long MaxWalBytes = 20L << 20;
 
-    /// <summary>Bytes that RocksDB may have to write for what it has accepted, without asking: 160 MiB.</summary>
+    /// <summary>Bytes that RocksDB may have to write for what it has accepted, without asking: 100 MiB.</summary>
     /// <remarks>Two sets of memtables, one that fills and one that is flushed, each with the entries of one log and the
-    /// records that they led to, which are about as many bytes: 2 · 2 · 32 MiB of table files. And one log that is begun
-    /// meanwhile, 32 MiB.</remarks>
+    /// records that they led to, which are about as many bytes: 2 · 2 · 20 MiB of table files. And one log that is begun
+    /// meanwhile, 20 MiB.</remarks>
     public const long MaxUnaskedBytes = 5 * MaxWalBytes;
 
     /// <summary>Bytes of a memtable that holds a copy of the log or what it led to: above the log's own bound, which
     /// comes first.</summary>
-    private const long LargeMemtableBytes = 40L << 20;
+    private const long LargeMemtableBytes = 25L << 20;
 
     /// <summary>Bytes after which writeback of a table file is started, so that no sync stands behind a long one.</summary>
     private const long BytesPerSync = 1L << 20;
