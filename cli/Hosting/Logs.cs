@@ -20,6 +20,9 @@ internal static class Logs
 
         // Kestrel reports each connection's ups and downs; only its real trouble is ours.
         builder.AddFilter("Microsoft", LogLevel.Warning);
+
+        // A port that somebody else has is told by us, in a sentence; the host would add its stack.
+        builder.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         builder.AddConsole(options =>
         {
             options.FormatterName = format == LogFormat.Json ? ConsoleFormatterNames.Json : ConsoleFormatterNames.Simple;
