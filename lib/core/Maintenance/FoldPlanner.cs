@@ -26,9 +26,12 @@ public static class FoldPlanner
     public static bool IsWorthwhile(in CrowdedCluster cluster) =>
         IsWorthwhile(cluster.Deltas, cluster.BaseRuns, cluster.HiddenBytes, cluster.MappedBytes);
 
-    /// <summary>Whether a worthwhile fold should not wait until the writes have come to rest: its slices are on the way to
-    /// where writers wait. A fold of many costs little more than one of few.</summary>
-    public static bool IsUrgent(in CrowdedCluster cluster) => cluster.Deltas >= Limits.MaxSlices / 4;
+    /// <summary>Whether a worthwhile fold should not wait until the writes have come to rest: it gives much space back, or its
+    /// slices are on the way to where writers wait. A fold of many slices costs little more than one of few.</summary>
+    public static bool IsUrgent(in CrowdedCluster cluster) =>
+        cluster.Deltas >= Limits.MaxSlices / 4
+        || cluster.HiddenBytes >= Limits.FoldHiddenBytes
+        || IsHalfHidden(cluster.HiddenBytes, cluster.MappedBytes);
 
     /// <summary>Whether a cluster hides as much as it shows, and that is not little.</summary>
     internal static bool IsHalfHidden(ulong hiddenBytes, ulong mappedBytes) =>
