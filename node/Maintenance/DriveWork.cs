@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 
 namespace KvFs.Node.Maintenance;
 
-/// <summary>Takes note of what drives leave to the background, and has it done by two loops: one removes, one packs.
+/// <summary>Takes note of what drives leave to the background, and has it done by loops that remove, pack and flatten.
 /// </summary>
 /// <remarks>Thread safe. A drive that is noted twice is done once. What is noted is only a hint that saves looking: after a
 /// start every drive is looked at.</remarks>

@@ -17,6 +17,10 @@ public sealed class Packer(BlockStore blocks)
     /// <summary>How often a fold is tried against writers that change the cluster meanwhile.</summary>
     private const int Attempts = 4;
 
+    /// <summary>Folds of one cluster in a row, if it has more records than one fold takes: enough for the most slices that it can
+    /// have, of the largest inline bytes.</summary>
+    private const int Parts = 16;
+
     private readonly Lock one = new();
     private readonly FoldRequest request = new();
     private readonly FoldPlan plan = new();
@@ -36,16 +40,23 @@ public sealed class Packer(BlockStore blocks)
         ArgumentNullException.ThrowIfNull(drive);
         lock (one)
         {
-            Status status = Status.Conflict;
-            for (int attempt = 0; attempt < Attempts && status == Status.Conflict; attempt++)
+            int conflicts = 0;
+            int parts = 0;
+            Status status;
+            do
             {
                 status = Read(drive, node, cluster);
                 if (status != Status.Ok) { break; }
                 FoldPlanner.Plan(map, plan);
                 status = Replace(drive);
+                if (status == Status.Ok) { parts++; }
+                else { conflicts++; }
             }
+            while (status == Status.Ok
+                ? request.IsPartial && parts < Parts
+                : status == Status.Conflict && conflicts < Attempts);
 
-            return status == Status.Ok;
+            return parts > 0;
         }
     }
 

@@ -80,7 +80,6 @@ public sealed class ShardJournal(IKeyValueStore store, ShardId shard, long trimB
             Applied = applied;
         }
 
-        trimmed = Applied;
         byte[] end = new byte[LogEntry.KeyBytes];
         LogEntry.WriteKey(shard, Applied.Next, key);
         LogEntry.WriteKey(shard, new(ulong.MaxValue), end);

@@ -95,17 +95,19 @@ public sealed class RecordCache
     }
 
     /// <summary>Forgets everything.</summary>
+    /// <remarks>Tickets first: an offer made in between then either is refused, or was asked for after this and carries the old
+    /// generation, and goes with it.</remarks>
     public void Clear()
     {
-        Interlocked.Increment(ref generation);
         for (int number = 0; number < sets.Length; number++)
         {
-            // A reader that asked the store before this must not offer what it got.
             ref Set set = ref sets[number];
             Enter(ref set);
             set.Ticket++;
             Exit(ref set);
         }
+
+        Interlocked.Increment(ref generation);
     }
 
     /// <summary>Puts a record into its slot, a free one, or that used longest ago; one too long for a slot is forgotten.

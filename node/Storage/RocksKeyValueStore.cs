@@ -215,6 +215,7 @@ public sealed class RocksKeyValueStore : IKeyValueStore
             MaxWriteBuffers = 2,
             BloomBitsPerKey = bloom,
             CacheIndexAndFilter = true,
+            PartitionIndexAndFilter = true,
             PinLevel0IndexAndFilter = true,
             DynamicLevelBytes = true,
         };

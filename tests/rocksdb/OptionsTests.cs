@@ -66,6 +66,7 @@ public sealed class OptionsTests
             BloomBitsPerKey = 10,
             SkipBloomOnLastLevel = true,
             CacheIndexAndFilter = true,
+            PartitionIndexAndFilter = true,
             PinLevel0IndexAndFilter = true,
             PrefixBytes = 9,
             MemtablePrefixBloomRatio = 0.125,
@@ -105,6 +106,9 @@ public sealed class OptionsTests
         Assert.Equal(Number(16 << 10), table["block_size"]);
         Assert.Equal("bloomfilter", table["filter_policy"]);
         Assert.Equal("true", table["cache_index_and_filter_blocks"]);
+        Assert.Equal("kTwoLevelIndexSearch", table["index_type"]);
+        Assert.Equal("true", table["partition_filters"]);
+        Assert.Equal("true", table["pin_top_level_index_and_filter"]);
         Assert.Equal("true", table["pin_l0_filter_and_index_blocks_in_cache"]);
     }
 

@@ -31,6 +31,9 @@ internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<F
         return told;
     }
 
+    /// <summary>Why data of some file was dropped first, or Ok; stays, whoever else has heard of it.</summary>
+    public Status FirstLost { get; private set; } = Status.Ok;
+
     /// <summary>Fails with what broke the order; else ends with <see cref="End()"/>.</summary>
     public Task Completion => ended.Task;
 
@@ -295,7 +298,11 @@ internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<F
                 file.AddError(entry.Outcome.Value);
 
                 // Stale: the VNode went behind the session's back (a restore). Its handles hear of it, nobody else misses it.
-                if (lost == Status.Ok && entry.Outcome != Status.Stale) { lost = entry.Outcome.Value; }
+                if (entry.Outcome != Status.Stale)
+                {
+                    if (lost == Status.Ok) { lost = entry.Outcome.Value; }
+                    if (FirstLost == Status.Ok) { FirstLost = entry.Outcome.Value; }
+                }
             }
 
             file.Dirty.RemoveBatch(batch);

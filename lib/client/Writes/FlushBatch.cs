@@ -265,6 +265,9 @@ internal sealed class FlushBatch
         }
 
         IsInline |= !hasBytes;
+
+        // A block that a failed write left behind has the bytes from before the cut, and a block never changes: another id.
+        if (!IsBlockWritten) { Block = null; }
     }
 
     /// <summary>The commits of the files that are not done.</summary>

@@ -58,6 +58,15 @@ internal sealed class Flusher : IAsyncDisposable
     }
 
     /// <summary>Each ends with the flusher, or fails with a bug that it met.</summary>
+    /// <summary>Why data of some file was dropped first, or Ok.</summary>
+    public Status FirstLost
+    {
+        get
+        {
+            lock (order.Gate) { return order.FirstLost; }
+        }
+    }
+
     public IReadOnlyList<Task> Ends => [.. threads, order.Completion];
 
     public int DirtyFiles => queue.DirtyCount;

@@ -16,7 +16,6 @@ public sealed class DriveMount : IAsyncDisposable
     private bool isClosed;
 
     /// <summary>Why some data was given up that a flush should have stored: it is told once, and no later one knows.</summary>
-    private Status dropped = Status.Ok;
 
     private DriveMount(DriveFileSystem fileSystem, FuseConnection connection, DriveMountOptions options)
     {
@@ -77,7 +76,6 @@ public sealed class DriveMount : IAsyncDisposable
             if (isClosed) { return; }
             Status status = await Client.SyncAllAsync();
             if (status == Status.Ok) { return; }
-            if (!DriveClient.Keeps(status)) { dropped = status; }
             throw new DataNotStoredException(status);
         }
         finally
@@ -126,19 +124,39 @@ public sealed class DriveMount : IAsyncDisposable
     {
         if (!Completion.IsCompleted)
         {
+            // Whatever hangs here, the force below must come.
+            TimeSpan patience = options.StopTimeout / 3;
             try
             {
-                await UnmountAsync(lazy: false);
+                await UnmountAsync(lazy: false).AsTask().WaitAsync(patience, options.Time);
                 return;
             }
-            catch (IOException)
+            catch (Exception e) when (e is IOException or TimeoutException)
             {
                 // In use, or not to be stored: it ends all the same, and Completion says what was lost.
+                await StorePagesAsync(patience);
                 await Task.Run(() => connection.Unmount(FuseUnmountMode.Force));
             }
         }
 
         await Completion;
+    }
+
+    /// <summary>Has the kernel write the pages that programs changed through maps, and stores them: a force would drop them.
+    /// </summary>
+    private async Task StorePagesAsync(TimeSpan patience)
+    {
+        try
+        {
+            Task<Status> flushed = ((ISessionRecall)Client).FlushAsync().AsTask();
+            await flushed.WaitAsync(patience, options.Time);
+            await FlushAsync().AsTask().WaitAsync(patience, options.Time);
+        }
+        catch (Exception e) when (e is IOException or TimeoutException)
+        {
+            string message = $"Not everything that programs wrote on {Path} is stored: {e.Message}";
+            options.OnFault?.Invoke(new FuseFault(FuseFaultKind.DeviceFailed, FuseOpcode.None, 0, 0, message, e));
+        }
     }
 
     private async Task CompleteAsync()
@@ -150,8 +168,8 @@ public sealed class DriveMount : IAsyncDisposable
         {
             isClosed = true;
             status = await fileSystem.CloseAsync();
+            if (status == Status.Ok) { status = Client.FirstLost; }
             await fileSystem.DisposeAsync();
-            if (status == Status.Ok) { status = dropped; }
         }
         finally
         {

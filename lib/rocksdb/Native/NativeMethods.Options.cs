@@ -177,6 +177,16 @@ internal static unsafe partial class NativeMethods
         nint options, byte value);
 
     [LibraryImport(Library)]
+    internal static partial void rocksdb_block_based_options_set_index_type(nint options, int value);
+
+    [LibraryImport(Library)]
+    internal static partial void rocksdb_block_based_options_set_partition_filters(nint options, byte value);
+
+    [LibraryImport(Library)]
+    internal static partial void rocksdb_block_based_options_set_pin_top_level_index_and_filter(
+        nint options, byte value);
+
+    [LibraryImport(Library)]
     internal static partial void rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(
         nint options, byte value);
 

@@ -110,6 +110,9 @@ internal static class OptionsBuilder
         NativeMethods.rocksdb_options_set_memtable_prefix_bloom_size_ratio(options, from.MemtablePrefixBloomRatio);
     }
 
+    /// <summary>BlockBasedTableOptions::IndexType::kTwoLevelIndexSearch.</summary>
+    private const int TwoLevelIndex = 2;
+
     private static void ApplyTable(OptionsHandle options, ColumnFamilyOptions from, BlockCacheHandle cache)
     {
         nuint blockBytes = Size(from.BlockBytes, nameof(from.BlockBytes));
@@ -120,6 +123,14 @@ internal static class OptionsBuilder
             NativeMethods.rocksdb_block_based_options_set_block_cache(table, cache);
             NativeMethods.rocksdb_block_based_options_set_cache_index_and_filter_blocks(
                 table, CallOptions.Flag(from.CacheIndexAndFilter));
+            if (from.PartitionIndexAndFilter)
+            {
+                NativeMethods.rocksdb_block_based_options_set_index_type(table, TwoLevelIndex);
+                NativeMethods.rocksdb_block_based_options_set_partition_filters(table, CallOptions.Flag(true));
+                NativeMethods.rocksdb_block_based_options_set_pin_top_level_index_and_filter(
+                    table, CallOptions.Flag(true));
+            }
+
             NativeMethods.rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(
                 table, CallOptions.Flag(from.PinLevel0IndexAndFilter));
             if (from.BloomBitsPerKey is { } bits)

@@ -29,6 +29,10 @@ public sealed record ColumnFamilyOptions(string Name)
     /// </summary>
     public bool CacheIndexAndFilter { get; init; }
 
+    /// <summary>Cuts them into blocks of 4 KiB, of which the cache keeps what is used. Whole, the filter of a table is a
+    /// single block: in a cache of many parts one of megabytes finds no place, and is read again for every key.</summary>
+    public bool PartitionIndexAndFilter { get; init; }
+
     /// <summary>Of those in the cache, level 0's are never evicted.</summary>
     public bool PinLevel0IndexAndFilter { get; init; }
 

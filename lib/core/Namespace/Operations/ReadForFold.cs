@@ -37,6 +37,7 @@ public static class ReadForFold
             if (map.DeltaCount > 0) { bytes += cursor.Payload.Length + RecordEnvelope.Overhead; }
         }
 
+        request.IsPartial = bytes >= MaxRecordBytes;
         map.LayCollected();
         return map.DeltaCount == 0 ? Status.NoData : Status.Ok;
     }

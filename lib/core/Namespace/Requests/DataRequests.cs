@@ -96,10 +96,14 @@ public sealed class FoldRequest
     /// <summary>The new base's runs: sorted, without overlap, Block or Unwritten; may be empty.</summary>
     public List<Slice> Runs { get; } = [];
 
+    /// <summary>The cluster may have more records to fold than one fold takes.</summary>
+    public bool IsPartial { get; set; }
+
     public void Clear()
     {
         Node = VNodeId.None;
         Cluster = 0;
+        IsPartial = false;
         Replaced.Clear();
         Runs.Clear();
     }
