@@ -68,7 +68,7 @@ def describe_machine(disk, tree):
         "memory_GiB": round(int(memory) / 2**20),
         "kernel": platform.release(),
         "dotnet": output_of("dotnet", "--version"),
-        "disk": output_of("findmnt", "-n", "-o", "SOURCE,FSTYPE,OPTIONS", "-T", disk),
+        "file system": output_of("findmnt", "-n", "-o", "FSTYPE", "-T", disk),
         "tree": f"{len(output_of('tar', 'tf', tree).splitlines())} entries, {os.path.getsize(tree) / 1e6:.0f} MB",
         "load_15min": os.getloadavg()[2],
     }
