@@ -6,26 +6,9 @@ using KvFs.Protocol;
 namespace KvFs.Node.Tests;
 
 /// <summary>What sessions set aside for data that is still in memory, against one disk.</summary>
-public sealed class ReservationTests : IAsyncLifetime
+public sealed class ReservationTests : QuietNodeTests
 {
     private const ulong MiB = 1 << 20;
-
-    private readonly string folder = Directory.CreateTempSubdirectory("kvfs-space-").FullName;
-    private QuietNode? node;
-
-    private QuietNode Node => node!;
-
-    public Task InitializeAsync()
-    {
-        node = QuietNode.Open(folder);
-        return Task.CompletedTask;
-    }
-
-    public async Task DisposeAsync()
-    {
-        await Node.DisposeAsync();
-        Directory.Delete(folder, recursive: true);
-    }
 
     [Fact]
     public async Task Reservations_of_all_drives_together_are_no_more_than_the_disk_has()

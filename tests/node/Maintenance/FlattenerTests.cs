@@ -4,25 +4,8 @@ using KvFs.Protocol;
 
 namespace KvFs.Node.Tests.Maintenance;
 
-public sealed class FlattenerTests : IAsyncLifetime
+public sealed class FlattenerTests : QuietNodeTests
 {
-    private readonly string folder = Directory.CreateTempSubdirectory("kvfs-flatten-").FullName;
-    private QuietNode? node;
-
-    private QuietNode Node => node!;
-
-    public Task InitializeAsync()
-    {
-        node = QuietNode.Open(folder);
-        return Task.CompletedTask;
-    }
-
-    public async Task DisposeAsync()
-    {
-        await Node.DisposeAsync();
-        Directory.Delete(folder, recursive: true);
-    }
-
     [Fact]
     public async Task A_long_chain_is_flattened_at_its_eighth_clone_and_cut_behind_it_for_those_after()
     {
