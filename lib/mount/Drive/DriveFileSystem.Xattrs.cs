@@ -31,7 +31,7 @@ internal sealed partial class DriveFileSystem
             Mode = (XattrMode)flags,
             KillSetGid = (extra & FuseSetxattrFlags.AclKillSgid) != 0,
         };
-        Finish(request, session.SetXattrAsync(set), static (_, asked, status) => Answer(asked, status));
+        Finish(request, client.SetXattrAsync(set), static (_, asked, status) => Answer(asked, status));
     }
 
     public void Getxattr(FuseRequest request, uint size, ReadOnlySpan<byte> name)
@@ -61,7 +61,7 @@ internal sealed partial class DriveFileSystem
     {
         if (!TryResolveLive(request, request.NodeId, out VNodeId id)) { return; }
         RemoveXattrRequest remove = new() { Node = id, Name = name };
-        Finish(request, session.RemoveXattrAsync(remove), static (_, asked, status) => Answer(asked, status));
+        Finish(request, client.RemoveXattrAsync(remove), static (_, asked, status) => Answer(asked, status));
     }
 
     /// <summary>Answers with a value or its size, as asked; the buffer goes back.</summary>

@@ -36,7 +36,7 @@ internal sealed class RemovedNodes
         {
             if (!nodes.TryGetValue(request.Node.Value, out info)) { return false; }
             VNode changed = info.VNode;
-            SetAttributes.ApplyToRemoved(request, now, ref changed);
+            SetAttributes.ApplyPlain(request, now, ref changed);
             nodes[request.Node.Value] = info = info with { VNode = changed };
             return true;
         }

@@ -27,6 +27,7 @@ public sealed class FuseConnection : IDisposable
     private readonly IFuseHandler handler;
     private readonly FuseFaultLog faults;
     private readonly FuseRequestRegistry registry;
+    private readonly FuseReaders readers;
     private readonly FuseDevice[] devices;
     private readonly TaskCompletionSource<FuseEnd> ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock endLock = new();
@@ -47,6 +48,7 @@ public sealed class FuseConnection : IDisposable
         registry = new FuseRequestRegistry(negotiated.MaxRequestBytes, faults);
         Notifier = new FuseNotifier(device, negotiated, faults);
         devices = OpenDevices(device, options.Workers);
+        readers = new FuseReaders(devices.Length, TimeProvider.System);
         workersAlive = options.Workers;
     }
 
@@ -115,7 +117,7 @@ public sealed class FuseConnection : IDisposable
             Negotiated.MaxRequestBytes, Negotiated.Has(FuseInitFlags.SetxattrExt));
         for (int i = 0; i < devices.Length; i++)
         {
-            FuseWorker worker = new(devices[i], handler, registry, settings);
+            FuseWorker worker = new(devices[i], handler, registry, readers, settings);
             Thread thread = new(() => RunWorker(worker)) { IsBackground = true, Name = $"kvfs-fuse-{i}" };
             thread.Start();
         }

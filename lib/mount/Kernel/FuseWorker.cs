@@ -5,8 +5,15 @@ namespace KvFs.Mount;
 /// <summary>Reads requests from one descriptor and hands them to the handler, until the mount ends.</summary>
 /// <remarks>One thread. Nothing that a request or a handler does ends it: faults are answered and reported.</remarks>
 internal sealed unsafe class FuseWorker(
-    FuseDevice device, IFuseHandler handler, FuseRequestRegistry registry, FuseParserSettings settings)
+    FuseDevice device,
+    IFuseHandler handler,
+    FuseRequestRegistry registry,
+    FuseReaders readers,
+    FuseParserSettings settings)
 {
+    /// <summary>Bytes of a WRITE from which on copying them takes as long as waking another worker.</summary>
+    private const int LongWriteBytes = 128 << 10;
+
     /// <summary>Reads that may fail in a row, for reasons that this code does not know, before the mount is given up: a
     /// passing fault is ridden out, a lasting one does not spin.</summary>
     private const int ToleratedReadFailures = 16;
@@ -30,7 +37,9 @@ internal sealed unsafe class FuseWorker(
             while (true)
             {
                 slot ??= registry.Take();
+                long began = readers.BeforeRead();
                 int length = device.Read(slot.Request, slot.Buffer!.RequestCapacity);
+                readers.AfterRead(began);
                 if (length > 0)
                 {
                     readFailures = 0;
@@ -44,6 +53,7 @@ internal sealed unsafe class FuseWorker(
         }
         finally
         {
+            readers.End();
             if (slot is not null) { registry.Return(slot); }
             isWorkerThread = false;
         }
@@ -102,9 +112,23 @@ internal sealed unsafe class FuseWorker(
 
         FuseRequest request = slot.Begin();
         if (error != 0) { request.ReplyError(error); }
-        else { Call(slot, request); }
+        else
+        {
+            if (MayWait(opcode, length)) { readers.BeforeWait(); }
+            Call(slot, request);
+        }
+
         return slot.LetGo();
     }
+
+    /// <summary>Whether an operation may wait for a disk, or takes long in other ways.</summary>
+    private static bool MayWait(FuseOpcode opcode, int length) => opcode switch
+    {
+        FuseOpcode.Write => length >= LongWriteBytes,
+        FuseOpcode.Read or FuseOpcode.Fsync or FuseOpcode.Fsyncdir or FuseOpcode.Syncfs or FuseOpcode.Fallocate
+            or FuseOpcode.Lseek or FuseOpcode.CopyFileRange or FuseOpcode.CopyFileRange64 or FuseOpcode.Setlkw => true,
+        _ => false,
+    };
 
     private void ReportRefused(FuseRequestSlot slot, int error) => registry.Faults.Report(
         FuseFaultKind.MalformedRequest,
