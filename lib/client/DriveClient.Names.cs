@@ -35,25 +35,40 @@ public sealed partial class DriveClient
         }
     }
 
-    /// <summary>Changes attributes. A new size cuts dirty data off; new times outlast writes that were
-    /// before.</summary>
+    /// <summary>Changes attributes. A new size cuts dirty data off; new times outlast writes that were before. Of a file with
+    /// data that waits to be committed they wait with it (<see cref="KeptAttributes"/>).</summary>
     public ValueTask<Reply<NodeInfo>> SetAttributesAsync(in SetAttributesRequest request)
     {
-        const AttributeMask Data = AttributeMask.Size | AttributeMask.ModifyTime | AttributeMask.ModifyTimeNow
-            | AttributeMask.ChangeTime;
-        const AttributeMask Owners = AttributeMask.Mode | AttributeMask.Uid | AttributeMask.Gid;
-        bool hasData = (request.Mask & Data) != 0;
-        if (hasData && table.Pin(request.Node) is { } pinned) { return SetWithDataAsync(pinned, request); }
-        if (hasData) { return NoteChangedAsync(session.SetAttributesAsync(request)); }
-        if ((request.Mask & Owners) != 0 && table.Find(request.Node, CowNumber.Head) is { } state)
+        if (table.Find(request.Node, CowNumber.Head) is { } state)
         {
+            bool isKeeping;
             bool killsSetId;
-            lock (state.Gate) { killsSetId = state.KillSetId; }
+            lock (state.Gate)
+            {
+                if (state.TryKeep(request, writer.Now(), out NodeInfo kept)) { return new(Reply.Ok(kept)); }
+                isKeeping = !state.Kept.IsEmpty;
+                killsSetId = state.KillSetId && (request.Mask & KeptAttributes.Owners) != 0;
+            }
+
+            if (isKeeping && table.Pin(request.Node) is { } keeping) { return SetWithDataAsync(keeping, request); }
             if (killsSetId) { return FlushAndSetAsync(state, request); }
         }
 
-        return MergeAsync(session.SetAttributesAsync(request), table.Evictions);
+        const AttributeMask Data = AttributeMask.Size | AttributeMask.ModifyTime | AttributeMask.ModifyTimeNow
+            | AttributeMask.ChangeTime;
+        if ((request.Mask & Data) == 0) { return MergeAsync(session.SetAttributesAsync(request), table.Evictions); }
+        return table.Pin(request.Node) is { } pinned
+            ? SetWithDataAsync(pinned, request)
+            : NoteChangedAsync(session.SetAttributesAsync(request));
     }
+
+    /// <summary>Sets an extended attribute; what is dirty, which may drop one, is committed before.</summary>
+    public ValueTask<Status> SetXattrAsync(in SetXattrRequest request) => FlushAndSetXattrAsync(
+        request.Node, request.Name.ToArray(), request.Value.ToArray(), request.Mode, request.KillSetGid);
+
+    /// <summary>Removes an extended attribute; what is dirty is committed before.</summary>
+    public ValueTask<Status> RemoveXattrAsync(in RemoveXattrRequest request) =>
+        FlushAndRemoveXattrAsync(request.Node, request.Name.ToArray());
 
     /// <summary>Gives a VNode one more name; its data is committed before.</summary>
     public ValueTask<Reply<NodeInfo>> LinkAsync(in LinkRequest request)
@@ -145,16 +160,51 @@ public sealed partial class DriveClient
         return await MergeAsync(session.SetAttributesAsync(request), table.Evictions);
     }
 
-    /// <summary>Changes size or times of a file that may be dirty: in its order with the writes before and
-    /// after.</summary>
+    private async ValueTask<Status> FlushAndSetXattrAsync(
+        VNodeId node, byte[] name, byte[] value, XattrMode mode, bool killSetGid)
+    {
+        Status status = await FlushKnownAsync(node);
+        if (status != Status.Ok) { return status; }
+        status = await session.SetXattrAsync(
+            new SetXattrRequest { Node = node, Name = name, Value = value, Mode = mode, KillSetGid = killSetGid });
+        return await LearnXattrsAsync(node, status);
+    }
+
+    private async ValueTask<Status> FlushAndRemoveXattrAsync(VNodeId node, byte[] name)
+    {
+        Status status = await FlushKnownAsync(node);
+        if (status != Status.Ok) { return status; }
+        status = await session.RemoveXattrAsync(new RemoveXattrRequest { Node = node, Name = name });
+        return await LearnXattrsAsync(node, status);
+    }
+
+    private ValueTask<Status> FlushKnownAsync(VNodeId node) =>
+        table.Find(node, CowNumber.Head) is { } state ? flusher.FlushAsync(state, isOwner: false) : new(Status.Ok);
+
+    /// <summary>Extended attributes were changed: a file that has some keeps no attributes in memory.</summary>
+    private async ValueTask<Status> LearnXattrsAsync(VNodeId node, Status status)
+    {
+        if (status != Status.Ok) { return status; }
+        Reply<NodeInfo> info = await session.GetAsync(node, CowNumber.Head);
+        if (info.IsOk) { table.NoteChanged(info.Value); }
+        return Status.Ok;
+    }
+
+    /// <summary>Changes size or times of a file that may be dirty, or anything of one that keeps attributes: in its order with
+    /// the writes before and after.</summary>
     private async ValueTask<Reply<NodeInfo>> SetWithDataAsync(FileState state, SetAttributesRequest request)
     {
         await state.EnterExclusiveAsync();
         try
         {
-            // What is captured must commit first; what is not stays, but for what a new size cuts off.
+            // What is captured must commit first; what is not stays, but for what a new size cuts off. What attributes
+            // wait for, and the clearing of set-id bits, must not go with what is cut.
             bool cuts = (request.Mask & AttributeMask.Size) != 0;
-            Status drained = await flusher.DrainAsync(state);
+            bool goesFirst;
+            lock (state.Gate) { goesFirst = !state.Kept.IsEmpty || (cuts && state.KillSetId); }
+            Status drained = goesFirst
+                ? await flusher.FlushAsync(state, isOwner: true)
+                : await flusher.DrainAsync(state);
             if (drained != Status.Ok)
             {
                 return cuts && Keeps(drained)

@@ -70,6 +70,9 @@ internal sealed class FileState
     /// <summary>Set-id bits go with the next commit.</summary>
     public bool KillSetId { get; set; }
 
+    /// <summary>Attributes that go with the next commit.</summary>
+    public KeptAttributes Kept { get; } = new();
+
     /// <summary>Batches that captured data of this file and are not done, in the order in which they must
     /// commit.</summary>
     public List<FlushBatch> Batches { get; } = [];
@@ -135,14 +138,45 @@ internal sealed class FileState
 
         Learn(answer);
         WriteTime = null;
+        Kept.OnCut();
         return Merged();
+    }
+
+    /// <summary>Data was written.</summary>
+    public void NoteWritten(Timestamp now, bool killSetId)
+    {
+        WriteTime = now;
+        KillSetId |= killSetId;
+        Kept.OnWritten();
+    }
+
+    /// <summary>Takes a change of attributes into memory, if it may wait for data that will be committed anyway.</summary>
+    /// <param name="change">What to change.</param>
+    /// <param name="now">The present time.</param>
+    /// <param name="info">The VNode afterwards.</param>
+    /// <returns>False: it is the session's to make.</returns>
+    public bool TryKeep(in SetAttributesRequest change, Timestamp now, out NodeInfo info)
+    {
+        info = default;
+        bool waits = IsHead && !IsExclusive && !IsRemoved && Dirty.OpenBytes > 0;
+        if (!waits || !KeptAttributes.CanKeep(change, this.info.VNode)) { return false; }
+        VNode node = Merged().VNode;
+        SetAttributes.ApplyPlain(change, now, ref node);
+        Kept.Keep(change, node);
+
+        // Both are in what is kept from now on.
+        if (KeptAttributes.SetsModifyTime(change)) { WriteTime = null; }
+        if ((change.Mask & KeptAttributes.Owners) != 0) { KillSetId = false; }
+        info = Merged();
+        return true;
     }
 
     /// <summary>The VNode with what is dirty merged into it.</summary>
     public NodeInfo Merged()
     {
-        if (Dirty.IsEmpty) { return info; }
+        if (Dirty.IsEmpty && Kept.IsEmpty) { return info; }
         VNode node = info.VNode;
+        Kept.Show(ref node);
         node.AllocatedBytes += EstimateGrowth();
         node.Size = Math.Max(node.Size, Dirty.End);
         if (WriteTime is { } written)

@@ -117,6 +117,7 @@ internal sealed class BatchCapture
         {
             entry.WriteTime = file.WriteTime;
             entry.KillSetId = file.KillSetId;
+            entry.Kept = file.Kept.Capture();
             file.Batches.Add(batch);
         }
 

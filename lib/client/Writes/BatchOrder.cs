@@ -305,6 +305,7 @@ internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<F
                 }
             }
 
+            if (entry.Kept is { } kept) { file.Kept.OnEnded(kept.Version); }
             file.Dirty.RemoveBatch(batch);
             if (file.Dirty.IsEmpty)
             {

@@ -63,8 +63,7 @@ internal sealed class FileWriter(
             WriteStep step = file.Dirty.Write(offset + (ulong)done, data[done..], reserve, ref done);
             if (done > before)
             {
-                file.WriteTime = Now();
-                file.KillSetId |= killSetId;
+                file.NoteWritten(Now(), killSetId);
                 flusher.NoteWritten(file, wasClean);
             }
 

@@ -51,6 +51,9 @@ internal sealed class BatchFile
 
     public bool KillSetId { get; set; }
 
+    /// <summary>Attributes that go along, and which version they are.</summary>
+    public (SetAttributesRequest Attributes, uint Version)? Kept { get; set; }
+
     /// <summary>Bytes of quota taken for its pieces.</summary>
     public ulong Reserved { get; set; }
 
@@ -66,13 +69,14 @@ internal sealed class BatchFile
         Commit.Clear();
         WriteTime = null;
         KillSetId = false;
+        Kept = null;
         Reserved = 0;
         Outcome = null;
         Answer = default;
     }
 
-    /// <summary>The file was cut: forgets what lies at or behind its new size, and the time of the writes, which the cut's
-    /// outlasts. An entry that keeps nothing is done.</summary>
+    /// <summary>The file was cut: forgets what lies at or behind its new size, and the modify time, which the cut's outlasts.
+    /// An entry that keeps nothing is done.</summary>
     /// <remarks>What was reserved for it is returned with the batch.</remarks>
     public void CutFrom(ulong size, in NodeInfo cut)
     {
@@ -87,7 +91,12 @@ internal sealed class BatchFile
             }
         }
 
-        if (Pieces.Count > 0) { return; }
+        if (Kept is { } kept)
+        {
+            Kept = kept with { Attributes = KeptAttributes.WithoutModifyTime(kept.Attributes) };
+        }
+
+        if (Pieces.Count > 0 || Kept is not null) { return; }
         Answer = cut;
         Outcome = Status.Ok;
     }
@@ -101,6 +110,7 @@ internal sealed class BatchFile
         Commit.ModifyTime = WriteTime ?? default;
         Commit.KeepTimes = WriteTime is null;
         Commit.KillSetId = KillSetId;
+        Commit.Attributes = Kept?.Attributes;
         foreach (BatchPiece piece in CollectionsMarshal.AsSpan(Pieces))
         {
             Commit.MinSize = Math.Max(Commit.MinSize, piece.Offset + (ulong)piece.Length);

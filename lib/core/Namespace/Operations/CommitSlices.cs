@@ -3,7 +3,7 @@ namespace KvFs.Core;
 /// <summary>Puts runs of bytes into a file: what a write ends in.</summary>
 /// <remarks>
 /// In order: (1) everything is checked; (2) each run becomes one slice record above all others of its cluster; (3) the growth
-/// of backed bytes is charged; (4) size, times and set-id bits follow. Cost: no record of the cluster is read if its coverage
+/// of backed bytes is charged; (4) size, attributes, times and set-id bits follow. Cost: no record of the cluster is read if its coverage
 /// is known (<see cref="ClusterCache"/>). Answers beside Ok: Stale, IsDirectory, Invalid, TooLarge, NoSpace, Conflict (a
 /// block that is not the session's to name), Busy (<see cref="DriveTransaction.Obstacle"/>).
 /// </remarks>
@@ -31,6 +31,7 @@ public static class CommitSlices
         status = BackedBytes.Charge(ref vnode, growth, transaction);
         if (status != Status.Ok) { return status; }
         vnode.Size = size;
+        if (commit.Attributes is { } attributes) { SetAttributes.ApplyWithData(attributes, transaction, ref vnode); }
         if (!commit.KeepTimes)
         {
             vnode.ModifyTime = commit.ModifyTime;
@@ -63,6 +64,12 @@ public static class CommitSlices
     private static Status Check(FileCommit commit, ulong size, DriveTransaction transaction)
     {
         if (size > Limits.FileBytes) { return Status.TooLarge; }
+        if (commit.Attributes is { } attributes
+            && (attributes.Node != commit.Node || (attributes.Mask & AttributeMask.Size) != 0))
+        {
+            return Status.Invalid;
+        }
+
         foreach (FileRun run in commit.Runs)
         {
             if (run.Length is 0 or > Limits.ClusterBytes) { return Status.Invalid; }

@@ -47,9 +47,20 @@ public static class SetAttributes
         return Status.Ok;
     }
 
-    /// <summary>The same for a VNode that is gone, and that somebody knows still: what was remembered of it changes. It has
-    /// no data and no attributes any more.</summary>
-    public static void ApplyToRemoved(in SetAttributesRequest request, Timestamp now, ref VNode vnode)
+    /// <summary>The same, of a file whose data is being committed: the caller drops a capability and writes the VNode. A change
+    /// time that is given never goes back.</summary>
+    internal static void ApplyWithData(
+        in SetAttributesRequest request, DriveTransaction transaction, ref VNode vnode)
+    {
+        Timestamp before = vnode.ChangeTime;
+        ApplyPlain(request, transaction.Now, ref vnode);
+        if (before > vnode.ChangeTime) { vnode.ChangeTime = before; }
+        if ((request.Mask & AttributeMask.Mode) != 0) { ChangeAcl(request.Node, vnode, transaction); }
+    }
+
+    /// <summary>The same for a VNode that has no extended attributes, outside of any transaction: one that is gone, and that
+    /// somebody knows still, or one whose new attributes wait for its data.</summary>
+    public static void ApplyPlain(in SetAttributesRequest request, Timestamp now, ref VNode vnode)
     {
         ChangeOwnerAndMode(request, ref vnode);
         ChangeTimes(request, now, ref vnode);

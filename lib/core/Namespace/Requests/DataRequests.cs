@@ -35,6 +35,10 @@ public sealed class FileCommit
     /// <summary>Clears set-id bits as a write by somebody without privilege does.</summary>
     public bool KillSetId { get; set; }
 
+    /// <summary>Attributes that were set between the writes and this commit, all but the size; null: none. They go before
+    /// times and set-id bits of the writes.</summary>
+    public SetAttributesRequest? Attributes { get; set; }
+
     public void Clear()
     {
         Node = VNodeId.None;
@@ -45,6 +49,7 @@ public sealed class FileCommit
         ModifyTime = default;
         KeepTimes = false;
         KillSetId = false;
+        Attributes = null;
     }
 }
 
