@@ -182,6 +182,10 @@ public sealed class DriveTransaction : DriveView
         inherited.Put(key.In(Drive), envelope.Span);
     }
 
+    /// <summary>A buffer for what an operation reads of one record. Valid until the transaction is read or written again.
+    /// </summary>
+    internal ByteBuffer Scratch => payloadScratch;
+
     /// <summary>The next number that orders the slices of this transaction; from 1, because 0 is a base's.</summary>
     internal uint NextSequence() => ++lastSequence;
 
@@ -217,11 +221,14 @@ public sealed class DriveTransaction : DriveView
         (clusters ?? ownClusters).Forget(Drive, node, cluster);
 
     /// <summary>Takes the next VNode id. <see cref="Status.Busy"/>: none is reserved.</summary>
-    public Status AllocateVNode(out VNodeId id)
+    public Status AllocateVNode(out VNodeId id) => AllocateVNodes(1, out id);
+
+    /// <summary>Takes a run of VNode ids. <see cref="Status.Busy"/>: not that many are reserved.</summary>
+    public Status AllocateVNodes(uint count, out VNodeId first)
     {
-        id = new(counters.Next.VNode);
-        if (id.Value >= counters.Reserved.VNode) { return Status.Busy; }
-        counters.Next = counters.Next with { VNode = id.Value + 1 };
+        first = new(counters.Next.VNode);
+        if (first.Value + count > counters.Reserved.VNode) { return Status.Busy; }
+        counters.Next = counters.Next with { VNode = first.Value + count };
         return Status.Ok;
     }
 
