@@ -125,6 +125,33 @@ public sealed class GrantedIdTests
         FindingList.Nothing(drive);
     }
 
+    /// <summary>What backs a new file is looked for in the transaction alone, also once its cache has forgotten it.</summary>
+    [Fact]
+    public void A_file_that_is_made_overwritten_and_cut_in_one_request_is_charged_what_it_backs()
+    {
+        const int Clusters = 1500;
+        VNodeId file = Grant(s_session, 1);
+        FileCommit wide = Inline("abc");
+        for (int i = 1; i < Clusters; i++)
+        {
+            wide.Runs.Add(new((ulong)i * Limits.ClusterBytes, 3, SliceKind.Inline, default, 0));
+        }
+
+        wide.MinSize = ((Clusters - 1) * (ulong)Limits.ClusterBytes) + 3;
+        SetAttributesRequest cut = new() { Mask = AttributeMask.Size, Size = 2 };
+        Assert.Equal(Status.Ok, Run(
+            New("a", file), new CommitOperation(file, wide), new CommitOperation(file, Inline("vwxyz"))));
+        Assert.Equal((Clusters * 3UL) + 2, drive.Head.Get(file).AllocatedBytes);
+
+        VNodeId other = Grant(s_session, 1);
+        Assert.Equal(Status.Ok, Run(
+            New("b", other), new CommitOperation(other, Inline("abcdef")), new SetAttributesOperation(other, cut),
+            new CommitOperation(other, Inline("x")), new SetAttributesOperation(other, cut with { Size = 5 })));
+        Assert.Equal("xb\0\0\0"u8.ToArray(), drive.Head.Content(other));
+        Assert.Equal(2UL, drive.Head.Get(other).AllocatedBytes);
+        FindingList.Nothing(drive);
+    }
+
     [Fact]
     public void Times_that_a_client_has_told_stay_and_a_directorys_do_not_go_back()
     {

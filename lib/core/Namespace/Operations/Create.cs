@@ -62,6 +62,7 @@ public static class Create
         }
 
         transaction.PutVNode(id, vnode);
+        transaction.OnMade(id);
         result = new(id, vnode, transaction.Cow);
         return Status.Ok;
     }
