@@ -18,12 +18,12 @@ public sealed partial class LocalDriveSession
             {
                 done = true;
                 LocalDriveSession session = argument.Session;
-                return Transact.Apply(argument.Request, session.Id, session.drive.Holds, transaction, argument.Result);
+                return Transact.Apply(argument.Request, session.Id, session.drive.Holds, transaction, argument.Told);
             },
             new TransactArgument(this, request, result),
             UseOf(request),
             out bool _,
-            static (in TransactArgument argument, bool _) => argument.Session.Note(argument.Request, argument.Result));
+            static (in TransactArgument argument, bool _) => argument.Session.Note(argument.Request, argument.Told));
         if (status != Status.Ok && result.Nodes.Count > 0) { result.Clear(); }
         return new(status);
     }
@@ -84,5 +84,5 @@ public sealed partial class LocalDriveSession
     }
 
     private readonly record struct TransactArgument(
-        LocalDriveSession Session, TransactRequest Request, TransactResult Result);
+        LocalDriveSession Session, TransactRequest Request, TransactResult Told);
 }
