@@ -73,11 +73,27 @@ public interface IDriveSession : IAsyncDisposable
     /// <summary>Answers the bytes that were copied.</summary>
     ValueTask<Reply<ulong>> CopyRangeAsync(in CopyRangeRequest request);
 
+    /// <summary>Does several operations, or none of them, if what they rely on still holds.</summary>
+    /// <remarks>The request, with the commits in it, is lent until the answer; <paramref name="result"/> is filled by then. What the
+    /// transaction uses more of bytes and VNodes (<see cref="TransactResult.Grown"/>) is taken from what
+    /// <see cref="ReserveAsync"/> set aside. What it opens is held as by <see cref="HoldAsync"/>: once for each
+    /// <see cref="CreateOperation.Opened"/>.</remarks>
+    /// <returns>Ok; or why nothing was done, and <see cref="TransactResult.FailedAt"/> says where. Conflict: a precondition does not
+    /// hold, or a block is not the session's to name. Invalid: not within <see cref="TransactRequest.MaxOperations"/>, a reference
+    /// to no earlier operation, an id that the session was not granted or has used. TooLarge: more than
+    /// <see cref="Limits.TransactionBytes"/>. Busy: what is in the way is not cleared yet; send it again.</returns>
+    ValueTask<Status> TransactAsync(TransactRequest request, TransactResult result);
+
     /// <summary>Grants a run of block ids to this session; each may be sent with one content only.</summary>
     ValueTask<Reply<BlockId>> GrantBlocksAsync(uint count);
 
+    /// <summary>Grants a run of VNode ids to this session: it may create one VNode under each, before or after it has told its
+    /// program the id. No id is granted twice; those that are left when the session ends are never used.
+    /// <see cref="Status.Invalid"/>: none, or more than <see cref="GrantVNodes.MaxCount"/>.</summary>
+    ValueTask<Reply<VNodeId>> GrantVNodesAsync(uint count);
+
     /// <summary>Sets bytes and VNodes aside for writes that are buffered: <see cref="Status.NoSpace"/> comes in time. What a
-    /// commit of this session uses is taken from it; the rest returns with <see cref="Unreserve"/>.</summary>
+    /// commit or <see cref="TransactAsync"/> of this session uses is taken from it; the rest returns with <see cref="Unreserve"/>.</summary>
     ValueTask<Status> ReserveAsync(Reservation reservation);
 
     void Unreserve(Reservation reservation);

@@ -10,6 +10,11 @@ public delegate Status DriveOperation<TRequest, TResult>(
     in TRequest request, DriveTransaction transaction, out TResult result)
     where TRequest : allows ref struct;
 
+/// <summary>What follows from a transaction in the memory of the drive's owner: with the gate held, before anybody can see what
+/// was committed. <typeparamref name="TRequest"/> is the operation's.</summary>
+public delegate void DriveAftermath<TRequest, TResult>(in TRequest request, TResult result)
+    where TRequest : allows ref struct;
+
 /// <summary>One reading of committed records. It may be asked twice, and then starts anew.</summary>
 public delegate Status DriveReading<TArgument, TResult>(DriveView view, TArgument argument, out TResult result)
     where TArgument : allows ref struct;
@@ -105,7 +110,7 @@ public sealed class HostedDrive
 
     /// <summary>Runs an operation as one transaction: all of it is committed, or nothing was changed.</summary>
     /// <remarks>With <paramref name="restores"/> it is a step of a restore: only these are let through while the whole drive
-    /// is being restored.</remarks>
+    /// is being restored. <paramref name="committed"/> is called once, if the answer is Ok.</remarks>
     /// <returns>What the operation or the commit answered; Corrupt or IoError if records cannot be read.</returns>
     public Status Transact<TRequest, TResult>(
         SessionId session,
@@ -113,7 +118,8 @@ public sealed class HostedDrive
         in TRequest request,
         SpaceUse use,
         out TResult result,
-        bool restores = false)
+        bool restores = false,
+        DriveAftermath<TRequest, TResult>? committed = null)
         where TRequest : allows ref struct
     {
         ArgumentNullException.ThrowIfNull(operation);
@@ -126,6 +132,7 @@ public sealed class HostedDrive
             {
                 status = TransactOnce(session, operation, in request, restores, out result);
                 obstacle = Transaction.Obstacle;
+                if (status == Status.Ok) { committed?.Invoke(in request, result); }
             }
 
             // Clearing may wait for the packer, and that for the gate: who came with the gate must try again without it.
@@ -187,13 +194,17 @@ public sealed class HostedDrive
     public void OnCommitted(IReadOnlyList<FileCommit> commits)
     {
         ArgumentNullException.ThrowIfNull(commits);
+        for (int at = 0; at < commits.Count; at++) { OnCommitted(commits[at]); }
+    }
+
+    /// <summary>A client's data was committed.</summary>
+    public void OnCommitted(FileCommit commit)
+    {
+        ArgumentNullException.ThrowIfNull(commit);
         long bytes = 0;
-        for (int at = 0; at < commits.Count; at++)
+        foreach (FileRun run in commit.Runs)
         {
-            foreach (FileRun run in commits[at].Runs)
-            {
-                if (run.Kind is SliceKind.Inline or SliceKind.Block) { bytes += run.Length; }
-            }
+            if (run.Kind is SliceKind.Inline or SliceKind.Block) { bytes += run.Length; }
         }
 
         Interlocked.Add(ref committedBytes, bytes);

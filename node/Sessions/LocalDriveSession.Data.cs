@@ -83,6 +83,17 @@ public sealed partial class LocalDriveSession
         return Answer(status, granted);
     }
 
+    public ValueTask<Reply<VNodeId>> GrantVNodesAsync(uint count)
+    {
+        Status status = Run(
+            static (in (SessionId Session, uint Count) grant, DriveTransaction transaction, out VNodeId first) =>
+                GrantVNodes.Apply(grant.Session, grant.Count, transaction, out first),
+            (Id, count),
+            SpaceUse.Metadata,
+            out VNodeId granted);
+        return Answer(status, granted);
+    }
+
     public ValueTask<Status> ReserveAsync(Reservation reservation)
     {
         if (IsReadOnly) { return new(Status.ReadOnly); }

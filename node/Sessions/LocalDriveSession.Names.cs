@@ -69,7 +69,8 @@ public sealed partial class LocalDriveSession
     {
         lock (drive.Shard.Gate)
         {
-            Status status = Run(Create.Apply, in request, SpaceUse.Metadata, out NodeInfo info);
+            CreateRequest own = request with { Session = Id };
+            Status status = Run(Create.Apply, in own, SpaceUse.Metadata, out NodeInfo info);
             if (status == Status.Ok && request.OpenedBy == Id)
             {
                 drive.Holds.Add(info.Id, Id);

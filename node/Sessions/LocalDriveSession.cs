@@ -53,13 +53,17 @@ public sealed partial class LocalDriveSession : IDriveSession
 
     /// <summary>Runs an operation as one transaction of this session.</summary>
     private Status Run<TRequest, TResult>(
-        DriveOperation<TRequest, TResult> operation, in TRequest request, SpaceUse use, out TResult result)
+        DriveOperation<TRequest, TResult> operation,
+        in TRequest request,
+        SpaceUse use,
+        out TResult result,
+        DriveAftermath<TRequest, TResult>? committed = null)
         where TRequest : allows ref struct
     {
         result = default!;
         if (IsReadOnly) { return Status.ReadOnly; }
         if (Volatile.Read(ref closed) != 0) { return Status.SessionExpired; }
-        return drive.Transact(Id, operation, in request, use, out result);
+        return drive.Transact(Id, operation, in request, use, out result, committed: committed);
     }
 
     /// <summary>Reads committed records without the gate.</summary>

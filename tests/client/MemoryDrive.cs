@@ -46,7 +46,7 @@ public sealed class MemoryDrive
     {
         IdMarks next = Counters.Next;
         if (next.Block + (ReservedIds / 2) > Counters.Reserved.Block || next.Cow + 1 >= Counters.Reserved.Cow
-            || next.VNode + 1 >= Counters.Reserved.VNode)
+            || next.VNode + (ReservedIds / 2) > Counters.Reserved.VNode)
         {
             ReserveIds(next);
         }

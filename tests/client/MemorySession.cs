@@ -92,7 +92,7 @@ public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimePr
     {
         lock (gate)
         {
-            Status status = Create.Apply(request, Begin(), out NodeInfo info);
+            Status status = Create.Apply(request with { Session = Id }, Begin(), out NodeInfo info);
             if (status == Status.Ok && request.OpenedBy == Id) { Hold(info.Id); }
             return Answer(status, info);
         }
@@ -215,6 +215,31 @@ public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimePr
         }
     }
 
+    public async ValueTask<Status> TransactAsync(TransactRequest request, TransactResult result)
+    {
+        if (blocks.IsSlow) { await Task.Yield(); }
+        result.Clear();
+        lock (gate)
+        {
+            Status status = OnCommit?.Invoke() ?? Status.Ok;
+            if (status != Status.Ok) { return status; }
+            FileCommit[] made = [.. request.Operations.OfType<CommitOperation>().Select(operation => operation.Commit)];
+            foreach (FileCommit commit in made)
+            {
+                if (LosesRuns && commit.Runs.Count > 1) { commit.Runs.RemoveAt(commit.Runs.Count - 1); }
+            }
+
+            status = Transact.Apply(request, Id, this, Begin(), result);
+            if (status != Status.Ok) { return status; }
+            commits++;
+            drive.Commit();
+            drive.Ledger.Return(Id, result.Grown);
+            foreach (VNodeId opened in result.Opened) { Hold(opened); }
+            Committed?.Invoke(made);
+            return Status.Ok;
+        }
+    }
+
     public ValueTask<Reply<NodeInfo>> ChangeRangeAsync(in RangeRequest request)
     {
         lock (gate)
@@ -237,6 +262,11 @@ public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimePr
     public ValueTask<Reply<BlockId>> GrantBlocksAsync(uint count)
     {
         lock (gate) { return Answer(GrantBlocks.Apply(Id, count, Begin(), out BlockId first), first); }
+    }
+
+    public ValueTask<Reply<VNodeId>> GrantVNodesAsync(uint count)
+    {
+        lock (gate) { return Answer(GrantVNodes.Apply(Id, count, Begin(), out VNodeId first), first); }
     }
 
     public ValueTask<Status> ReserveAsync(Reservation reservation)

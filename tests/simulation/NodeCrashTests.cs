@@ -28,7 +28,7 @@ public sealed class NodeCrashTests(ITestOutputHelper output)
     [
         "create", "write", "truncate", "Allocate", "PunchHole", "Zero", "copy", "chmod,", "set", "remove", "link", "rename",
         "unlink", "release", "lock", "sync", "snapshot", "delete", "clone", "restore", "resize", "close", "fold", "folded",
-        "repack", "emptied", "flatten", "flattened", "flush", "reap", "failed disk",
+        "repack", "emptied", "transact", "flatten", "flattened", "flush", "reap", "failed disk",
     ];
 
     [Fact]
@@ -80,6 +80,7 @@ public sealed class NodeCrashTests(ITestOutputHelper output)
     [InlineData("UnloggedIndex")]
     [InlineData("SkipDataSync")]
     [InlineData("ForgetDeadBlocks")]
+    [InlineData("SplitTransaction")]
     public void A_planted_bug_of_the_node_is_found_and_shrunk(string name)
     {
         NodeBug bug = Enum.Parse<NodeBug>(name);

@@ -29,10 +29,23 @@ internal static class Directories
     /// <summary>Counts entries and subdirectories up or down, and moves the times on.</summary>
     public static void Change(ref VNode directory, int entries, int subdirectories, DriveTransaction transaction)
     {
-        directory.Size = (ulong)((long)directory.Size + entries);
-        directory.Nlink = (uint)(directory.Nlink + subdirectories);
+        Count(ref directory, entries, subdirectories, transaction);
         directory.ModifyTime = transaction.Now;
         directory.ChangeTime = transaction.Now;
+    }
+
+    /// <summary>Counts a new entry whose maker was told a time: the directory's own do not go back for it.</summary>
+    public static void AddMadeAt(Timestamp time, ref VNode directory, int subdirectories, DriveTransaction transaction)
+    {
+        Count(ref directory, 1, subdirectories, transaction);
+        if (time > directory.ModifyTime) { directory.ModifyTime = time; }
+        if (time > directory.ChangeTime) { directory.ChangeTime = time; }
+    }
+
+    private static void Count(ref VNode directory, int entries, int subdirectories, DriveTransaction transaction)
+    {
+        directory.Size = (ulong)((long)directory.Size + entries);
+        directory.Nlink = (uint)(directory.Nlink + subdirectories);
         directory.DataVersion = transaction.Cow;
     }
 

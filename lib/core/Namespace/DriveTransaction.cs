@@ -20,6 +20,7 @@ public sealed class DriveTransaction : DriveView
     private readonly ByteBuffer envelope = new(512);
     private readonly List<CrowdedCluster> crowded = [];
     private readonly List<VNodeId> orphaned = [];
+    private readonly HashSet<VNodeId> made = [];
     private readonly ClusterCache ownClusters = new(capacity: 1024);
     private readonly RecordBatch inherited = new();
     private ClusterCache? clusters;
@@ -182,6 +183,10 @@ public sealed class DriveTransaction : DriveView
         inherited.Put(key.In(Drive), envelope.Span);
     }
 
+    /// <summary>A buffer for what an operation reads of one record. Valid until the transaction is read or written again.
+    /// </summary>
+    internal ByteBuffer Scratch => payloadScratch;
+
     /// <summary>The next number that orders the slices of this transaction; from 1, because 0 is a base's.</summary>
     internal uint NextSequence() => ++lastSequence;
 
@@ -195,6 +200,9 @@ public sealed class DriveTransaction : DriveView
 
     internal void OnCrowded(CrowdedCluster cluster) => crowded.Add(cluster);
 
+    /// <summary>A VNode is new: the store has no record of it.</summary>
+    internal void OnMade(VNodeId id) => made.Add(id);
+
     internal void OnOrphaned(VNodeId id) => orphaned.Add(id);
 
     /// <summary>The coverage of a cluster, this transaction's own slices included.</summary>
@@ -203,7 +211,7 @@ public sealed class DriveTransaction : DriveView
         ClusterCache cache = clusters ?? ownClusters;
         ClusterCoverage? coverage = cache.Find(Drive, node, cluster);
         if (coverage is not null) { return coverage; }
-        coverage = CoverageLoader.Load(this, node, cluster);
+        coverage = made.Contains(node) ? LoadOfMade(node, cluster) : CoverageLoader.Load(this, node, cluster);
         cache.Add(Drive, node, cluster, coverage, isUncertain: HasWrites);
         return coverage;
     }
@@ -217,11 +225,14 @@ public sealed class DriveTransaction : DriveView
         (clusters ?? ownClusters).Forget(Drive, node, cluster);
 
     /// <summary>Takes the next VNode id. <see cref="Status.Busy"/>: none is reserved.</summary>
-    public Status AllocateVNode(out VNodeId id)
+    public Status AllocateVNode(out VNodeId id) => AllocateVNodes(1, out id);
+
+    /// <summary>Takes a run of VNode ids. <see cref="Status.Busy"/>: not that many are reserved.</summary>
+    public Status AllocateVNodes(uint count, out VNodeId first)
     {
-        id = new(counters.Next.VNode);
-        if (id.Value >= counters.Reserved.VNode) { return Status.Busy; }
-        counters.Next = counters.Next with { VNode = id.Value + 1 };
+        first = new(counters.Next.VNode);
+        if (first.Value + count > counters.Reserved.VNode) { return Status.Busy; }
+        counters.Next = counters.Next with { VNode = first.Value + count };
         return Status.Ok;
     }
 
@@ -365,6 +376,7 @@ public sealed class DriveTransaction : DriveView
         Blocks.Clear();
         crowded.Clear();
         orphaned.Clear();
+        made.Clear();
         clusters?.Rollback();
         ownClusters.Clear();
         inherited.Clear();
@@ -373,6 +385,16 @@ public sealed class DriveTransaction : DriveView
         LooseBytes = 0;
         lastSequence = 0;
         historyBytes = 0;
+    }
+
+    /// <summary>Asks nobody but this transaction: a walk over stored records costs more than all else of a small file.</summary>
+    private ClusterCoverage LoadOfMade(VNodeId node, uint cluster)
+    {
+        RecordKey from = RecordKey.SlicesFrom(node, cluster);
+        RecordKey end = from;
+        end.ToPrefixEnd();
+        using PendingCursor cursor = new(pending, Cow, from, end);
+        return CoverageLoader.Load(this, cursor);
     }
 
     private StoredDriveView Stored

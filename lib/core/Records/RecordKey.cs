@@ -39,6 +39,9 @@ public enum RecordKind : byte
     RequestResult = (byte)'q',
     Reaper = (byte)'f',
 
+    /// <summary>VNode ids that a session may create VNodes under.</summary>
+    VNodeGrant = (byte)'i',
+
     /// <summary>The one restore that is going on.</summary>
     Restore = (byte)'e',
 
@@ -220,7 +223,7 @@ public struct RecordKey
     public static RecordKey Numbered(RecordKind kind, ulong number) => new RecordKey(kind).With(number);
 
     /// <summary>Body: 18-25 and 26-33: two numbers: Orphan (VNode, session), RestoreWork (source, target), Grant (session,
-    /// last id).</summary>
+    /// last id), VNodeGrant (session, group of ids).</summary>
     /// <remarks>A grant is named by its last id, so that the first key from (session, id) on is the one that may hold the
     /// id.</remarks>
     public static RecordKey Numbered(RecordKind kind, ulong first, ulong second) =>

@@ -6,8 +6,9 @@ namespace KvFs.Core.Tests.Namespace;
 public sealed class TransactTests
 {
     private static readonly VNodeId Root = VNodeId.Root;
+    private static readonly SessionId s_session = new(7);
     private readonly TestDrive drive = new();
-    private TransactResult result = new();
+    private readonly TransactResult result = new();
 
     [Fact]
     public void Later_operations_use_what_earlier_ones_made()
@@ -51,6 +52,56 @@ public sealed class TransactTests
         FindingList.Nothing(drive);
     }
 
+    /// <summary>One operation of each kind, and one that fails, at every place among them.</summary>
+    [Fact]
+    public void Wherever_one_fails_nothing_is_done_and_it_is_told_where()
+    {
+        VNodeId file = drive.Given(Root, "f");
+        drive.Given(Root, "doomed");
+        Assert.Equal(Status.Ok, drive.SetXattr(file, "user.old", "1"u8));
+        FileCommit commit = new() { MinSize = 3 };
+        commit.Inline.Append("abc"u8);
+        commit.Runs.Add(new(0, 3, SliceKind.Inline, default, 0));
+        TransactOperation[] all =
+        [
+            new CreateOperation(Root, Name("a"), VNodeKind.File) { Opened = true },
+            new CommitOperation(file, commit),
+            new SetAttributesOperation(file, new() { Mask = AttributeMask.Size, Size = 1 }),
+            new SetXattrOperation(file, Name("user.new"), Name("1")),
+            new RemoveXattrOperation(file, Name("user.old")),
+            new LinkOperation(file, Root, Name("g")),
+            new RenameOperation(Root, Name("f"), Root, Name("h")),
+            new UnlinkOperation(Root, Name("doomed"), Directory: false),
+        ];
+        TransactOperation fails = new UnlinkOperation(Root, Name("missing"), Directory: false);
+        KeyValuePair<byte[], byte[]>[] before = Records();
+        for (int at = 0; at <= all.Length; at++)
+        {
+            Assert.Equal(Status.NotFound, Run([], [.. all.Take(at), fails, .. all.Skip(at)]));
+            Assert.Equal((at, false), (result.FailedAt, result.IsPrecondition));
+            Assert.Equal((0, 0, default), (result.Nodes.Count, result.Opened.Count, result.Grown));
+            Assert.Equal(before, Records());
+        }
+
+        Assert.Equal(Status.Ok, Run([], all));
+        Assert.Equal(["a", "g", "h"], drive.Head.Names(Root));
+        Assert.Equal("a"u8.ToArray(), drive.Head.Content(file));
+        Assert.Equal(new Reservation(1, 0), result.Grown);
+        FindingList.Nothing(drive);
+    }
+
+    [Fact]
+    public void A_block_that_is_not_the_sessions_to_name_is_a_conflict_of_the_operation()
+    {
+        VNodeId file = drive.Given(Root, "f");
+        BlockId block = default;
+        Assert.Equal(Status.Ok, drive.Run(t => GrantBlocks.Apply(new(8), 1, t, out block)));
+        FileCommit commit = new() { MinSize = 4096, Session = new(8) };
+        commit.Runs.Add(new(0, 4096, SliceKind.Block, new(drive.State.Drive, block), 0));
+        Assert.Equal(Status.Conflict, Run([new NameIs(Root, Name("f"), file)], new CommitOperation(file, commit)));
+        Assert.Equal((0, false), (result.FailedAt, result.IsPrecondition));
+    }
+
     [Fact]
     public void Preconditions_that_do_not_hold_are_a_conflict()
     {
@@ -72,7 +123,7 @@ public sealed class TransactTests
         foreach (Precondition precondition in wrong)
         {
             Assert.Equal(Status.Conflict, Run([new VersionIs(file, seen.Version), precondition], create));
-            Assert.Equal(1, result.FailedAt);
+            Assert.Equal((1, true), (result.FailedAt, result.IsPrecondition));
         }
 
         Assert.Equal(["f"], drive.Head.Names(Root));
@@ -109,6 +160,8 @@ public sealed class TransactTests
         Assert.Equal(Status.Invalid, Run([.. Enumerable.Repeat(free, 1025)], create));
         Assert.Equal(Status.Invalid, Run([], create, new LinkOperation(NodeReference.ResultOf(1), Root, Name("b"))));
         Assert.Equal(Status.Ok, Run([], [.. Enumerable.Range(0, 1024).Select(i => create with { Name = Name($"{i}") })]));
+        Assert.Throws<ArgumentException>(() => Run([], create, null!));
+        Assert.Throws<ArgumentException>(() => Run([null!], create));
     }
 
     [Fact]
@@ -121,11 +174,15 @@ public sealed class TransactTests
         Assert.Equal(Status.NoAttribute, drive.Head.GetXattr(files[0], "user.a", out _));
     }
 
+    /// <summary>What the drive's records are but for the ids that are reserved.</summary>
+    private KeyValuePair<byte[], byte[]>[] Records() =>
+        [.. drive.Records.All.Where(record => record.Key[DriveId.Size] != (byte)RecordKind.Reservation)];
+
     private Status Run(Precondition[] preconditions, params TransactOperation[] operations) =>
         Run(preconditions, new OpenNodes(), operations);
 
     private Status Run(Precondition[] preconditions, OpenNodes holders, params TransactOperation[] operations) =>
-        drive.Run(t => Transact.Apply(new(preconditions, operations), holders, t, out result));
+        drive.Run(t => Transact.Apply(new(preconditions, operations), s_session, holders, t, result));
 
     private static byte[] Name(string name) => Encoding.UTF8.GetBytes(name);
 }

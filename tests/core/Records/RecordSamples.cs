@@ -128,6 +128,14 @@ internal static class RecordSamples
 
     private static IEnumerable<RecordSample> OfSessions()
     {
+        byte[] ids = new byte[VNodeGrant.PayloadBytes];
+        foreach (ulong id in (ulong[])[0x3132_3300, 0x3132_3341, 0x3132_33FF]) { VNodeGrant.Add(ids, id); }
+        yield return new("ns-vnode-grant-v1", Relative(VNodeGrant.Key(Session, 0x3132_33)), ids, (_, payload) =>
+            VNodeGrant.IsValid(payload) && VNodeGrant.TryTake(payload, 0x3132_3341)
+                && !VNodeGrant.TryTake(payload, 0x3132_3341) && !VNodeGrant.TryTake(payload, 0x3132_3301)
+                && VNodeGrant.TryTake(payload, 0x3132_33FF) && VNodeGrant.TryTake(payload, 0x3132_3300)
+                && VNodeGrant.IsEmpty(payload));
+
         SessionRecord session = new(new(9), ReadOnly: true);
         yield return Of("ns-session-v1", RecordKey.Numbered(RecordKind.Session, Session.Value), SessionRecord.PayloadBytes,
             session.Encode, bytes => SessionRecord.TryDecode(bytes, out SessionRecord read) && read == session);

@@ -51,6 +51,9 @@ internal enum NodeBug
 
     /// <summary>A dead block's record is forgotten, and the block with it.</summary>
     ForgetDeadBlocks,
+
+    /// <summary>A request of several operations becomes two transactions. This one is planted above the node.</summary>
+    SplitTransaction,
 }
 
 /// <summary>Puts a planted bug between a node and what it stands on.</summary>
@@ -65,13 +68,16 @@ internal sealed class NodeFaults(NodeBug bug)
 
     internal static NodeFaults None { get; } = new(NodeBug.None);
 
+    internal bool SplitsTransactions => bug == NodeBug.SplitTransaction;
+
     internal bool FlushesApart => bug == NodeBug.FlushApart;
 
     internal IDisk On(IDisk disk) => below.On(disk);
 
     internal IKeyValueStore On(IKeyValueStore store) => bug switch
     {
-        NodeBug.None or NodeBug.FlushApart or NodeBug.UnloggedIndex or NodeBug.SkipDataSync => below.On(store),
+        NodeBug.None or NodeBug.FlushApart or NodeBug.SplitTransaction => below.On(store),
+        NodeBug.UnloggedIndex or NodeBug.SkipDataSync => below.On(store),
         _ => new LyingStore(store, bug),
     };
 

@@ -13,8 +13,9 @@ internal static class NodeLeaks
     /// <summary>Kinds of records that are only there while something goes on.</summary>
     private static readonly RecordKind[] s_passing =
     [
-        RecordKind.Orphan, RecordKind.BlockDead, RecordKind.Grant, RecordKind.Session, RecordKind.RequestResult,
-        RecordKind.Lock, RecordKind.Restore, RecordKind.RestoreWork, RecordKind.RestoreLink, RecordKind.Cut, RecordKind.Reaper,
+        RecordKind.Orphan, RecordKind.BlockDead, RecordKind.Grant, RecordKind.VNodeGrant, RecordKind.Session,
+        RecordKind.RequestResult, RecordKind.Lock, RecordKind.Restore, RecordKind.RestoreWork, RecordKind.RestoreLink,
+        RecordKind.Cut, RecordKind.Reaper,
     ];
 
     /// <exception cref="BrokenPromiseException">Something leaks.</exception>

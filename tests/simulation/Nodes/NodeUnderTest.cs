@@ -38,6 +38,7 @@ internal sealed class NodeUnderTest : IDisposable
     {
         Disk = disk;
         KeyValues = keyValues;
+        SplitsTransactions = faults.SplitsTransactions;
         clock = new();
         byte[] random = new byte[16];
         StorageNodeOptions options = new()
@@ -61,6 +62,9 @@ internal sealed class NodeUnderTest : IDisposable
     internal SimulatedKeyValueStore KeyValues { get; }
 
     internal StorageNode Node { get; }
+
+    /// <summary>A planted bug: see <see cref="NodeBug.SplitTransaction"/>.</summary>
+    internal bool SplitsTransactions { get; }
 
     /// <summary>Half-dead blocks that were emptied.</summary>
     internal long EmptiedBlocks { get; private set; }

@@ -78,8 +78,9 @@ internal sealed partial class NodeWorkload(NodeUnderTest node, ModelWorld world)
         string drive = World.Drives.Keys.ElementAt(chance.Next(World.Drives.Count));
         switch (chance.Next(100))
         {
-            case < 14: Create(drive); break;
-            case < 29: Write(drive); break;
+            case < 11: Create(drive); break;
+            case < 23: Write(drive); break;
+            case < 29: Transact(drive); break;
             case < 33: Truncate(drive); break;
             case < 38: ChangeRange(drive); break;
             case < 42: CopyRange(drive); break;

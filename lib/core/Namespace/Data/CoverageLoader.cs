@@ -6,11 +6,17 @@ internal static class CoverageLoader
     /// <exception cref="RecordCorruptException">A record is damaged beyond its envelope.</exception>
     public static ClusterCoverage Load(DriveView view, VNodeId node, uint cluster)
     {
-        ClusterCoverage coverage = new();
         using DriveCursor cursor = view.WalkPrefix(RecordKey.SlicesFrom(node, cluster));
+        return Load(view, cursor);
+    }
+
+    /// <summary>The same from the cluster's records as they are walked.</summary>
+    public static ClusterCoverage Load(DriveView view, DriveCursor cursor)
+    {
+        ClusterCoverage coverage = new();
         while (cursor.MoveNext())
         {
-            if (!TryLay(cursor.Payload, coverage))
+            if (!cursor.Hides && !TryLay(cursor.Payload, coverage))
             {
                 RecordKey key = RecordKey.FromRelative(cursor.Key);
                 view.ThrowCorrupt(ref key);

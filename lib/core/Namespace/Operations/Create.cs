@@ -11,7 +11,8 @@ public static class Create
     /// <summary>In order: (1) check the request; (2) check the directory; (3) take an id and charge the quota; (4) find
     /// owner, mode and ACLs; (5) write the name, or note who holds the nameless; (6) write the VNode.</summary>
     /// <returns>Ok, Invalid, NameTooLong, Stale, NotDirectory, NotFound (the directory was removed), Exists, TooManyLinks,
-    /// NoInodes; Busy: no id is reserved.</returns>
+    /// NoInodes; Busy: no id is reserved. Invalid, too, for an id that the
+    /// session was not granted, or has used.</returns>
     public static Status Apply(in CreateRequest request, DriveTransaction transaction, out NodeInfo result)
     {
         ArgumentNullException.ThrowIfNull(transaction);
@@ -32,7 +33,7 @@ public static class Create
         // 3.
         status = transaction.ChargeInodes(1);
         if (status != Status.Ok) { return status; }
-        status = transaction.AllocateVNode(out VNodeId id);
+        status = TakeId(request, transaction, out VNodeId id);
         if (status != Status.Ok) { return status; }
 
         // 4.
@@ -42,7 +43,9 @@ public static class Create
         // 5.
         if (named)
         {
-            Directories.Change(ref parent, entries: 1, subdirectories: isDirectory ? 1 : 0, transaction);
+            int subdirectories = isDirectory ? 1 : 0;
+            if (request.Times is { } times) { Directories.AddMadeAt(times.Change, ref parent, subdirectories, transaction); }
+            else { Directories.Change(ref parent, entries: 1, subdirectories, transaction); }
             transaction.PutVNode(request.Parent, parent);
             transaction.PutDentry(request.Parent, request.Name, new(id, request.Kind));
         }
@@ -59,6 +62,7 @@ public static class Create
         }
 
         transaction.PutVNode(id, vnode);
+        transaction.OnMade(id);
         result = new(id, vnode, transaction.Cow);
         return Status.Ok;
     }
@@ -81,12 +85,20 @@ public static class Create
         return NameRules.Check(request.Name);
     }
 
+    private static Status TakeId(in CreateRequest request, DriveTransaction transaction, out VNodeId id)
+    {
+        id = request.Id;
+        if (id == VNodeId.None) { return transaction.AllocateVNode(out id); }
+        return GrantVNodes.TryTake(request.Session, id, transaction) ? Status.Ok : Status.Invalid;
+    }
+
     private static VNode NewNode(in CreateRequest request, in VNode parent, DriveTransaction transaction)
     {
         bool named = !request.Name.IsEmpty;
         bool isDevice = request.Kind is VNodeKind.CharacterDevice or VNodeKind.BlockDevice;
         bool inheritsGroup = (parent.Mode & SetGid) != 0;
         int mode = request.Mode & ModeBits;
+        NodeTimes times = request.Times ?? NodeTimes.Made(transaction.Now);
         if (inheritsGroup && request.Kind == VNodeKind.Directory) { mode |= SetGid; }
         return new()
         {
@@ -98,10 +110,10 @@ public static class Create
             Rdev = isDevice ? request.Rdev : 0,
             Flags = !named && request.Nameless ? VNodeFlags.Linkable : VNodeFlags.None,
             Size = request.Kind == VNodeKind.Symlink ? (ulong)request.SymlinkTarget.Length : 0,
-            AccessTime = transaction.Now,
-            ModifyTime = transaction.Now,
-            ChangeTime = transaction.Now,
-            BirthTime = transaction.Now,
+            AccessTime = times.Access,
+            ModifyTime = times.Modify,
+            ChangeTime = times.Change,
+            BirthTime = times.Birth,
             Parent = request.Parent,
             DataVersion = transaction.Cow,
         };

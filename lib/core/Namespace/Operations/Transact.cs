@@ -7,15 +7,25 @@ public static class Transact
 {
     /// <summary>In order: (1) check the request's bounds; (2) check all preconditions; (3) do the operations, one after the
     /// other, within the bounds of one transaction.</summary>
+    /// <param name="request">What to do.</param>
+    /// <param name="session">Who asks: the ids that creates and commits name must come from its grants.</param>
+    /// <param name="holders">Who holds what open, before the request.</param>
+    /// <param name="transaction">What the operations are done in.</param>
+    /// <param name="result">Filled; of a failure it tells where.</param>
     /// <returns>Ok; Conflict: a precondition does not hold; Invalid: too many, or a reference to no earlier operation;
     /// TooLarge: it is more than one transaction may write; else what the operation that failed answers.</returns>
     public static Status Apply(
-        TransactRequest request, INodeHolders holders, DriveTransaction transaction, out TransactResult result)
+        TransactRequest request,
+        SessionId session,
+        INodeHolders holders,
+        DriveTransaction transaction,
+        TransactResult result)
     {
         ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(holders);
         ArgumentNullException.ThrowIfNull(transaction);
-        result = new();
+        ArgumentNullException.ThrowIfNull(result);
+        result.Clear();
 
         // 1.
         if (request.Preconditions.Count > TransactRequest.MaxOperations
@@ -27,23 +37,31 @@ public static class Transact
         // 2.
         for (int at = 0; at < request.Preconditions.Count; at++)
         {
+            if (Holds(request.Preconditions[at], transaction)) { continue; }
             result.FailedAt = at;
-            if (!Holds(request.Preconditions[at], transaction)) { return Status.Conflict; }
+            result.IsPrecondition = true;
+            return Status.Conflict;
         }
 
         // 3.
-        Run run = new(holders, transaction, result);
+        Reservation before = new(transaction.Counters.UsedBytes, transaction.Counters.UsedInodes);
+        Run run = new(session, holders, transaction, result);
         for (int at = 0; at < request.Operations.Count; at++)
         {
-            result.FailedAt = at;
             Status status = run.Do(request.Operations[at]);
-            if (status != Status.Ok) { return status; }
-            if (transaction.BatchBytes > Limits.TransactionBytes) { return Status.TooLarge; }
+            if (status == Status.Ok && transaction.BatchBytes > Limits.TransactionBytes) { status = Status.TooLarge; }
+            if (status == Status.Ok) { continue; }
+            result.Clear();
+            result.FailedAt = at;
+            return status;
         }
 
-        result.FailedAt = -1;
+        result.Grown = new(
+            Growth(before.Bytes, transaction.Counters.UsedBytes), Growth(before.Inodes, transaction.Counters.UsedInodes));
         return Status.Ok;
     }
+
+    private static ulong Growth(ulong before, ulong after) => after > before ? after - before : 0;
 
     private static bool Holds(Precondition precondition, DriveTransaction transaction)
     {
@@ -60,13 +78,16 @@ public static class Transact
                     && Directories.Open(transaction, free.Parent, out _) == Status.Ok
                     && !transaction.TryGetDentry(free.Parent, free.Name.Span, out _);
             default:
-                throw new ArgumentException($"A precondition of no known kind: {precondition.GetType().Name}.");
+                throw new ArgumentException($"A precondition of no known kind: {precondition?.GetType().Name ?? "null"}.");
         }
     }
 
     /// <summary>The operations of one request: what they refer to, and what they answer.</summary>
-    private sealed class Run(INodeHolders holders, DriveTransaction transaction, TransactResult result)
+    private sealed class Run(
+        SessionId session, INodeHolders holders, DriveTransaction transaction, TransactResult result)
     {
+        private readonly SessionId[] own = [session];
+
         public Status Do(TransactOperation operation) => operation switch
         {
             CreateOperation create => Do(create),
@@ -77,7 +98,7 @@ public static class Transact
             SetXattrOperation set => Do(set),
             RemoveXattrOperation remove => Do(remove),
             CommitOperation commit => Do(commit),
-            _ => throw new ArgumentException($"An operation of no known kind: {operation.GetType().Name}."),
+            _ => throw new ArgumentException($"An operation of no known kind: {operation?.GetType().Name ?? "null"}."),
         };
 
         private Status Do(CreateOperation operation)
@@ -93,8 +114,15 @@ public static class Transact
                 Rdev = operation.Rdev,
                 SymlinkTarget = operation.SymlinkTarget.Span,
                 Caller = operation.Caller,
+                Id = operation.Id,
+                Session = session,
+                Times = operation.Times,
+                OpenedBy = operation.Opened ? session : default,
+                Nameless = operation.Nameless,
             };
-            return Add(Create.Apply(request, transaction, out NodeInfo info), info);
+            Status status = Create.Apply(request, transaction, out NodeInfo info);
+            if (status == Status.Ok && operation.Opened) { result.Opened.Add(info.Id); }
+            return Add(status, info);
         }
 
         private Status Do(LinkOperation operation)
@@ -173,6 +201,7 @@ public static class Transact
         {
             if (!TryFind(operation.Node, out VNodeId node)) { return Status.Invalid; }
             operation.Commit.Node = node;
+            operation.Commit.Session = session;
             return Add(CommitSlices.Apply(operation.Commit, transaction, out NodeInfo info), info);
         }
 
@@ -185,13 +214,13 @@ public static class Transact
             return true;
         }
 
-        /// <summary>Looked up here, not by the driver: an earlier operation may have moved the name.</summary>
+        /// <summary>Looked up here, not by the driver: an earlier operation may have moved the name, or made and opened what it
+        /// leads to, which nobody else can have.</summary>
         private ReadOnlySpan<SessionId> HoldersOf(VNodeId parent, ReadOnlySpan<byte> name)
         {
             bool exists = name.Length is > 0 and <= Limits.NameBytes;
-            return exists && transaction.TryGetDentry(parent, name, out Dentry dentry)
-                ? holders.Holders(dentry.Child)
-                : default;
+            if (!exists || !transaction.TryGetDentry(parent, name, out Dentry dentry)) { return default; }
+            return result.Opened.Contains(dentry.Child) ? own : holders.Holders(dentry.Child);
         }
 
         private Status Add(Status status, NodeInfo info)

@@ -30,6 +30,23 @@ public readonly ref struct CreateRequest
 
     /// <summary>With <see cref="OpenedBy"/> and no name: O_TMPFILE without O_EXCL may be linked later.</summary>
     public bool Nameless { get; init; }
+
+    /// <summary>The VNode's id, one that <see cref="Session"/> was granted and has not used; none: the next of the drive.
+    /// </summary>
+    public VNodeId Id { get; init; }
+
+    /// <summary>Who asks: an <see cref="Id"/> must come from its grants. The driver fills it in.</summary>
+    public SessionId Session { get; init; }
+
+    /// <summary>When it was made, if the client has told its program so already; null: at the transaction's time.</summary>
+    public NodeTimes? Times { get; init; }
+}
+
+/// <summary>The times of a VNode.</summary>
+public readonly record struct NodeTimes(Timestamp Access, Timestamp Modify, Timestamp Change, Timestamp Birth)
+{
+    /// <summary>Of what was made at a time, and not touched since.</summary>
+    public static NodeTimes Made(Timestamp at) => new(at, at, at, at);
 }
 
 /// <summary>Gives a VNode that is no directory one more name.</summary>

@@ -52,6 +52,20 @@ public sealed record CreateOperation(NodeReference Parent, ReadOnlyMemory<byte> 
     public ReadOnlyMemory<byte> SymlinkTarget { get; init; }
 
     public Credentials Caller { get; init; }
+
+    /// <summary>The VNode's id, one that the session was granted and has not used: later operations, and later requests, may
+    /// name it by that. None: the next of the drive.</summary>
+    public VNodeId Id { get; init; }
+
+    /// <summary>When it was made, if the client has told its program so already; null: at the transaction's time.</summary>
+    public NodeTimes? Times { get; init; }
+
+    /// <summary>The session holds the new file open, from here on: what takes its last name, in this request or a later one,
+    /// makes it an orphan.</summary>
+    public bool Opened { get; init; }
+
+    /// <summary>With <see cref="Opened"/> and no name: O_TMPFILE without O_EXCL may be linked later.</summary>
+    public bool Nameless { get; init; }
 }
 
 public sealed record LinkOperation(
@@ -95,20 +109,44 @@ public sealed record CommitOperation(NodeReference Node, FileCommit Commit) : Tr
 public sealed record TransactRequest(
     IReadOnlyList<Precondition> Preconditions, IReadOnlyList<TransactOperation> Operations)
 {
-    /// <summary>Operations, and preconditions, at the most: bounds the time that one request keeps the shard's loop.</summary>
+    /// <summary>Operations, and preconditions, at the most: bounds the time that one request keeps the shard's loop. A file that
+    /// is made, filled, and given attributes takes three, so that some 340 fit; with 4 KiB of data each they are less than half
+    /// of <see cref="Limits.TransactionBytes"/>.</summary>
     public const int MaxOperations = 1024;
 }
 
-/// <summary>What a transaction did.</summary>
+/// <summary>What a transaction did. Who asks owns it, and may use it again.</summary>
 public sealed class TransactResult
 {
-    /// <summary>What each operation answered, in order: the VNode that it made, changed, or took a name from.</summary>
+    /// <summary>What each operation answered, in order: the VNode that it made, changed, or took a name from. Empty unless the
+    /// answer is Ok.</summary>
     public List<NodeInfo> Nodes { get; } = [];
 
     /// <summary>VNodes that are gone for everybody, but too large to remove at once: for <see cref="ReleaseOrphan"/>.</summary>
     public List<VNodeId> ToReap { get; } = [];
 
-    /// <summary>Of a failure: the place of the precondition (with <see cref="Status.Conflict"/>) or operation; else -1.
+    /// <summary>VNodes that the session holds open since: of creates with <see cref="CreateOperation.Opened"/>.</summary>
+    public List<VNodeId> Opened { get; } = [];
+
+    /// <summary>Bytes and VNodes that the drive has in use more than before, all in all: taken from what the session had set aside.
     /// </summary>
+    public Reservation Grown { get; set; }
+
+    /// <summary>Of a failure: the place of the operation, or precondition, that failed; -1 if none did: the request as a whole
+    /// was refused, or not answered Ok by the log.</summary>
     public int FailedAt { get; set; } = -1;
+
+    /// <summary><see cref="FailedAt"/> counts preconditions.</summary>
+    public bool IsPrecondition { get; set; }
+
+    /// <summary>As new.</summary>
+    public void Clear()
+    {
+        Nodes.Clear();
+        ToReap.Clear();
+        Opened.Clear();
+        Grown = default;
+        FailedAt = -1;
+        IsPrecondition = false;
+    }
 }
