@@ -200,8 +200,13 @@ public sealed class DriveTransaction : DriveView
 
     internal void OnCrowded(CrowdedCluster cluster) => crowded.Add(cluster);
 
-    /// <summary>A VNode is new: the store has no record of it.</summary>
-    internal void OnMade(VNodeId id) => made.Add(id);
+    /// <summary>A VNode is new: the store has no record of it. The first cluster of a file is known to be empty, also to later
+    /// transactions: a walk over stored records costs more than all else of a small file.</summary>
+    internal void OnMade(VNodeId id, VNodeKind kind)
+    {
+        made.Add(id);
+        if (kind == VNodeKind.File) { (clusters ?? ownClusters).Add(Drive, id, 0, new(), isUncertain: true); }
+    }
 
     internal void OnOrphaned(VNodeId id) => orphaned.Add(id);
 
@@ -387,7 +392,7 @@ public sealed class DriveTransaction : DriveView
         historyBytes = 0;
     }
 
-    /// <summary>Asks nobody but this transaction: a walk over stored records costs more than all else of a small file.</summary>
+    /// <summary>Asks nobody but this transaction.</summary>
     private ClusterCoverage LoadOfMade(VNodeId node, uint cluster)
     {
         RecordKey from = RecordKey.SlicesFrom(node, cluster);

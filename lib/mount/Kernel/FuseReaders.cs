@@ -21,7 +21,7 @@ internal sealed class FuseReaders
     private const int BusyParts = 8;
 
     /// <summary>Milliseconds between two looks of the worker that watches.</summary>
-    private const int WatchMs = 2;
+    private const int WatchMs = 5;
 
     private readonly object gate = new();
     private readonly int workers;

@@ -62,7 +62,7 @@ public static class Create
         }
 
         transaction.PutVNode(id, vnode);
-        transaction.OnMade(id);
+        transaction.OnMade(id, request.Kind);
         result = new(id, vnode, transaction.Cow);
         return Status.Ok;
     }
