@@ -106,7 +106,8 @@ public sealed class HostedDrive
     /// <summary>Runs an operation as one transaction: all of it is committed, or nothing was changed.</summary>
     /// <remarks>With <paramref name="restores"/> it is a step of a restore: only these are let through while the whole drive
     /// is being restored.</remarks>
-    /// <returns>What the operation or the commit answered; Corrupt or IoError if records cannot be read.</returns>
+    /// <returns>What the operation or the commit answered, or what keeps from clearing its way; Corrupt or IoError if records
+    /// cannot be read.</returns>
     public Status Transact<TRequest, TResult>(
         SessionId session,
         DriveOperation<TRequest, TResult> operation,
@@ -130,7 +131,9 @@ public sealed class HostedDrive
 
             // Clearing may wait for the packer, and that for the gate: who came with the gate must try again without it.
             if (status == Status.Ok || Shard.Gate.IsHeldByCurrentThread) { break; }
-            if (status == Status.Busy && obstacle is { } found) { work.Clear(this, found); }
+            if (status != Status.Busy || obstacle is not { } found) { continue; }
+            Status cleared = work.Clear(this, found);
+            if (cleared is not (Status.Ok or Status.Busy)) { return cleared; }
         }
 
         return status;

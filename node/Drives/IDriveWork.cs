@@ -6,8 +6,9 @@ namespace KvFs.Node.Drives;
 /// <remarks>Thread safe. All but <see cref="Clear"/> only take note, and may be called with the shard's gate held.</remarks>
 public interface IDriveWork
 {
-    /// <summary>Removes what keeps an operation from going on; returns when it is gone. Call without the gate.</summary>
-    void Clear(HostedDrive drive, Obstacle obstacle);
+    /// <summary>Removes what keeps an operation from going on. Call without the gate.</summary>
+    /// <returns>Ok: the operation may be tried again; Busy: the same, but others were faster; else why it cannot go on.</returns>
+    Status Clear(HostedDrive drive, Obstacle obstacle);
 
     /// <summary>A cluster has come to be worth folding.</summary>
     void Fold(HostedDrive drive, CrowdedCluster cluster);

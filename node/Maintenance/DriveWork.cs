@@ -38,20 +38,21 @@ public sealed partial class DriveWork : IDriveWork
     /// <summary>Wakes the loop that flattens.</summary>
     public Action? FlattenNoted { get; set; }
 
-    /// <summary>Folds one cluster now, on the caller's thread; false if it could not.</summary>
-    public Func<HostedDrive, VNodeId, uint, bool>? FoldNow { get; set; }
+    /// <summary>Folds one cluster now, on the caller's thread, as <see cref="Packer.Fold"/>.</summary>
+    public Func<HostedDrive, VNodeId, uint, Status>? FoldNow { get; set; }
 
-    public void Clear(HostedDrive drive, Obstacle obstacle)
+    public Status Clear(HostedDrive drive, Obstacle obstacle)
     {
-        switch (obstacle.Kind)
+        Status status = obstacle.Kind == ObstacleKind.Cut
+            ? Reaper.FinishCut(drive, obstacle.Node)
+            : FoldNow?.Invoke(drive, obstacle.Node, obstacle.Cluster) ?? Status.Busy;
+        return status switch
         {
-            case ObstacleKind.Cut:
-                Reaper.FinishCut(drive, obstacle.Node);
-                break;
-            default:
-                FoldNow?.Invoke(drive, obstacle.Node, obstacle.Cluster);
-                break;
-        }
+            // Somebody else cleared it, or the file is gone: the operation sees for itself.
+            Status.NoData or Status.Stale or Status.NotFound => Status.Ok,
+            Status.Conflict => Status.Busy,
+            _ => status,
+        };
     }
 
     public void Fold(HostedDrive drive, CrowdedCluster cluster)

@@ -81,22 +81,24 @@ public sealed class Reaper(BlockStore blocks, IKeyValueStore store, TimeProvider
         drive.Views.Return(view);
         foreach (VNodeId file in files)
         {
-            if (cancellationToken.IsCancellationRequested || !FinishCut(drive, file)) { return false; }
+            if (cancellationToken.IsCancellationRequested || FinishCut(drive, file) is not (Status.Ok or Status.Stale))
+            {
+                return false;
+            }
         }
 
         return files.Count == CutsPerRound;
     }
 
-    /// <summary>Removes everything behind a file's cut; false if that failed.</summary>
-    public static bool FinishCut(HostedDrive drive, VNodeId file)
+    /// <summary>Removes everything behind a file's cut. Ok; Stale: the file is gone; else what failed.</summary>
+    public static Status FinishCut(HostedDrive drive, VNodeId file)
     {
         ArgumentNullException.ThrowIfNull(drive);
-        Status status = drive.TransactUntilDone(
+        return drive.TransactUntilDone(
             static (in VNodeId id, DriveTransaction transaction, out bool done) =>
                 ReapCut.Apply(id, transaction, out done),
             file,
             SpaceUse.Release);
-        return status is Status.Ok or Status.Stale;
     }
 
     private static bool ReapOld(HostedDrive drive, CancellationToken cancellationToken)

@@ -31,11 +31,4 @@ public sealed class ReservationTests : QuietNodeTests
         Assert.Equal(Status.Ok, Node.Blocks.Space.GetFree(out free));
         Assert.InRange(free, 9L * (long)MiB, 10L * (long)MiB);
     }
-
-    private async Task<IDriveSession> OpenAsync(string drive)
-    {
-        Assert.Equal(
-            Status.Ok, (await Node.Admin.CreateDriveAsync(new(drive, DriveKind.FileSystem, 0, 0), default)).Status);
-        return (await Node.Admin.OpenSessionAsync(drive, false, default)).Value;
-    }
 }
