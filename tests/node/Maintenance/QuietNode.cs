@@ -30,6 +30,7 @@ internal sealed class QuietNode : IAsyncDisposable
         packer = new(Blocks);
         reaper = new(Blocks, store, Clock);
         work.FoldNow = packer.Fold;
+        Search = new(Host, work);
         Flattener = new(Host);
         Repacker = new(Host, Blocks, Clock);
         Admin = new LocalDriveAdmin(Host, Blocks, store, work);
@@ -47,7 +48,13 @@ internal sealed class QuietNode : IAsyncDisposable
 
     public Repacker Repacker { get; }
 
+    public CrowdSearch Search { get; }
+
     public Flattener Flattener { get; }
+
+    public DriveWork Work => work;
+
+    public long Folds => packer.Folds;
 
     public IDriveAdmin Admin { get; }
 

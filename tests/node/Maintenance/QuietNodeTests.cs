@@ -24,6 +24,13 @@ public abstract class QuietNodeTests : IAsyncLifetime
         Directory.Delete(Folder, recursive: true);
     }
 
+    /// <summary>Closes the node, and opens it again.</summary>
+    private protected async Task OpenAgainAsync()
+    {
+        await Node.DisposeAsync();
+        node = QuietNode.Open(Folder);
+    }
+
     /// <summary>Makes a drive and opens a session with it.</summary>
     private protected async Task<IDriveSession> OpenAsync(string drive)
     {
