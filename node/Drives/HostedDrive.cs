@@ -28,12 +28,16 @@ public sealed class HostedDrive
     /// <summary>How often an operation is tried again after what was in its way was cleared.</summary>
     private const int Attempts = 16;
 
+    /// <summary>How often a batch is written: into the log, and into a table when it is flushed.</summary>
+    private const int WritesOfBatch = 2;
+
     private readonly IKeyValueStore store;
     private readonly BlockStore blocks;
     private readonly IDriveWork work;
     private readonly FamilyReader reader;
     private readonly TimeProvider clock;
     private readonly RecordBatch reservation = new();
+    private readonly RecordBatch batch = new();
     private DriveState state;
     private DriveCounters counters;
     private long looseBytes;
@@ -125,7 +129,7 @@ public sealed class HostedDrive
             Obstacle? obstacle;
             lock (Shard.Gate)
             {
-                status = TransactOnce(session, operation, in request, restores, out result);
+                status = TransactOnce(session, operation, in request, use, restores, out result);
                 obstacle = Transaction.Obstacle;
             }
 
@@ -407,6 +411,7 @@ public sealed class HostedDrive
         SessionId session,
         DriveOperation<TRequest, TResult> operation,
         in TRequest request,
+        SpaceUse use,
         bool restores,
         out TResult result)
         where TRequest : allows ref struct
@@ -423,7 +428,7 @@ public sealed class HostedDrive
             }
 
             if (status == Status.Ok) { status = operation(in request, Transaction, out result); }
-            return status == Status.Ok && Transaction.HasWrites ? Commit() : status;
+            return status == Status.Ok && Transaction.HasWrites ? Commit(use) : status;
         }
         catch (RecordCorruptException corrupt)
         {
@@ -438,9 +443,12 @@ public sealed class HostedDrive
     }
 
     /// <summary>Commits the transaction and adopts what it changed of the drive's state.</summary>
-    private Status Commit()
+    private Status Commit(SpaceUse use)
     {
-        Status status = Shard.Commit(Id, Transaction);
+        batch.Clear();
+        Transaction.Build(batch);
+        Status status = CheckSpace(WritesOfBatch * (long)batch.ByteCount, use);
+        if (status == Status.Ok) { status = Shard.Commit(Id, batch); }
         if (status != Status.Ok)
         {
             Transaction.Clusters?.Clear();

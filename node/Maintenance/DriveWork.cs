@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using KvFs.Core;
 using KvFs.Node.Drives;
+using KvFs.Node.Storage;
 using Microsoft.Extensions.Logging;
 
 namespace KvFs.Node.Maintenance;
@@ -44,13 +45,13 @@ public sealed partial class DriveWork : IDriveWork
     public Action? FlattenNoted { get; set; }
 
     /// <summary>Folds one cluster now, on the caller's thread, as <see cref="Packer.Fold"/>.</summary>
-    public Func<HostedDrive, VNodeId, uint, Status>? FoldNow { get; set; }
+    public Func<HostedDrive, VNodeId, uint, SpaceUse, Status>? FoldNow { get; set; }
 
     public Status Clear(HostedDrive drive, Obstacle obstacle)
     {
         Status status = obstacle.Kind == ObstacleKind.Cut
             ? Reaper.FinishCut(drive, obstacle.Node)
-            : FoldNow?.Invoke(drive, obstacle.Node, obstacle.Cluster) ?? Status.Busy;
+            : FoldNow?.Invoke(drive, obstacle.Node, obstacle.Cluster, SpaceUse.Data) ?? Status.Busy;
         return status switch
         {
             // Somebody else cleared it, or the file is gone: the operation sees for itself.

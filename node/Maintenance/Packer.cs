@@ -40,9 +40,13 @@ public sealed class Packer(BlockStore blocks)
     public long PackedBytes => Volatile.Read(ref packedBytes);
 
     /// <summary>Folds one cluster.</summary>
+    /// <param name="drive">Whose.</param>
+    /// <param name="node">The file.</param>
+    /// <param name="cluster">Which cluster.</param>
+    /// <param name="use">What the copies count for: Data if a client waits for them.</param>
     /// <returns>Ok: it has less slices now; NoData: there was nothing to fold; Stale and the like: no such file; Conflict: it
     /// was changed again and again meanwhile; else what failed: NoSpace, Corrupt, IoError.</returns>
-    public Status Fold(HostedDrive drive, VNodeId node, uint cluster)
+    public Status Fold(HostedDrive drive, VNodeId node, uint cluster, SpaceUse use = SpaceUse.Copies)
     {
         ArgumentNullException.ThrowIfNull(drive);
         lock (one)
@@ -58,7 +62,7 @@ public sealed class Packer(BlockStore blocks)
                 if (status != Status.Ok) { break; }
                 int known = unreadable.Count;
                 FoldPlanner.Plan(map, plan, unreadable);
-                status = Replace(drive);
+                status = Replace(drive, use);
                 if (status == Status.Ok) { parts++; }
                 else { failures++; }
                 goesOn = status == Status.Ok
@@ -84,12 +88,12 @@ public sealed class Packer(BlockStore blocks)
             out bool _);
     }
 
-    private Status Replace(HostedDrive drive)
+    private Status Replace(HostedDrive drive, SpaceUse use)
     {
         BlockName[] names = new BlockName[plan.BlockCount];
         NodeGrant grant = default;
         Status status = names.Length == 0 ? Status.Ok : NodeGrant.Take(drive, (uint)names.Length, out grant);
-        if (status == Status.Ok && names.Length > 0) { status = WriteBlocks(drive, grant, names); }
+        if (status == Status.Ok && names.Length > 0) { status = WriteBlocks(drive, grant, names, use); }
         if (status == Status.Ok)
         {
             plan.Complete(names, request);
@@ -119,7 +123,7 @@ public sealed class Packer(BlockStore blocks)
         return status;
     }
 
-    private Status WriteBlocks(HostedDrive drive, NodeGrant grant, Span<BlockName> names)
+    private Status WriteBlocks(HostedDrive drive, NodeGrant grant, Span<BlockName> names, SpaceUse use)
     {
         Status status = Status.Ok;
         int piece = 0;
@@ -128,7 +132,7 @@ public sealed class Packer(BlockStore blocks)
             names[at] = grant[at];
             using AlignedMemory content = new(plan.BlockLength(at));
             status = Copy(content.GetSpan(), (ulong)at * Limits.BlockBytes, ref piece);
-            if (status == Status.Ok) { status = blocks.WriteBlockUnsynced(names[at], content.GetSpan()); }
+            if (status == Status.Ok) { status = blocks.WriteBlockUnsynced(names[at], content.GetSpan(), use); }
         }
 
         return status == Status.Ok ? blocks.SyncBlocks(drive.Id) : status;

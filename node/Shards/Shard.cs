@@ -15,7 +15,6 @@ public sealed class Shard
 
     private readonly ShardJournal journal;
     private readonly PrimaryLog log;
-    private readonly RecordBatch batch = new();
 
     /// <summary>Opens the shard and applies what its log has beyond what is applied.</summary>
     /// <exception cref="StorageException">The log is damaged.</exception>
@@ -43,18 +42,9 @@ public sealed class Shard
     /// <summary>The last entry of the log. Call with the gate held.</summary>
     public LogIndex Last => log.Last;
 
-    /// <summary>Puts a transaction into the log and applies it. Call with the gate held.</summary>
+    /// <summary>Puts a batch into the log and applies it. Call with the gate held.</summary>
     /// <returns>Ok: it is committed and visible. NoSpace: nothing was changed. IoError: unknown, and the store is latched.
     /// </returns>
-    public Status Commit(DriveId drive, DriveTransaction transaction)
-    {
-        ArgumentNullException.ThrowIfNull(transaction);
-        batch.Clear();
-        transaction.Build(batch);
-        return Commit(drive, batch);
-    }
-
-    /// <summary>Puts a batch into the log and applies it. Call with the gate held.</summary>
     public Status Commit(DriveId drive, RecordBatch changes)
     {
         ArgumentNullException.ThrowIfNull(changes);
