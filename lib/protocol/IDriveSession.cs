@@ -76,6 +76,10 @@ public interface IDriveSession : IAsyncDisposable
     /// <summary>Grants a run of block ids to this session; each may be sent with one content only.</summary>
     ValueTask<Reply<BlockId>> GrantBlocksAsync(uint count);
 
+    /// <summary>Gives ids of a grant back that no commit named and none will: what is stored under them goes. Those that one
+    /// did name stay what they are.</summary>
+    ValueTask<Status> ReturnBlocksAsync(BlockId first, uint count);
+
     /// <summary>Sets bytes and VNodes aside for writes that are buffered: <see cref="Status.NoSpace"/> comes in time. What a
     /// commit of this session uses is taken from it; the rest returns with <see cref="Unreserve"/>.</summary>
     ValueTask<Status> ReserveAsync(Reservation reservation);
