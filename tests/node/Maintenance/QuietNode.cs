@@ -12,19 +12,19 @@ namespace KvFs.Node.Tests.Maintenance;
 /// <summary>A node's parts over a real folder, without its loops: what goes on behind goes on when a test says so.</summary>
 internal sealed class QuietNode : IAsyncDisposable
 {
-    private readonly RocksKeyValueStore store;
+    private readonly FullStore store;
     private readonly Packer packer;
     private readonly Reaper reaper;
     private readonly DriveWork work = new(NullLogger.Instance);
     private readonly ImmutableArray<Shard> shards;
 
-    private QuietNode(string folder)
+    private QuietNode(string folder, int shardCount)
     {
-        store = RocksKeyValueStore.Open(Path.Combine(folder, "db"));
+        store = new(RocksKeyValueStore.Open(Path.Combine(folder, "db")));
         Disk = new(new LinuxDisk(folder));
         Blocks = BlockStore.Open(Disk, store, new DiskId(7));
-        NodeIdentity identity = NodeIdentity.Start(store, 1);
-        shards = [new(store, new(0), new(identity.Starts))];
+        NodeIdentity identity = NodeIdentity.Start(store, shardCount);
+        shards = [.. Enumerable.Range(0, shardCount).Select(at => new Shard(store, new((ushort)at), new(identity.Starts)))];
         Host = new(store, Blocks, shards, work, Clock);
         Host.Load();
         packer = new(Blocks);
@@ -36,13 +36,15 @@ internal sealed class QuietNode : IAsyncDisposable
         Admin = new LocalDriveAdmin(Host, Blocks, store, work);
     }
 
-    public static QuietNode Open(string folder) => new(folder);
+    public static QuietNode Open(string folder, int shardCount = 1) => new(folder, shardCount);
 
     public ManualTime Clock { get; } = new();
 
     public NarrowDisk Disk { get; }
 
     public BlockStore Blocks { get; }
+
+    public FullStore Store => store;
 
     public DriveHost Host { get; }
 

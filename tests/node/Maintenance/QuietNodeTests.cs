@@ -14,21 +14,30 @@ public abstract class QuietNodeTests : IAsyncLifetime
 
     public Task InitializeAsync()
     {
-        node = QuietNode.Open(Folder);
+        node = QuietNode.Open(Folder, ShardCount);
         return Task.CompletedTask;
     }
 
     public async Task DisposeAsync()
     {
-        await Node.DisposeAsync();
+        await CloseAsync();
         Directory.Delete(Folder, recursive: true);
+    }
+
+    /// <summary>Shards of a node that is new.</summary>
+    private protected virtual int ShardCount => 1;
+
+    private protected async Task CloseAsync()
+    {
+        if (node is not null) { await node.DisposeAsync(); }
+        node = null;
     }
 
     /// <summary>Closes the node, and opens it again.</summary>
     private protected async Task OpenAgainAsync()
     {
-        await Node.DisposeAsync();
-        node = QuietNode.Open(Folder);
+        await CloseAsync();
+        node = QuietNode.Open(Folder, ShardCount);
     }
 
     /// <summary>Makes a drive and opens a session with it.</summary>
