@@ -231,7 +231,8 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
         "End those programs, or take the mount away from them with --force.");
 
     /// <summary>Ends a mount whoever uses it. One that cannot be ended while a program has it open (it was taken away before,
-    /// or the kernel offers no way) is given up: what was written is stored, and the kernel ends it with this process. What
+    /// or the kernel offers no way) is given up: what was written is stored, later writes fail, and the kernel ends it with this
+    /// process. What
     /// went wrong is noted; this never fails and never waits for long.</summary>
     private async Task EndAsync(Entry entry)
     {
@@ -244,7 +245,7 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
                 return;
             }
             LogAbandoned(entry.Report.Directory);
-            await entry.Mount.FlushAsync().AsTask().WaitAsync(StoreTimeout, clock).ConfigureAwait(false);
+            await entry.Mount.StoreLastAsync().AsTask().WaitAsync(StoreTimeout, clock).ConfigureAwait(false);
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
