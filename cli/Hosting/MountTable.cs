@@ -259,7 +259,12 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
         LogBroken(entry.Report.Drive, entry.Report.Directory, e);
         string why = e is TimeoutException
             ? $"What was written was not stored within {StoreTimeout.TotalSeconds} seconds." : e.Message;
-        string loss = $"Drive '{entry.Report.Drive}' on {entry.Report.Directory}: {why}";
+        NoteLoss($"Drive '{entry.Report.Drive}' on {entry.Report.Directory}: {why}");
+    }
+
+    /// <summary>Keeps a sentence on what is lost, or may be, to be told.</summary>
+    public void NoteLoss(string loss)
+    {
         lock (changes)
         {
             if (losses.Count < MostLosses && !losses.Contains(loss)) { losses.Add(loss); }
