@@ -12,6 +12,7 @@ public sealed partial class LocalDriveAdmin
     {
         if (host.Find(drive) is not { } hosted) { return Reply.Failed<SnapshotInfo>(Status.NotFound); }
         Status status = await hosted.Sessions.FlushAllAsync();
+        work.RemoveOrphans(hosted, cancellationToken);
         RetainedVersion version = default;
         if (status == Status.Ok)
         {
@@ -61,6 +62,7 @@ public sealed partial class LocalDriveAdmin
     {
         if (host.Find(drive) is not { } origin) { return Reply.Failed<DriveInfo>(Status.NotFound); }
         Status flushed = snapshot is null ? await origin.Sessions.FlushAllAsync() : Status.Ok;
+        if (snapshot is null) { work.RemoveOrphans(origin, cancellationToken); }
         return flushed == Status.Ok ? Clone(origin, snapshot, clone) : Reply.Failed<DriveInfo>(flushed);
     }
 

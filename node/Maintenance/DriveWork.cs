@@ -61,6 +61,9 @@ public sealed partial class DriveWork : IDriveWork
         };
     }
 
+    public void RemoveOrphans(HostedDrive drive, CancellationToken cancellationToken) =>
+        Reaper.RemoveOrphans(drive, cancellationToken);
+
     public void Fold(HostedDrive drive, CrowdedCluster cluster)
     {
         ArgumentNullException.ThrowIfNull(drive);

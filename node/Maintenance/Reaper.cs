@@ -29,7 +29,7 @@ public sealed class Reaper(BlockStore blocks, IKeyValueStore store, TimeProvider
     public bool Run(HostedDrive drive, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(drive);
-        bool more = ReapOrphaned(drive, cancellationToken);
+        bool more = RemoveOrphans(drive, cancellationToken);
         more |= ReapCuts(drive, cancellationToken);
         more |= ReapOld(drive, cancellationToken);
         DropDeadBlocks(drive);
@@ -46,8 +46,10 @@ public sealed class Reaper(BlockStore blocks, IKeyValueStore store, TimeProvider
     /// <summary>Forgets what waits for a drive that is gone.</summary>
     public void Forget(DriveId drive) => rounds.Remove(drive);
 
-    private static bool ReapOrphaned(HostedDrive drive, CancellationToken cancellationToken)
+    /// <summary>Removes what nobody holds and has no name, step by step; true if there is more to do now.</summary>
+    public static bool RemoveOrphans(HostedDrive drive, CancellationToken cancellationToken)
     {
+        ArgumentNullException.ThrowIfNull(drive);
         VNodeId next = VNodeId.None;
         bool more = true;
         while (more && !cancellationToken.IsCancellationRequested)
