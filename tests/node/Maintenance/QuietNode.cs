@@ -17,6 +17,7 @@ internal sealed class QuietNode : IAsyncDisposable
     private readonly Reaper reaper;
     private readonly DriveWork work = new(NullLogger.Instance);
     private readonly ImmutableArray<Shard> shards;
+    private int drawn;
 
     private QuietNode(string folder, int shardCount)
     {
@@ -25,7 +26,7 @@ internal sealed class QuietNode : IAsyncDisposable
         Blocks = BlockStore.Open(Disk, store, new DiskId(7));
         NodeIdentity identity = NodeIdentity.Start(store, shardCount);
         shards = [.. Enumerable.Range(0, shardCount).Select(at => new Shard(store, new((ushort)at), new(identity.Starts)))];
-        Host = new(store, Blocks, shards, work, Clock);
+        Host = new(store, Blocks, shards, work, Clock, DrawId);
         Host.Load();
         packer = new(Blocks);
         reaper = new(Blocks, store, Clock);
@@ -113,6 +114,10 @@ internal sealed class QuietNode : IAsyncDisposable
         for (int part = 0; part < 100 && Repacker.Rounds == rounds; part++) { Repacker.Run(default); }
         Clock.Advance(TimeSpan.FromSeconds(1));
     }
+
+    /// <summary>Drives come in the order in which they were made, although this clock stands: within one millisecond it would
+    /// be drawn.</summary>
+    private Guid DrawId(DateTimeOffset now) => Guid.CreateVersion7(now + TimeSpan.FromMilliseconds(drawn++));
 
     public ValueTask DisposeAsync()
     {

@@ -14,7 +14,7 @@ public abstract class QuietNodeTests : IAsyncLifetime
 
     public Task InitializeAsync()
     {
-        node = QuietNode.Open(Folder, ShardCount);
+        node = QuietNode.Open(Folder);
         return Task.CompletedTask;
     }
 
@@ -23,9 +23,6 @@ public abstract class QuietNodeTests : IAsyncLifetime
         await CloseAsync();
         Directory.Delete(Folder, recursive: true);
     }
-
-    /// <summary>Shards of a node that is new.</summary>
-    private protected virtual int ShardCount => 1;
 
     private protected async Task CloseAsync()
     {
@@ -37,7 +34,7 @@ public abstract class QuietNodeTests : IAsyncLifetime
     private protected async Task OpenAgainAsync()
     {
         await CloseAsync();
-        node = QuietNode.Open(Folder, ShardCount);
+        node = QuietNode.Open(Folder);
     }
 
     /// <summary>Makes a drive and opens a session with it.</summary>
