@@ -25,16 +25,18 @@ public sealed partial class StorageNode
         bool isBroken = shards.Any(static shard => shard.IsBroken);
         if (trouble is null && isBroken)
         {
-            trouble = "A transaction could not be applied; nothing is acknowledged any more. Make room, then start again.";
+            trouble = "A transaction could not be applied; nothing is acknowledged any more. Start again.";
         }
 
+        bool isWaiting = shards.Any(static shard => shard.IsWaiting);
+        if (trouble is null && isWaiting) { trouble = "The disk is full: some drives acknowledge nothing until there is room."; }
         if (trouble is null && work.CorruptRecords > 0)
         {
             trouble = $"{work.CorruptRecords} damaged records were met. Look with 'kvfs fsck'.";
         }
 
         if (trouble is null && !blocks.Findings.IsEmpty) { trouble = string.Join(' ', blocks.Findings); }
-        return new(Options.NodeName, blocks.DiskId.ToString(), !blocks.IsFailed && !isBroken, trouble, Identity.Starts);
+        return new(Options.NodeName, blocks.DiskId.ToString(), !blocks.IsFailed && !isBroken && !isWaiting, trouble, Identity.Starts);
     }
 
     /// <summary>Checks every drive; see <see cref="NodeCheckReport"/>. Takes as long as reading the index, or all bytes.

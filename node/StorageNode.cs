@@ -49,6 +49,7 @@ public sealed partial class StorageNode : IAsyncDisposable
     private readonly Reaper reaper;
     private readonly DriveRemover remover;
     private readonly Packer packer;
+    private readonly CrowdSearch search;
     private readonly Repacker repacker;
     private readonly Flattener flattener;
     private readonly ILogger logger;
@@ -73,6 +74,7 @@ public sealed partial class StorageNode : IAsyncDisposable
         reaper = new(blocks, store, options.Clock);
         remover = new(host, blocks, store, reaper, work);
         packer = new(blocks);
+        search = new(host, work);
         repacker = new(host, blocks, options.Clock);
         flattener = new(host);
         work.FoldNow = packer.Fold;
@@ -236,6 +238,7 @@ public sealed partial class StorageNode : IAsyncDisposable
         {
             restedAt = Options.Clock.GetTimestamp();
             work.FoldResting();
+            search.Step();
         }
 
         bool taken = work.TryTakeCrowded(out HostedDrive? drive, out VNodeId node, out uint cluster);

@@ -20,6 +20,10 @@ internal static class DownCommand
             ("kvfs down --force", "stop whatever uses it"))
         .Runs(RunAsync);
 
+    /// <summary>How long the process may take to end once it has stopped: it has nothing left to do. One that does not is held
+    /// by the kernel, for a disk that does not answer.</summary>
+    private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(30);
+
     private static async Task RunAsync(CommandContext context, CancellationToken cancel)
     {
         using ControlClient client = context.Connect();
@@ -29,7 +33,7 @@ internal static class DownCommand
         {
             done = await client.StopAsync(new StopRequest(context.Get(Force)), progress, cancel).ConfigureAwait(false);
             progress.Report(new ProgressReport("waiting for the process to end", 0, null));
-            await ProcessEnd.WaitAsync(status.Pid, cancel).ConfigureAwait(false);
+            await WaitForEndAsync(status.Pid, cancel).ConfigureAwait(false);
         }
         context.Show(new DoneReport(done.Done));
         if (done.Losses.Count > 0)
@@ -37,6 +41,22 @@ internal static class DownCommand
             throw new CommandException(
                 ExitCode.Failure, $"Not everything that was written could be stored. {string.Join(' ', done.Losses)}",
                 "The log of the process that ended has the details.");
+        }
+    }
+
+    private static async Task WaitForEndAsync(int pid, CancellationToken cancel)
+    {
+        try
+        {
+            await ProcessEnd.WaitAsync(pid, cancel).WaitAsync(EndLimit, cancel).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            throw new CommandException(
+                ExitCode.Failure,
+                $"kvfs has stopped, but its process (pid {pid}) has not ended within {EndLimit.TotalSeconds} seconds: the kernel "
+                + "holds it for a disk that does not answer.",
+                "What was fsynced is safe. The process ends when the disk answers, or with the machine.");
         }
     }
 }

@@ -231,7 +231,8 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
         "End those programs, or take the mount away from them with --force.");
 
     /// <summary>Ends a mount whoever uses it. One that cannot be ended while a program has it open (it was taken away before,
-    /// or the kernel offers no way) is given up: what was written is stored, and the kernel ends it with this process. What
+    /// or the kernel offers no way) is given up: what was written is stored, later writes fail, and the kernel ends it with this
+    /// process. What
     /// went wrong is noted; this never fails and never waits for long.</summary>
     private async Task EndAsync(Entry entry)
     {
@@ -244,7 +245,7 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
                 return;
             }
             LogAbandoned(entry.Report.Directory);
-            await entry.Mount.FlushAsync().AsTask().WaitAsync(StoreTimeout, clock).ConfigureAwait(false);
+            await entry.Mount.StoreLastAsync().AsTask().WaitAsync(StoreTimeout, clock).ConfigureAwait(false);
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
@@ -258,7 +259,12 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
         LogBroken(entry.Report.Drive, entry.Report.Directory, e);
         string why = e is TimeoutException
             ? $"What was written was not stored within {StoreTimeout.TotalSeconds} seconds." : e.Message;
-        string loss = $"Drive '{entry.Report.Drive}' on {entry.Report.Directory}: {why}";
+        NoteLoss($"Drive '{entry.Report.Drive}' on {entry.Report.Directory}: {why}");
+    }
+
+    /// <summary>Keeps a sentence on what is lost, or may be, to be told.</summary>
+    public void NoteLoss(string loss)
+    {
         lock (changes)
         {
             if (losses.Count < MostLosses && !losses.Contains(loss)) { losses.Add(loss); }

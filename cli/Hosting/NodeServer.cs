@@ -20,8 +20,11 @@ internal sealed partial class NodeServer : IAsyncDisposable
     private readonly ILogger log;
     private readonly DateTimeOffset started;
     private readonly SemaphoreSlim stopping = new(1);
+    private readonly CancellationTokenSource insisted = new();
+    private readonly TaskCompletionSource startEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly EmbeddedNode node;
+    private readonly TimeProvider clock;
     private ControlServer? control;
     private MonitorServer? monitor;
     private volatile string state = Starting;
@@ -31,6 +34,7 @@ internal sealed partial class NodeServer : IAsyncDisposable
     {
         this.options = options;
         this.node = node;
+        this.clock = clock;
         log = loggers.CreateLogger("KvFs.Cli.Server");
         started = clock.GetUtcNow();
         Mounts = new MountTable(node, clock, loggers.CreateLogger<MountTable>());
@@ -62,7 +66,9 @@ internal sealed partial class NodeServer : IAsyncDisposable
         NodeServer server = new(options, node, loggers, TimeProvider.System);
         try
         {
-            await server.ServeAsync(loggers, progress, cancel).ConfigureAwait(false);
+            using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancel, server.insisted.Token);
+            await server.ServeAsync(loggers, progress, either.Token).ConfigureAwait(false);
+            server.startEnded.TrySetResult();
             return server;
         }
         catch
@@ -90,12 +96,21 @@ internal sealed partial class NodeServer : IAsyncDisposable
         node.CheckAsync(request.ReadBytes, progress, cancel);
 
     /// <summary>Unmounts everything and closes the node. If a mount is in use it goes on serving, unless forced. A forced
-    /// stop overtakes a polite one that is stuck.</summary>
+    /// stop overtakes a polite one that is stuck. A stop during the start comes behind it; a forced one ends it.</summary>
     /// <exception cref="CommandException">A mount is in use; the message says by whom.</exception>
     public async Task<StopReport> StopAsync(
         StopRequest request, IProgress<ProgressReport> progress, CancellationToken cancel)
     {
-        if (request.Force) { Mounts.Insist(); }
+        if (request.Force)
+        {
+            Mounts.Insist();
+            await insisted.CancelAsync().ConfigureAwait(false);
+        }
+        if (!startEnded.Task.IsCompleted)
+        {
+            progress.Report(new ProgressReport("waiting for the start to end", 0, null));
+            await startEnded.Task.WaitAsync(cancel).ConfigureAwait(false);
+        }
         await stopping.WaitAsync(cancel).ConfigureAwait(false);
         try
         {
@@ -120,11 +135,13 @@ internal sealed partial class NodeServer : IAsyncDisposable
             await Mounts.UnmountAllAsync(force: true, new Progress<ProgressReport>()).ConfigureAwait(false);
             await CloseNodeAsync().ConfigureAwait(false);
         }
+        startEnded.TrySetResult();
         if (monitor is not null) { await monitor.DisposeAsync().ConfigureAwait(false); }
         if (control is not null) { await control.DisposeAsync().ConfigureAwait(false); }
         await Mounts.DisposeAsync().ConfigureAwait(false);
         Requests.Dispose();
         stopping.Dispose();
+        insisted.Dispose();
     }
 
     private StopReport Done() => new($"kvfs on {options.DataPath} is down.", Mounts.Losses);
@@ -190,11 +207,16 @@ internal sealed partial class NodeServer : IAsyncDisposable
     {
         control?.Withdraw();
         nodeClosed = true;
-        await Requests.CloseAsync().ConfigureAwait(false);
         try
         {
-            await node.DisposeAsync().ConfigureAwait(false);
-            LogClosed(options.DataPath);
+            NodeClosing closing = new(Requests, node.DisposeAsync);
+            string? abandoned = await closing.RunAsync(NodeClosing.Limit, clock).ConfigureAwait(false);
+            if (abandoned is null) { LogClosed(options.DataPath); }
+            else
+            {
+                LogAbandoned(abandoned);
+                Mounts.NoteLoss(abandoned);
+            }
         }
         finally
         {
@@ -207,6 +229,9 @@ internal sealed partial class NodeServer : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Drive {Drive} is new.")]
     private partial void LogDriveMade(string drive);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{What}")]
+    private partial void LogAbandoned(string what);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The node on {DataPath} is closed.")]
     private partial void LogClosed(string dataPath);

@@ -227,7 +227,7 @@ public sealed partial class DriveClient
     /// cut goes first, and what is kept follows it, without what the cut took.</summary>
     private async ValueTask<Reply<NodeInfo>> CutKeptAsync(FileState state, SetAttributesRequest request, Status failure)
     {
-        List<FlushBatch>? held = await flusher.HoldAsync(state, failure);
+        List<FlushBatch>? held = await flusher.HoldAsync(state);
         if (held is null) { return Reply.Failed<NodeInfo>(Status.IoError); }
         try
         {

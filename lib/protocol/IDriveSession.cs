@@ -92,6 +92,10 @@ public interface IDriveSession : IAsyncDisposable
     /// <see cref="Status.Invalid"/>: none, or more than <see cref="GrantVNodes.MaxCount"/>.</summary>
     ValueTask<Reply<VNodeId>> GrantVNodesAsync(uint count);
 
+    /// <summary>Gives ids of a grant back that no commit named and none will: what is stored under them goes. Those that one
+    /// did name stay what they are.</summary>
+    ValueTask<Status> ReturnBlocksAsync(BlockId first, uint count);
+
     /// <summary>Sets bytes and VNodes aside for writes that are buffered: <see cref="Status.NoSpace"/> comes in time. What a
     /// commit or <see cref="TransactAsync"/> of this session uses is taken from it; the rest returns with <see cref="Unreserve"/>.</summary>
     ValueTask<Status> ReserveAsync(Reservation reservation);

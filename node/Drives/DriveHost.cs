@@ -89,21 +89,38 @@ public sealed class DriveHost
         }
     }
 
-    /// <summary>Takes a drive up whose first transaction is committed. With <see cref="Changes"/> held.</summary>
+    /// <summary>Takes a drive up whose first transaction is committed. With <see cref="Changes"/> held, or with the gate of its
+    /// shard, for one that was committed late.</summary>
     public HostedDrive Add(DriveState state, DriveCounters counters)
     {
         ArgumentNullException.ThrowIfNull(state);
-        Invariant.Check(Changes.IsHeldByCurrentThread);
         HostedDrive drive = new(HomeOf(state.Drive), store, blocks, work, clock, state, counters);
-        Volatile.Write(ref drives, drives.Add(state.Drive, drive));
+        Invariant.Check(ImmutableInterlocked.TryAdd(ref drives, state.Drive, drive));
         return drive;
+    }
+
+    /// <summary>Applies what all shards owe, so that every name that is taken is known. With <see cref="Changes"/> held.
+    /// </summary>
+    /// <returns>Ok; NoSpace: of some it is not known.</returns>
+    public Status Resume()
+    {
+        Invariant.Check(Changes.IsHeldByCurrentThread);
+        Status status = Status.Ok;
+        foreach (Shard shard in shards)
+        {
+            if (!shard.IsWaiting) { continue; }
+            lock (shard.Gate) { status = shard.Resume(); }
+            if (status != Status.Ok) { break; }
+        }
+
+        return status;
     }
 
     /// <summary>Forgets a drive whose records are gone. With <see cref="Changes"/> held.</summary>
     public void Remove(DriveId id)
     {
         Invariant.Check(Changes.IsHeldByCurrentThread);
-        Volatile.Write(ref drives, drives.Remove(id));
+        ImmutableInterlocked.TryRemove(ref drives, id, out _);
     }
 
     private DriveCatalog ReadCatalog()

@@ -22,7 +22,7 @@ public delegate Status DriveReading<TArgument, TResult>(DriveView view, TArgumen
 /// <summary>A drive on its collection primary: its state, and the one transaction that may be in the making.</summary>
 /// <remarks>What changes is owned by whoever holds the shard's gate. <see cref="Transact"/>, <see cref="Views"/>,
 /// <see cref="GetUsage"/> and the like are for any thread.</remarks>
-public sealed class HostedDrive
+public sealed partial class HostedDrive
 {
     /// <summary>Ids of each sequence that one reservation covers: one synced write serves that many.</summary>
     private const ulong ReservedIds = 1 << 20;
@@ -33,12 +33,17 @@ public sealed class HostedDrive
     /// <summary>How often an operation is tried again after what was in its way was cleared.</summary>
     private const int Attempts = 16;
 
+    /// <summary>How often a batch is written: into the log, and into a table when it is flushed.</summary>
+    private const int WritesOfBatch = 2;
+
     private readonly IKeyValueStore store;
     private readonly BlockStore blocks;
     private readonly IDriveWork work;
     private readonly FamilyReader reader;
     private readonly TimeProvider clock;
     private readonly RecordBatch reservation = new();
+    private readonly RecordBatch batch = new();
+    private readonly Action adopt;
     private DriveState state;
     private DriveCounters counters;
     private long looseBytes;
@@ -65,6 +70,7 @@ public sealed class HostedDrive
         this.clock = clock;
         this.state = state;
         this.counters = counters;
+        adopt = Adopt;
         reader = store.Reader(Family.Namespace);
         Views = new(reader, state);
         Locks = new(this);
@@ -111,7 +117,8 @@ public sealed class HostedDrive
     /// <summary>Runs an operation as one transaction: all of it is committed, or nothing was changed.</summary>
     /// <remarks>With <paramref name="restores"/> it is a step of a restore: only these are let through while the whole drive
     /// is being restored. <paramref name="committed"/> is called once, if the answer is Ok.</remarks>
-    /// <returns>What the operation or the commit answered; Corrupt or IoError if records cannot be read.</returns>
+    /// <returns>What the operation or the commit answered, or what keeps from clearing its way; Corrupt or IoError if records
+    /// cannot be read.</returns>
     public Status Transact<TRequest, TResult>(
         SessionId session,
         DriveOperation<TRequest, TResult> operation,
@@ -130,14 +137,16 @@ public sealed class HostedDrive
             Obstacle? obstacle;
             lock (Shard.Gate)
             {
-                status = TransactOnce(session, operation, in request, restores, out result);
+                status = TransactOnce(session, operation, in request, use, restores, out result);
                 obstacle = Transaction.Obstacle;
                 if (status == Status.Ok) { committed?.Invoke(in request, result); }
             }
 
             // Clearing may wait for the packer, and that for the gate: who came with the gate must try again without it.
             if (status == Status.Ok || Shard.Gate.IsHeldByCurrentThread) { break; }
-            if (status == Status.Busy && obstacle is { } found) { work.Clear(this, found); }
+            if (status != Status.Busy || obstacle is not { } found) { continue; }
+            Status cleared = work.Clear(this, found);
+            if (cleared is not (Status.Ok or Status.Busy)) { return cleared; }
         }
 
         return status;
@@ -239,63 +248,6 @@ public sealed class HostedDrive
         return status;
     }
 
-    /// <summary>Sets bytes and VNodes aside for a session: of the drive's quota, and of the disk, for all drives together.
-    /// </summary>
-    public Status Reserve(SessionId session, Reservation wanted)
-    {
-        if (wanted.Bytes > long.MaxValue / 2) { return Status.NoSpace; }
-        Status status = blocks.Space.Promise((long)wanted.Bytes);
-        if (status != Status.Ok) { return status; }
-        lock (Shard.Gate)
-        {
-            DrivePolicy policy = State.Policy;
-            Reservation used = new(counters.UsedBytes, counters.UsedInodes);
-            status = Quota.Reserve(session, wanted, used, new(policy.QuotaBytes, policy.QuotaInodes));
-        }
-
-        if (status != Status.Ok) { blocks.Space.EndPromise((long)wanted.Bytes); }
-        return status;
-    }
-
-    /// <summary>A session needs some of what it set aside no more, or has used it.</summary>
-    public void Unreserve(SessionId session, Reservation returned)
-    {
-        Reservation taken;
-        lock (Shard.Gate) { taken = Quota.Return(session, returned); }
-        blocks.Space.EndPromise((long)taken.Bytes);
-    }
-
-    /// <summary>A session has ended. With the gate held.</summary>
-    public void EndReservation(SessionId session) => blocks.Space.EndPromise((long)Quota.Remove(session).Bytes);
-
-    /// <summary>What statfs tells.</summary>
-    public Status GetUsage(out DriveUsage usage)
-    {
-        usage = default;
-        Status status = blocks.Space.GetFree(out long freeOnDisk);
-        if (status != Status.Ok) { return status; }
-        DrivePolicy policy = State.Policy;
-        ulong usedBytes;
-        ulong usedInodes;
-        lock (Shard.Gate)
-        {
-            Reservation reserved = Quota.ReservedByOthers(default);
-            usedBytes = counters.UsedBytes + reserved.Bytes;
-            usedInodes = counters.UsedInodes;
-        }
-
-        ulong free = (ulong)freeOnDisk;
-        if (policy.QuotaBytes != 0)
-        {
-            free = Math.Min(free, policy.QuotaBytes > usedBytes ? policy.QuotaBytes - usedBytes : 0);
-        }
-
-        ulong total = policy.QuotaBytes != 0 ? Math.Max(policy.QuotaBytes, usedBytes) : usedBytes + free;
-        ulong inodes = policy.QuotaInodes != 0 ? Math.Max(policy.QuotaInodes, usedInodes) : ulong.MaxValue / 2;
-        usage = new(total, usedBytes, free, inodes, usedInodes);
-        return Status.Ok;
-    }
-
     /// <summary>The drive's snapshots, by name.</summary>
     /// <returns>Ok; Corrupt or IoError if their records cannot be read.</returns>
     public Status ListSnapshots(out IReadOnlyList<SnapshotInfo> snapshots)
@@ -335,7 +287,12 @@ public sealed class HostedDrive
     }
 
     /// <summary>Makes a clone of this drive: one batch has the pin here and the clone's first transaction.</summary>
-    public Status MakeClone(CreateCloneRequest request, DriveCatalog catalog, DriveTransaction clone)
+    /// <param name="request">Which.</param>
+    /// <param name="catalog">The names that are taken.</param>
+    /// <param name="clone">Gets the clone's first transaction.</param>
+    /// <param name="applied">As <see cref="Shard.Commit"/>.</param>
+    public Status MakeClone(
+        CreateCloneRequest request, DriveCatalog catalog, DriveTransaction clone, Action applied)
     {
         ArgumentNullException.ThrowIfNull(clone);
         lock (Shard.Gate)
@@ -348,7 +305,7 @@ public sealed class HostedDrive
                 RecordBatch batch = new();
                 Transaction.Build(batch);
                 clone.Build(batch);
-                status = Shard.Commit(Id, batch);
+                status = Shard.Commit(Id, batch, adopt + applied);
                 if (status == Status.Ok) { Adopt(); }
                 return status;
             }
@@ -372,15 +329,21 @@ public sealed class HostedDrive
             try
             {
                 RecordBatch batch = new();
-                Status status = origin?.Begin() ?? Status.Ok;
+                Status status = Shard.Resume();
+                if (isForgotten) { return status; }
+                if (status == Status.Ok && origin is not null) { status = origin.Begin(); }
                 if (status == Status.Ok) { status = DeleteDrive.Forget(state, origin?.Transaction, batch); }
                 if (status != Status.Ok) { return status; }
                 origin?.Transaction.Build(batch);
-                status = Shard.Commit(Id, batch);
-                if (status != Status.Ok) { return status; }
-                isForgotten = true;
-                origin?.Adopt();
+                status = Shard.Commit(Id, batch, Forgotten);
+                if (status == Status.Ok) { Forgotten(); }
                 return status;
+
+                void Forgotten()
+                {
+                    isForgotten = true;
+                    origin?.Adopt();
+                }
             }
             catch (RecordCorruptException corrupt)
             {
@@ -396,7 +359,8 @@ public sealed class HostedDrive
     /// <summary>Begins a transaction that is not one of a session's operations.</summary>
     private Status Begin()
     {
-        Status status = NeedsIds() ? ReserveIds() : Status.Ok;
+        Status status = Shard.Resume();
+        if (status == Status.Ok && NeedsIds()) { status = ReserveIds(); }
         return status == Status.Ok ? Transaction.Begin(state, counters, reader, Now) : status;
     }
 
@@ -415,15 +379,17 @@ public sealed class HostedDrive
         SessionId session,
         DriveOperation<TRequest, TResult> operation,
         in TRequest request,
+        SpaceUse use,
         bool restores,
         out TResult result)
         where TRequest : allows ref struct
     {
         result = default!;
-        if (isForgotten) { return Status.NotFound; }
         try
         {
-            Status status = NeedsIds() ? ReserveIds() : Status.Ok;
+            Status status = Shard.Resume();
+            if (status == Status.Ok && isForgotten) { return Status.NotFound; }
+            if (status == Status.Ok && NeedsIds()) { status = ReserveIds(); }
             if (status == Status.Ok)
             {
                 status = Transaction.Begin(
@@ -431,7 +397,7 @@ public sealed class HostedDrive
             }
 
             if (status == Status.Ok) { status = operation(in request, Transaction, out result); }
-            return status == Status.Ok && Transaction.HasWrites ? Commit() : status;
+            return status == Status.Ok && Transaction.HasWrites ? Commit(use) : status;
         }
         catch (RecordCorruptException corrupt)
         {
@@ -446,9 +412,12 @@ public sealed class HostedDrive
     }
 
     /// <summary>Commits the transaction and adopts what it changed of the drive's state.</summary>
-    private Status Commit()
+    private Status Commit(SpaceUse use)
     {
-        Status status = Shard.Commit(Id, Transaction);
+        batch.Clear();
+        Transaction.Build(batch);
+        Status status = CheckSpace(WritesOfBatch * (long)batch.ByteCount, use);
+        if (status == Status.Ok) { status = Shard.Commit(Id, batch, adopt); }
         if (status != Status.Ok)
         {
             Transaction.Clusters?.Clear();

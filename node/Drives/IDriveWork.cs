@@ -3,11 +3,16 @@ using KvFs.Core;
 namespace KvFs.Node.Drives;
 
 /// <summary>What a drive leaves to the background.</summary>
-/// <remarks>Thread safe. All but <see cref="Clear"/> only take note, and may be called with the shard's gate held.</remarks>
+/// <remarks>Thread safe. All but <see cref="Clear"/> and <see cref="RemoveOrphans"/> only take note, and may be called with the shard's gate held.</remarks>
 public interface IDriveWork
 {
-    /// <summary>Removes what keeps an operation from going on; returns when it is gone. Call without the gate.</summary>
-    void Clear(HostedDrive drive, Obstacle obstacle);
+    /// <summary>Removes what keeps an operation from going on. Call without the gate.</summary>
+    /// <returns>Ok: the operation may be tried again; Busy: the same, but others were faster; else why it cannot go on.</returns>
+    Status Clear(HostedDrive drive, Obstacle obstacle);
+
+    /// <summary>Removes what lost its last name and nobody holds, now: of a tree that a restore replaced, names that count as
+    /// links of what has others. What cannot be removed stays for the background. Call without the gate.</summary>
+    void RemoveOrphans(HostedDrive drive, CancellationToken cancellationToken);
 
     /// <summary>A cluster has come to be worth folding.</summary>
     void Fold(HostedDrive drive, CrowdedCluster cluster);

@@ -12,6 +12,7 @@ public sealed partial class LocalDriveAdmin
     {
         if (host.Find(drive) is not { } hosted) { return Reply.Failed<SnapshotInfo>(Status.NotFound); }
         Status status = await hosted.Sessions.FlushAllAsync();
+        work.RemoveOrphans(hosted, cancellationToken);
         RetainedVersion version = default;
         if (status == Status.Ok)
         {
@@ -61,6 +62,7 @@ public sealed partial class LocalDriveAdmin
     {
         if (host.Find(drive) is not { } origin) { return Reply.Failed<DriveInfo>(Status.NotFound); }
         Status flushed = snapshot is null ? await origin.Sessions.FlushAllAsync() : Status.Ok;
+        if (snapshot is null) { work.RemoveOrphans(origin, cancellationToken); }
         return flushed == Status.Ok ? Clone(origin, snapshot, clone) : Reply.Failed<DriveInfo>(flushed);
     }
 
@@ -83,6 +85,7 @@ public sealed partial class LocalDriveAdmin
         {
             // 1. The folder first, as for any drive.
             if (ObjectNames.Check(clone) is var named && named != Status.Ok) { return Reply.Failed<DriveInfo>(named); }
+            if (host.Resume() is var resumed && resumed != Status.Ok) { return Reply.Failed<DriveInfo>(resumed); }
             if (host.Find(clone) is not null) { return Reply.Failed<DriveInfo>(Status.Exists); }
             DriveId id = host.DrawId(origin.Id);
             StorageResult made = blocks.CreateDrive(id);
@@ -91,12 +94,13 @@ public sealed partial class LocalDriveAdmin
             // 2. One batch: the pin in the origin and the clone's first transaction.
             CreateCloneRequest request = new() { Drive = id, Name = clone, Snapshot = snapshot };
             DriveTransaction first = new();
-            Status status = origin.MakeClone(request, host.Catalog, first);
+            Status status = origin.MakeClone(
+                request, host.Catalog, first, () => work.Reap(host.Add(first.State, first.Counters)));
             if (status == Status.Ok) { status = store.SyncLog(); }
             if (status != Status.Ok)
             {
-                // After an IoError nobody knows whether the drive is recorded: the next start looks.
-                if (status != Status.IoError) { blocks.DeleteDrive(id); }
+                // After an IoError nobody knows whether the drive is recorded: the next start looks. After Unknown it will be.
+                if (status is not (Status.IoError or Status.Unknown)) { blocks.DeleteDrive(id); }
                 return Reply.Failed<DriveInfo>(status);
             }
 

@@ -21,6 +21,7 @@ public sealed partial class LocalDriveAdmin(
         {
             // 1. The folder first: a drive that has a name always has a place for its blocks.
             if (ObjectNames.Check(spec.Name) is var named && named != Status.Ok) { return Failed<DriveInfo>(named); }
+            if (host.Resume() is var resumed && resumed != Status.Ok) { return Failed<DriveInfo>(resumed); }
             if (host.Find(spec.Name) is not null) { return Failed<DriveInfo>(Status.Exists); }
             DriveId id = host.DrawId(origin: null);
             StorageResult made = blocks.CreateDrive(id);
@@ -41,13 +42,13 @@ public sealed partial class LocalDriveAdmin(
             if (status == Status.Ok)
             {
                 transaction.Build(batch);
-                status = CommitSynced(id, batch);
+                status = CommitSynced(id, batch, () => host.Add(transaction.State, transaction.Counters));
             }
 
             if (status != Status.Ok)
             {
-                // After an IoError nobody knows whether the drive is recorded: the next start looks.
-                if (status != Status.IoError) { blocks.DeleteDrive(id); }
+                // After an IoError nobody knows whether the drive is recorded: the next start looks. After Unknown it will be.
+                if (status is not (Status.IoError or Status.Unknown)) { blocks.DeleteDrive(id); }
                 return Failed<DriveInfo>(status);
             }
 
@@ -145,10 +146,10 @@ public sealed partial class LocalDriveAdmin(
         }
     }
 
-    private Status CommitSynced(DriveId drive, RecordBatch batch)
+    private Status CommitSynced(DriveId drive, RecordBatch batch, Action applied)
     {
         Status status;
-        lock (host.HomeOf(drive).Gate) { status = host.HomeOf(drive).Commit(drive, batch); }
+        lock (host.HomeOf(drive).Gate) { status = host.HomeOf(drive).Commit(drive, batch, applied); }
         return status == Status.Ok ? store.SyncLog() : status;
     }
 

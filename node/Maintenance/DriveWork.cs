@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using KvFs.Core;
 using KvFs.Node.Drives;
+using KvFs.Node.Storage;
 using Microsoft.Extensions.Logging;
 
 namespace KvFs.Node.Maintenance;
@@ -11,13 +12,18 @@ namespace KvFs.Node.Maintenance;
 /// start every drive is looked at.</remarks>
 public sealed partial class DriveWork : IDriveWork
 {
-    /// <summary>Clusters that wait to be folded; beyond that they are found again by their next write.</summary>
+    /// <summary>Clusters that wait to be folded, at the most, and such that are still being written: bounds memory. Beyond
+    /// that they are found again by their next write, or by <see cref="CrowdSearch"/>.</summary>
     private const int MaxCrowded = 4096;
 
     private readonly ConcurrentDictionary<DriveId, HostedDrive> reap = new();
-    private readonly ConcurrentDictionary<ClusterKey, HostedDrive> crowded = new();
-    private ConcurrentDictionary<ClusterKey, HostedDrive> written = new();
-    private ConcurrentDictionary<ClusterKey, HostedDrive> resting = new();
+
+    /// <summary>Guards what is noted of clusters.</summary>
+    private readonly Lock noted = new();
+    private readonly SortedDictionary<ClusterKey, HostedDrive> crowded = [];
+    private Dictionary<ClusterKey, HostedDrive> written = [];
+    private Dictionary<ClusterKey, HostedDrive> resting = [];
+    private bool hasLost;
     private readonly ILogger logger;
     private long corruptRecords;
 
@@ -38,35 +44,57 @@ public sealed partial class DriveWork : IDriveWork
     /// <summary>Wakes the loop that flattens.</summary>
     public Action? FlattenNoted { get; set; }
 
-    /// <summary>Folds one cluster now, on the caller's thread; false if it could not.</summary>
-    public Func<HostedDrive, VNodeId, uint, bool>? FoldNow { get; set; }
+    /// <summary>Folds one cluster now, on the caller's thread, as <see cref="Packer.Fold"/>.</summary>
+    public Func<HostedDrive, VNodeId, uint, SpaceUse, Status>? FoldNow { get; set; }
 
-    public void Clear(HostedDrive drive, Obstacle obstacle)
+    public Status Clear(HostedDrive drive, Obstacle obstacle)
     {
-        switch (obstacle.Kind)
+        Status status = obstacle.Kind == ObstacleKind.Cut
+            ? Reaper.FinishCut(drive, obstacle.Node)
+            : FoldNow?.Invoke(drive, obstacle.Node, obstacle.Cluster, SpaceUse.Data) ?? Status.Busy;
+        return status switch
         {
-            case ObstacleKind.Cut:
-                Reaper.FinishCut(drive, obstacle.Node);
-                break;
-            default:
-                FoldNow?.Invoke(drive, obstacle.Node, obstacle.Cluster);
-                break;
-        }
+            // Somebody else cleared it, or the file is gone: the operation sees for itself.
+            Status.NoData or Status.Stale or Status.NotFound => Status.Ok,
+            Status.Conflict => Status.Busy,
+            _ => status,
+        };
     }
+
+    public void RemoveOrphans(HostedDrive drive, CancellationToken cancellationToken) =>
+        Reaper.RemoveOrphans(drive, cancellationToken);
 
     public void Fold(HostedDrive drive, CrowdedCluster cluster)
     {
         ArgumentNullException.ThrowIfNull(drive);
-        if (crowded.Count >= MaxCrowded || !FoldPlanner.IsWorthwhile(cluster)) { return; }
-        ClusterKey key = new(drive.Id, cluster.Node, cluster.Cluster);
-        if (!FoldPlanner.IsUrgent(cluster))
+        if (!FoldPlanner.IsWorthwhile(cluster)) { return; }
+        bool isUrgent = FoldPlanner.IsUrgent(cluster);
+        lock (noted)
         {
-            Volatile.Read(ref written)[key] = drive;
-            return;
+            Note(isUrgent ? crowded : written, new(drive.Id, cluster.Node, cluster.Cluster), drive);
         }
 
-        crowded[key] = drive;
-        FoldNoted?.Invoke();
+        if (isUrgent) { FoldNoted?.Invoke(); }
+    }
+
+    /// <summary>Whether so many clusters wait that there is no need to look for more.</summary>
+    public bool HasMuchToFold
+    {
+        get
+        {
+            lock (noted) { return Math.Max(crowded.Count, written.Count) >= MaxCrowded / 2; }
+        }
+    }
+
+    /// <summary>Whether notes of clusters were let go since the last call, because there were too many.</summary>
+    public bool TakeLost()
+    {
+        lock (noted)
+        {
+            bool told = hasLost;
+            hasLost = false;
+            return told;
+        }
     }
 
     public void Reap(HostedDrive drive)
@@ -109,23 +137,27 @@ public sealed partial class DriveWork : IDriveWork
     /// one thread.</summary>
     public void FoldResting()
     {
-        ConcurrentDictionary<ClusterKey, HostedDrive> recent = Interlocked.Exchange(ref written, new());
-        foreach ((ClusterKey key, HostedDrive drive) in resting)
+        lock (noted)
         {
-            if (!recent.ContainsKey(key)) { crowded[key] = drive; }
-        }
+            foreach ((ClusterKey key, HostedDrive drive) in resting)
+            {
+                if (!written.ContainsKey(key)) { Note(crowded, key, drive); }
+            }
 
-        resting = recent;
+            (resting, written) = (written, resting);
+            written.Clear();
+        }
     }
 
     /// <summary>Takes one cluster that is to be folded: the least, so that the order is the same in every run.</summary>
     public bool TryTakeCrowded(out HostedDrive? drive, out VNodeId node, out uint cluster)
     {
-        while (!crowded.IsEmpty)
+        lock (noted)
         {
-            ClusterKey key = crowded.Keys.Min();
-            if (crowded.TryRemove(key, out drive))
+            foreach ((ClusterKey key, HostedDrive least) in crowded)
             {
+                crowded.Remove(key);
+                drive = least;
                 node = key.Node;
                 cluster = key.Cluster;
                 return true;
@@ -136,6 +168,13 @@ public sealed partial class DriveWork : IDriveWork
         node = default;
         cluster = 0;
         return false;
+    }
+
+    /// <summary>Takes note of a cluster, if there is room. With the lock held.</summary>
+    private void Note(IDictionary<ClusterKey, HostedDrive> notes, ClusterKey key, HostedDrive drive)
+    {
+        if (notes.Count < MaxCrowded || notes.ContainsKey(key)) { notes[key] = drive; }
+        else { hasLost = true; }
     }
 
     private readonly record struct ClusterKey(DriveId Drive, VNodeId Node, uint Cluster) : IComparable<ClusterKey>

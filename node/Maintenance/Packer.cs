@@ -9,12 +9,14 @@ namespace KvFs.Node.Maintenance;
 /// <remarks>
 /// One fold at a time. In order: (1) read the cluster beside the shard's gate; (2) plan (core); (3) copy into new blocks and
 /// make these durable; (4) one transaction replaces the records, if they are still those that were read; else again. A reader
-/// sees the one or the other, and both show the same. Blocks of a fold that came to nothing are dead at once
+/// sees the one or the other, and both show the same. What cannot be read in step 3 is left where it is, and the rest planned
+/// again: a rotten place is not in the way of what is written over it and beside it. Blocks of a fold that came to nothing are dead at once
 /// (<see cref="NodeGrant"/>).
 /// </remarks>
 public sealed class Packer(BlockStore blocks)
 {
-    /// <summary>How often a fold is tried against writers that change the cluster meanwhile.</summary>
+    /// <summary>How often a fold is tried against writers that change the cluster meanwhile, and bytes that turn out to be
+    /// unreadable.</summary>
     private const int Attempts = 4;
 
     /// <summary>Folds of one cluster in a row, if it has more records than one fold takes: enough for the most slices that it can
@@ -25,6 +27,9 @@ public sealed class Packer(BlockStore blocks)
     private readonly FoldRequest request = new();
     private readonly FoldPlan plan = new();
     private readonly ClusterMap map = new();
+
+    /// <summary>Where runs of the cluster begin that could not be read.</summary>
+    private readonly HashSet<uint> unreadable = [];
     private long folds;
     private long packedBytes;
 
@@ -34,29 +39,39 @@ public sealed class Packer(BlockStore blocks)
     /// <summary>Bytes that they copied.</summary>
     public long PackedBytes => Volatile.Read(ref packedBytes);
 
-    /// <summary>Folds one cluster; false if it could not, or there was nothing to fold.</summary>
-    public bool Fold(HostedDrive drive, VNodeId node, uint cluster)
+    /// <summary>Folds one cluster.</summary>
+    /// <param name="drive">Whose.</param>
+    /// <param name="node">The file.</param>
+    /// <param name="cluster">Which cluster.</param>
+    /// <param name="use">What the copies count for: Data if a client waits for them.</param>
+    /// <returns>Ok: it has less slices now; NoData: there was nothing to fold; Stale and the like: no such file; Conflict: it
+    /// was changed again and again meanwhile; else what failed: NoSpace, Corrupt, IoError.</returns>
+    public Status Fold(HostedDrive drive, VNodeId node, uint cluster, SpaceUse use = SpaceUse.Copies)
     {
         ArgumentNullException.ThrowIfNull(drive);
         lock (one)
         {
-            int conflicts = 0;
+            unreadable.Clear();
+            int failures = 0;
             int parts = 0;
             Status status;
+            bool goesOn;
             do
             {
                 status = Read(drive, node, cluster);
                 if (status != Status.Ok) { break; }
-                FoldPlanner.Plan(map, plan);
-                status = Replace(drive);
+                int known = unreadable.Count;
+                FoldPlanner.Plan(map, plan, unreadable);
+                status = Replace(drive, use);
                 if (status == Status.Ok) { parts++; }
-                else { conflicts++; }
+                else { failures++; }
+                goesOn = status == Status.Ok
+                    ? request.IsPartial && parts < Parts
+                    : (status == Status.Conflict || unreadable.Count > known) && failures < Attempts;
             }
-            while (status == Status.Ok
-                ? request.IsPartial && parts < Parts
-                : status == Status.Conflict && conflicts < Attempts);
+            while (goesOn);
 
-            return parts > 0;
+            return parts > 0 ? Status.Ok : status;
         }
     }
 
@@ -73,12 +88,12 @@ public sealed class Packer(BlockStore blocks)
             out bool _);
     }
 
-    private Status Replace(HostedDrive drive)
+    private Status Replace(HostedDrive drive, SpaceUse use)
     {
         BlockName[] names = new BlockName[plan.BlockCount];
         NodeGrant grant = default;
         Status status = names.Length == 0 ? Status.Ok : NodeGrant.Take(drive, (uint)names.Length, out grant);
-        if (status == Status.Ok && names.Length > 0) { status = WriteBlocks(drive, grant, names); }
+        if (status == Status.Ok && names.Length > 0) { status = WriteBlocks(drive, grant, names, use); }
         if (status == Status.Ok)
         {
             plan.Complete(names, request);
@@ -108,7 +123,7 @@ public sealed class Packer(BlockStore blocks)
         return status;
     }
 
-    private Status WriteBlocks(HostedDrive drive, NodeGrant grant, Span<BlockName> names)
+    private Status WriteBlocks(HostedDrive drive, NodeGrant grant, Span<BlockName> names, SpaceUse use)
     {
         Status status = Status.Ok;
         int piece = 0;
@@ -117,17 +132,17 @@ public sealed class Packer(BlockStore blocks)
             names[at] = grant[at];
             using AlignedMemory content = new(plan.BlockLength(at));
             status = Copy(content.GetSpan(), (ulong)at * Limits.BlockBytes, ref piece);
-            if (status == Status.Ok) { status = blocks.WriteBlockUnsynced(names[at], content.GetSpan()); }
+            if (status == Status.Ok) { status = blocks.WriteBlockUnsynced(names[at], content.GetSpan(), use); }
         }
 
         return status == Status.Ok ? blocks.SyncBlocks(drive.Id) : status;
     }
 
-    /// <summary>Copies the pieces that belong into one block.</summary>
+    /// <summary>Copies the pieces that belong into one block, and takes note of all that cannot be read.</summary>
     private Status Copy(Span<byte> content, ulong start, ref int piece)
     {
         Status status = Status.Ok;
-        for (; piece < plan.Pieces.Count && status == Status.Ok; piece++)
+        for (; piece < plan.Pieces.Count; piece++)
         {
             PackedPiece part = plan.Pieces[piece];
             if (part.PackedOffset >= start + (ulong)content.Length) { break; }
@@ -138,7 +153,10 @@ public sealed class Packer(BlockStore blocks)
                     map.Inline.Slice((int)part.SourceOffset, (int)part.Length).CopyTo(target);
                     break;
                 case SliceKind.Block:
-                    status = blocks.ReadBlock(part.Block, (int)part.SourceOffset, target);
+                    Status read = blocks.ReadBlock(part.Block, (int)part.SourceOffset, target);
+                    if (read == Status.Ok) { break; }
+                    unreadable.Add(part.Run);
+                    status = read;
                     break;
                 default:
                     target.Clear();

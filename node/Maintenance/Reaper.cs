@@ -29,7 +29,7 @@ public sealed class Reaper(BlockStore blocks, IKeyValueStore store, TimeProvider
     public bool Run(HostedDrive drive, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(drive);
-        bool more = ReapOrphaned(drive, cancellationToken);
+        bool more = RemoveOrphans(drive, cancellationToken);
         more |= ReapCuts(drive, cancellationToken);
         more |= ReapOld(drive, cancellationToken);
         DropDeadBlocks(drive);
@@ -46,8 +46,10 @@ public sealed class Reaper(BlockStore blocks, IKeyValueStore store, TimeProvider
     /// <summary>Forgets what waits for a drive that is gone.</summary>
     public void Forget(DriveId drive) => rounds.Remove(drive);
 
-    private static bool ReapOrphaned(HostedDrive drive, CancellationToken cancellationToken)
+    /// <summary>Removes what nobody holds and has no name, step by step; true if there is more to do now.</summary>
+    public static bool RemoveOrphans(HostedDrive drive, CancellationToken cancellationToken)
     {
+        ArgumentNullException.ThrowIfNull(drive);
         VNodeId next = VNodeId.None;
         bool more = true;
         while (more && !cancellationToken.IsCancellationRequested)
@@ -81,22 +83,24 @@ public sealed class Reaper(BlockStore blocks, IKeyValueStore store, TimeProvider
         drive.Views.Return(view);
         foreach (VNodeId file in files)
         {
-            if (cancellationToken.IsCancellationRequested || !FinishCut(drive, file)) { return false; }
+            if (cancellationToken.IsCancellationRequested || FinishCut(drive, file) is not (Status.Ok or Status.Stale))
+            {
+                return false;
+            }
         }
 
         return files.Count == CutsPerRound;
     }
 
-    /// <summary>Removes everything behind a file's cut; false if that failed.</summary>
-    public static bool FinishCut(HostedDrive drive, VNodeId file)
+    /// <summary>Removes everything behind a file's cut. Ok; Stale: the file is gone; else what failed.</summary>
+    public static Status FinishCut(HostedDrive drive, VNodeId file)
     {
         ArgumentNullException.ThrowIfNull(drive);
-        Status status = drive.TransactUntilDone(
+        return drive.TransactUntilDone(
             static (in VNodeId id, DriveTransaction transaction, out bool done) =>
                 ReapCut.Apply(id, transaction, out done),
             file,
             SpaceUse.Release);
-        return status is Status.Ok or Status.Stale;
     }
 
     private static bool ReapOld(HostedDrive drive, CancellationToken cancellationToken)

@@ -215,7 +215,7 @@ internal sealed class RepackRound
         Status status = NodeGrant.Take(Drive, 1, out NodeGrant grant);
         if (status != Status.Ok) { return status; }
         request.Target = grant[0];
-        status = blocks.WriteBlockUnsynced(request.Target, content);
+        status = blocks.WriteBlockUnsynced(request.Target, content, SpaceUse.Copies);
         if (status == Status.Ok) { status = blocks.SyncBlocks(Drive.Id); }
         while (status == Status.Ok && request.Next < request.Records.Count)
         {

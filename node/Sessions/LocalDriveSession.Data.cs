@@ -94,6 +94,20 @@ public sealed partial class LocalDriveSession
         return Answer(status, granted);
     }
 
+    public ValueTask<Status> ReturnBlocksAsync(BlockId first, uint count)
+    {
+        Status status = Run(
+            static (in (SessionId Session, BlockId First, uint Count) grant, DriveTransaction transaction, out bool done) =>
+            {
+                done = true;
+                return ReturnBlocks.Apply(grant.Session, grant.First, grant.Count, transaction);
+            },
+            (Id, first, count),
+            SpaceUse.Release,
+            out bool _);
+        return new(status);
+    }
+
     public ValueTask<Status> ReserveAsync(Reservation reservation)
     {
         if (IsReadOnly) { return new(Status.ReadOnly); }

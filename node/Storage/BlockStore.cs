@@ -67,12 +67,12 @@ public sealed partial class BlockStore : IDisposable
 
     /// <summary>Writes a block's bytes; nothing may refer to it before <see cref="SyncBlocks"/>.</summary>
     /// <returns>As <see cref="WriteBlock"/>.</returns>
-    public Status WriteBlockUnsynced(BlockName block, ReadOnlySpan<byte> content)
+    public Status WriteBlockUnsynced(BlockName block, ReadOnlySpan<byte> content, SpaceUse use = SpaceUse.Data)
     {
         if (!TryEnter(block.Owner, out DriveStore? drive)) { return Status.NotFound; }
         try
         {
-            return drive!.Write(block.Id, content);
+            return drive!.Write(block.Id, content, use);
         }
         finally
         {

@@ -46,8 +46,6 @@ public sealed class CachedKeyValueStore(IKeyValueStore store, int capacity = Cac
 
     public Status SyncLog() => store.SyncLog();
 
-    public Status Checkpoint(string path) => store.Checkpoint(path);
-
     public KeyValueStatistics GetStatistics() => store.GetStatistics();
 
     public void Dispose() => store.Dispose();

@@ -69,7 +69,7 @@ internal sealed partial class DriveStore
     internal void Leave() => users.Leave();
 
     /// <summary>Writes a block's bytes and makes it readable; nothing is durable, nothing may refer to it yet.</summary>
-    internal Status Write(BlockId id, ReadOnlySpan<byte> content)
+    internal Status Write(BlockId id, ReadOnlySpan<byte> content, SpaceUse use)
     {
         if (IsReadOnly) { return Status.ReadOnly; }
         if (content.Length is 0 or > Limits.BlockBytes) { return Status.Invalid; }
@@ -79,8 +79,19 @@ internal sealed partial class DriveStore
         uint[] checksums = BlockBytes.Checksum(content);
         Status reserved = ReserveId(id, content.Length, checksums, out bool isThere);
         if (reserved != Status.Ok || isThere) { return reserved; }
-        Status status = TakeRoom(id, content.Length, out Extent[] extents);
-        if (status == Status.Ok) { status = BlockBytes.Write(idvd, extents, content); }
+        Extent[] extents = [];
+        Status status = context.Space.Take(content.Length, use);
+        bool isTaken = status == Status.Ok;
+        try
+        {
+            if (isTaken) { status = TakeRoom(id, content.Length, out extents); }
+            if (status == Status.Ok) { status = BlockBytes.Write(idvd, extents, content); }
+        }
+        finally
+        {
+            if (isTaken) { context.Space.Taken(content.Length, use); }
+        }
+
         return EndWrite(id, extents, status == Status.Ok ? new(content.Length, extents, checksums) : null, status);
     }
 
@@ -177,14 +188,12 @@ internal sealed partial class DriveStore
     private Status TakeRoom(BlockId id, int length, out Extent[] extents)
     {
         extents = [];
-        Status status = context.Space.Check(length, SpaceUse.Data);
-        if (status != Status.Ok) { return status; }
         List<Extent> found = [];
         lock (gate)
         {
             if (!allocator.TryAllocate(length, PreferredExtents, found))
             {
-                status = Grow();
+                Status status = Grow();
                 if (status != Status.Ok && status != Status.NoSpace) { return status; }
 
                 // Without growth, take what pieces there are.

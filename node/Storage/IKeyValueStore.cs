@@ -73,11 +73,6 @@ public interface IKeyValueStore : IKeyValueReader, IDisposable
     /// <returns>Ok, or IoError: the store is latched.</returns>
     Status SyncLog();
 
-    /// <summary>Makes an openable copy of the whole store at a path that does not exist yet, by hard links where
-    /// possible.</summary>
-    /// <remarks>The copy holds every write that returned before the call.</remarks>
-    Status Checkpoint(string path);
-
     /// <summary>Figures for metrics and for <c>kvfs status</c>. Not for hot paths.</summary>
     KeyValueStatistics GetStatistics();
 }

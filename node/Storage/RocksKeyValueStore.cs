@@ -137,21 +137,6 @@ public sealed class RocksKeyValueStore : IKeyValueStore
         return Interlocked.Read(ref synced) == Interlocked.Read(ref logged) ? Status.Ok : syncs.Commit();
     }
 
-    public Status Checkpoint(string path)
-    {
-        if (latch.IsFailed) { return Status.IoError; }
-        try
-        {
-            database.CreateCheckpoint(path);
-            return Status.Ok;
-        }
-        catch (RocksException failure)
-        {
-            // The copy failed, not the store; what hurts the store shows at its next write.
-            return ToStatus(failure);
-        }
-    }
-
     public KeyValueStatistics GetStatistics() => new(
         Sum("rocksdb.cur-size-all-mem-tables"), cache.Usage, Sum("rocksdb.estimate-table-readers-mem"),
         Sum("rocksdb.live-sst-files-size"), Sum("rocksdb.estimate-num-keys"), syncs.Runs,

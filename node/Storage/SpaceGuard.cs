@@ -5,7 +5,11 @@ namespace KvFs.Node.Storage;
 /// <summary>What space is wanted for; the less there is, the fewer uses are let through.</summary>
 public enum SpaceUse
 {
-    /// <summary>Bytes of blocks: stopped first.</summary>
+    /// <summary>Bytes of blocks that the node copies because it pays later: stopped first, before they touch what was
+    /// promised to clients.</summary>
+    Copies,
+
+    /// <summary>Bytes of blocks for a client, or for the copy that a client waits for.</summary>
     Data,
 
     /// <summary>Transactions that add: names, slices, inline bytes.</summary>
@@ -26,8 +30,11 @@ public enum SpaceUse
 /// <para>Thread safe. The file system is asked again and again (statvfs(2)), so that what other programs take is seen too:
 /// for each question while space is short, else once for <see cref="CreditBytes"/> of what is let through, which is a
 /// fraction of the reserve. What sessions have set aside for data that they still hold (<see cref="Promise"/>) counts as
-/// taken, for all drives together; blocks that are written pass without regard to it, because they are what it was for.
-/// </para></remarks>
+/// taken, for all drives together; blocks that clients write pass without regard to it, because they are what it was for, and
+/// copies that the node makes do not. A block counts from when its room is taken (<see cref="Take"/>) until it is written
+/// (<see cref="Taken"/>); where it would be too much together with those that are under way, its writer waits for them and
+/// asks again, because how much of them the file system has counted already is not known. A transaction is asked for twice:
+/// before it is made, and, when its size is known, with that.</para></remarks>
 public sealed class SpaceGuard(IDisk disk)
 {
     /// <summary>Bytes kept for the key-value store: twice what it may have to write unasked.</summary>
@@ -42,9 +49,13 @@ public sealed class SpaceGuard(IDisk disk)
     /// <summary>Bytes let through without asking, once there was plenty.</summary>
     private const long CreditBytes = 16L << 20;
 
-    /// <summary>What a question counts for besides the bytes that it names: a large transaction.</summary>
-    private const long QuestionBytes = 64L << 10;
+    /// <summary>What a question counts for besides the bytes that it names: pages that are filled up.</summary>
+    private const long QuestionBytes = 8L << 10;
 
+    /// <summary>Guards what is under way.</summary>
+    private readonly object gate = new();
+    private long underWay;
+    private long copiesUnderWay;
     private long credit;
     private long promised;
 
@@ -57,6 +68,7 @@ public sealed class SpaceGuard(IDisk disk)
         long reserve = ReserveOf(space);
         long kept = use switch
         {
+            SpaceUse.Copies => reserve + Interlocked.Read(ref promised),
             SpaceUse.Data => reserve,
             SpaceUse.Metadata => reserve / 2,
             _ => reserve / 8,
@@ -64,6 +76,29 @@ public sealed class SpaceGuard(IDisk disk)
         bool plenty = space.FreeBytes - bytes >= reserve + PlentyBytes;
         Interlocked.Exchange(ref credit, plenty ? CreditBytes : 0);
         return space.FreeBytes - bytes >= kept ? Status.Ok : Status.NoSpace;
+    }
+
+    /// <summary>Takes room for a block, until <see cref="Taken"/>: Ok, NoSpace, or what the file system answers.</summary>
+    public Status Take(long bytes, SpaceUse use)
+    {
+        lock (gate)
+        {
+            Status status;
+            while ((status = Check(underWay + bytes, use)) == Status.NoSpace && underWay > 0) { Monitor.Wait(gate); }
+            if (status == Status.Ok) { Count(bytes, use); }
+            return status;
+        }
+    }
+
+    /// <summary>The block is written, or will not be.</summary>
+    public void Taken(long bytes, SpaceUse use)
+    {
+        lock (gate)
+        {
+            Count(-bytes, use);
+            Invariant.Check(underWay >= 0 && copiesUnderWay >= 0);
+            Monitor.PulseAll(gate);
+        }
     }
 
     /// <summary>Whether there is so little that every hole in a file counts.</summary>
@@ -76,7 +111,7 @@ public sealed class SpaceGuard(IDisk disk)
         Status asked = disk.GetSpace(out DiskSpace space);
         if (asked != Status.Ok) { return asked; }
         long all = Interlocked.Add(ref promised, bytes);
-        if (space.FreeBytes - all >= ReserveOf(space)) { return Status.Ok; }
+        if (space.FreeBytes - all - Interlocked.Read(ref copiesUnderWay) >= ReserveOf(space)) { return Status.Ok; }
         EndPromise(bytes);
         return Status.NoSpace;
     }
@@ -96,6 +131,12 @@ public sealed class SpaceGuard(IDisk disk)
         if (asked != Status.Ok) { return asked; }
         bytes = Math.Max(0, space.FreeBytes - ReserveOf(space) - Interlocked.Read(ref promised));
         return Status.Ok;
+    }
+
+    private void Count(long bytes, SpaceUse use)
+    {
+        underWay += bytes;
+        if (use == SpaceUse.Copies) { Interlocked.Add(ref copiesUnderWay, bytes); }
     }
 
     private static long ReserveOf(in DiskSpace space) => ReserveBytes + (space.TotalBytes / 100 * ReservePercent);

@@ -117,6 +117,50 @@ public sealed class FaultTests
     }
 
     [Fact]
+    public async Task A_block_that_could_not_be_synced_before_a_cut_is_in_nobodys_way()
+    {
+        await using ClientWorld world = new();
+        OpenFile file = await world.Create("a");
+        OpenFile other = await world.Create("b");
+        byte[] data = ClientWorld.Bytes(100_000, 1);
+        byte[] beside = ClientWorld.Bytes(50_000, 2);
+        await world.Write(file, 0, data);
+        await world.Write(other, 0, beside);
+        world.Blocks.OnSync = () => Status.NoSpace;
+        await world.Age();
+        Assert.Equal(30_000UL, (await world.Truncate(file.Id, 30_000)).Size);
+        Assert.Empty(world.Session.Returned);
+
+        world.Blocks.OnSync = null;
+        await world.Age();
+        Assert.Equal(Status.Ok, await world.Client.SyncAllAsync());
+        ClientWorld.CheckSame(data[..30_000], await world.Read(file, 0, 1 << 20));
+        ClientWorld.CheckSame(beside, await world.Read(other, 0, 1 << 20));
+
+        // The first one's id, and only that.
+        Assert.Single(world.Session.Returned);
+    }
+
+    [Fact]
+    public async Task The_block_of_a_batch_that_a_cut_emptied_is_given_back()
+    {
+        await using ClientWorld world = new();
+        OpenFile file = await world.Create("a");
+        await world.Write(file, 0, new byte[100_000]);
+        world.Session.OnCommit = () => Status.NoSpace;
+        Assert.Equal(Status.NoSpace, await world.Client.FsyncAsync(file));
+        Assert.Equal(1, world.Blocks.Writes);
+        await world.Truncate(file.Id, 0);
+        Assert.Single(world.Session.Returned);
+        world.Session.OnCommit = null;
+
+        // One that a file names stays, and so does one that is to be named still.
+        await world.Write(file, 0, new byte[100_000]);
+        Assert.Equal(Status.Ok, await world.Client.FsyncAsync(file));
+        Assert.Single(world.Session.Returned);
+    }
+
+    [Fact]
     public async Task A_failure_that_nobody_has_heard_of_is_told_by_the_next_handle()
     {
         await using ClientWorld world = new();

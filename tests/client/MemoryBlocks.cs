@@ -14,6 +14,9 @@ public sealed class MemoryBlocks : IBlockService
     /// <summary>Asked before every write: what it is to answer.</summary>
     public Func<Status>? OnWrite { get; set; }
 
+    /// <summary>Asked when a block's bytes are stored and would be synced: what that is to answer.</summary>
+    public Func<Status>? OnSync { get; set; }
+
     /// <summary>Asked before every read: what it is to answer.</summary>
     public Func<Status>? OnRead { get; set; }
 
@@ -33,7 +36,7 @@ public sealed class MemoryBlocks : IBlockService
         if (status != Status.Ok) { return status; }
         Interlocked.Increment(ref writes);
         byte[] bytes = content.ToArray();
-        return blocks.GetOrAdd(name, bytes).AsSpan().SequenceEqual(bytes) ? Status.Ok : Status.Exists;
+        return blocks.GetOrAdd(name, bytes).AsSpan().SequenceEqual(bytes) ? OnSync?.Invoke() ?? Status.Ok : Status.Exists;
     }
 
     public ValueTask<Status> ReadBlockAsync(BlockName name, uint offset, Memory<byte> destination)

@@ -42,6 +42,9 @@ public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimePr
         }
     }
 
+    /// <summary>Blocks that the client gave back.</summary>
+    public List<BlockId> Returned { get; } = [];
+
     /// <summary>Called between the decision and the answer of a hold.</summary>
     public Action? OnHeld { get; set; }
 
@@ -267,6 +270,15 @@ public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimePr
     public ValueTask<Reply<VNodeId>> GrantVNodesAsync(uint count)
     {
         lock (gate) { return Answer(GrantVNodes.Apply(Id, count, Begin(), out VNodeId first), first); }
+    }
+
+    public ValueTask<Status> ReturnBlocksAsync(BlockId first, uint count)
+    {
+        lock (gate)
+        {
+            for (ulong id = first.Value; id < first.Value + count; id++) { Returned.Add(new(id)); }
+            return new(Commit(ReturnBlocks.Apply(Id, first, count, Begin())));
+        }
     }
 
     public ValueTask<Status> ReserveAsync(Reservation reservation)

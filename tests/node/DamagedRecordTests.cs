@@ -1,9 +1,6 @@
-using System.Collections.Immutable;
 using KvFs.Core;
-using KvFs.Node.Drives;
-using KvFs.Node.Maintenance;
-using KvFs.Node.Shards;
 using KvFs.Node.Storage;
+using KvFs.Node.Tests.Maintenance;
 using KvFs.Protocol;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -34,31 +31,25 @@ public sealed class DamagedRecordTests : IAsyncLifetime
     {
         await Node.DisposeAsync();
         node = null;
-        using RocksKeyValueStore store = RocksKeyValueStore.Open(Path.Combine(folder, "db"));
-        using BlockStore blocks = BlockStore.Open(new LinuxDisk(folder), store, new DiskId(7));
-        NodeIdentity identity = NodeIdentity.Start(store, 64);
-        ImmutableArray<Shard> shards =
-            [.. Enumerable.Range(0, 64).Select(at => new Shard(store, new((ushort)at), new(identity.Starts)))];
-        DriveWork work = new(NullLogger.Instance);
-        DriveHost host = new(store, blocks, shards, work, TimeProvider.System);
-        LocalDriveAdmin admin = new(host, blocks, store, work);
+        await using QuietNode quiet = QuietNode.Open(folder, shardCount: 64);
+        IDriveAdmin admin = quiet.Admin;
         await CreateAsync(admin, "hurt");
         await CreateAsync(admin, "whole");
         Assert.Equal(Status.Ok, (await admin.CreateSnapshotAsync("hurt", "s", default)).Status);
-        Damage(store, RecordKind.Snapshot);
+        Damage(quiet.Store, RecordKind.Snapshot);
 
         Assert.Equal(Status.Corrupt, (await admin.ListSnapshotsAsync("hurt", default)).Status);
         Assert.Equal(Status.Corrupt, (await admin.CloneAsync("hurt", "s", "clone", default)).Status);
         IReadOnlyList<Protocol.DriveInfo> drives = (await admin.ListDrivesAsync(default)).Value;
         Assert.Equal([("hurt", null), ("whole", (int?)0)], drives.Select(drive => (drive.Name, drive.Snapshots)));
-        Assert.True(work.CorruptRecords > 0);
+        Assert.True(quiet.Work.CorruptRecords > 0);
 
         IDriveSession session = (await admin.OpenSessionAsync("hurt", false, default)).Value;
         Assert.Equal(Status.Corrupt, (await session.ListSnapshotsAsync()).Status);
         CreateRequest file = new() { Parent = VNodeId.Root, Name = "f"u8, Kind = VNodeKind.File, Mode = 0x1A4 };
         Assert.Equal(Status.Ok, (await session.CreateAsync(file)).Status);
 
-        Damage(store, RecordKind.Drive);
+        Damage(quiet.Store, RecordKind.Drive);
         await CreateAsync(admin, "new");
     }
 
@@ -104,7 +95,7 @@ public sealed class DamagedRecordTests : IAsyncLifetime
     }
 
     /// <summary>Flips a bit in every record of a kind.</summary>
-    private static void Damage(RocksKeyValueStore store, RecordKind kind)
+    private static void Damage(IKeyValueStore store, RecordKind kind)
     {
         const int KindAt = 16;
         KeyValueBatch batch = new();

@@ -32,10 +32,79 @@ public sealed class ReservationTests : QuietNodeTests
         Assert.InRange(free, 9L * (long)MiB, 10L * (long)MiB);
     }
 
-    private async Task<IDriveSession> OpenAsync(string drive)
+    [Fact]
+    public async Task What_the_node_copies_for_itself_leaves_what_is_promised()
     {
-        Assert.Equal(
-            Status.Ok, (await Node.Admin.CreateDriveAsync(new(drive, DriveKind.FileSystem, 0, 0), default)).Status);
-        return (await Node.Admin.OpenSessionAsync(drive, false, default)).Value;
+        IDriveSession session = await OpenAsync("d");
+        VNodeId file = await CreateAsync(session, "f");
+        for (int round = 0; round < 4; round++) { Assert.Equal(Status.Ok, await WriteInlineAsync(session, file, 300)); }
+        Narrow(SpaceGuard.ReserveBytes + ((1L << 30) / 100) + (10L * (long)MiB));
+        Assert.Equal(Status.Ok, await session.ReserveAsync(new(9 * MiB, 0)));
+        Node.Fold();
+        Assert.Equal(0, Node.Folds);
+
+        // What it was promised for has its room.
+        BlockName block = new(session.Drive, (await session.GrantBlocksAsync(1)).Value);
+        Assert.Equal(Status.Ok, await session.Blocks.WriteBlockAsync(block, new byte[9 * MiB]));
+        session.Unreserve(new(9 * MiB, 0));
+        Assert.Equal(Status.Ok, await WriteInlineAsync(session, file, 300));
+        Node.Fold();
+        Assert.True(Node.Folds > 0);
+    }
+
+    [Fact]
+    public async Task A_transaction_counts_as_what_it_writes()
+    {
+        IDriveSession session = await OpenAsync("d");
+        VNodeId file = await CreateAsync(session, "f");
+        Narrow((SpaceGuard.ReserveBytes + ((1L << 30) / 100)) / 2 + (3L * (long)MiB));
+        Assert.Equal(Status.NoSpace, await WriteInlineAsync(session, file, 800));
+        Assert.Equal(Status.Ok, await WriteInlineAsync(session, file, 200));
+        ClusterMap map = (await session.GetClusterAsync(file, 0, CowNumber.Head)).Value;
+        Assert.Equal(200, map.DeltaCount);
+    }
+
+    [Fact]
+    public async Task A_block_that_is_being_written_counts_until_the_disk_has_it()
+    {
+        Narrow(SpaceGuard.ReserveBytes + ((1L << 30) / 100) + (10L * (long)MiB));
+        SpaceGuard space = Node.Blocks.Space;
+        Assert.Equal(Status.Ok, space.Take(6 * (long)MiB, SpaceUse.Data));
+        Assert.Equal(Status.Ok, space.Take(3 * (long)MiB, SpaceUse.Data));
+        Task<Status> third = Task.Run(() => space.Take(3 * (long)MiB, SpaceUse.Data));
+        Task<Status> fourth = Task.Run(() => space.Take(1, SpaceUse.Copies));
+        Assert.Equal(Status.Ok, await fourth);
+
+        // The first came to nothing, the second is written.
+        space.Taken(6 * (long)MiB, SpaceUse.Data);
+        Assert.Equal(Status.Ok, await third);
+        Node.Disk.FreeBytes -= 3 * (long)MiB;
+        space.Taken(3 * (long)MiB, SpaceUse.Data);
+        Task<Status> fifth = Task.Run(() => space.Take(5 * (long)MiB, SpaceUse.Data));
+        Node.Disk.FreeBytes -= 3 * (long)MiB;
+        space.Taken(3 * (long)MiB, SpaceUse.Data);
+        space.Taken(1, SpaceUse.Copies);
+        Assert.Equal(Status.NoSpace, await fifth);
+    }
+
+    /// <summary>Lets the disk have so much, and the guard know of it.</summary>
+    private void Narrow(long freeBytes)
+    {
+        Node.Disk.FreeBytes = freeBytes;
+        Node.Blocks.Space.Check(1L << 40, SpaceUse.Release);
+    }
+
+    /// <summary>One transaction of so many slices of 4 KiB side by side.</summary>
+    private static async Task<Status> WriteInlineAsync(IDriveSession session, VNodeId file, int slices)
+    {
+        FileCommit commit = new() { Node = file, MinSize = (ulong)slices * Limits.InlineSliceBytes };
+        for (int at = 0; at < slices; at++)
+        {
+            uint offset = (uint)at * Limits.InlineSliceBytes;
+            commit.Runs.Add(new(offset, Limits.InlineSliceBytes, SliceKind.Inline, default, offset));
+        }
+
+        commit.Inline.Append(new byte[slices * Limits.InlineSliceBytes]);
+        return await session.CommitAsync([commit], []);
     }
 }

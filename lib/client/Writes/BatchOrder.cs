@@ -90,19 +90,20 @@ internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<F
 
     /// <summary>Takes every batch of a file, and those that they wait for, so that none of them commits before <see
     /// cref="LetGo"/>. Under the gate.</summary>
+    /// <remarks>All or none, and none is no progress: two that want to hold what a third works on would wake each other
+    /// again and again.</remarks>
     /// <returns>False: somebody works on one; nothing is held, wait for progress.</returns>
-    public bool TryHold(FileState file, Status failure, List<FlushBatch> held)
+    public bool TryHold(FileState file, List<FlushBatch> held)
     {
         foreach (FlushBatch batch in file.Batches)
         {
+            if (!IsClaimable(Root(batch))) { return false; }
+        }
+
+        foreach (FlushBatch batch in file.Batches)
+        {
             FlushBatch root = Root(batch);
-            if (held.Contains(root)) { continue; }
-            if (TryClaimLocked(root)) { held.Add(root); }
-            else
-            {
-                LetGoLocked(held, failure);
-                return false;
-            }
+            if (!held.Contains(root) && TryClaimLocked(root)) { held.Add(root); }
         }
 
         return true;
@@ -113,7 +114,18 @@ internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<F
     /// <param name="failure">Why they are not done.</param>
     public void LetGo(List<FlushBatch> held, Status failure)
     {
-        lock (Gate) { LetGoLocked(held, failure); }
+        lock (Gate)
+        {
+            foreach (FlushBatch batch in held)
+            {
+                batch.State = BatchState.Parked;
+                batch.Failure = failure;
+            }
+
+            held.Clear();
+            progress.Raise();
+            memory.WakeWaiters();
+        }
     }
 
     /// <summary>Why a batch that was run is parked; Ok if it is not. It may be in use again, under another number.
@@ -179,23 +191,13 @@ internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<F
 
     private bool TryClaimLocked(FlushBatch batch)
     {
-        if (IsBroken || batch.State is not (BatchState.Captured or BatchState.Parked)) { return false; }
+        if (!IsClaimable(batch)) { return false; }
         batch.State = BatchState.Running;
         return true;
     }
 
-    private void LetGoLocked(List<FlushBatch> held, Status failure)
-    {
-        foreach (FlushBatch batch in held)
-        {
-            batch.State = BatchState.Parked;
-            batch.Failure = failure;
-        }
-
-        held.Clear();
-        progress.Raise();
-        memory.WakeWaiters();
-    }
+    private bool IsClaimable(FlushBatch batch) =>
+        !IsBroken && batch.State is (BatchState.Captured or BatchState.Parked);
 
     private static bool IsFirst(FlushBatch batch)
     {

@@ -19,14 +19,19 @@ internal sealed class BatchWriter(
         try
         {
             Status status = batch.IsInline || batch.IsBlockWritten ? Status.Ok : await WriteBlockAsync(batch);
+            bool hasFailed = status != Status.Ok && !FlushRetry.MayRetry(status);
+            IReadOnlyList<BlockName> unnamed = hasFailed ? batch.TakeUnnamed() : [];
             FlushBatch? ready = order.Written(batch, status);
+            await ReturnAsync(unnamed);
             while (ready is not null)
             {
                 FlushBatch current = ready;
                 ready = current.Next;
                 current.Next = null;
                 Status retry = await CommitAsync(current);
+                unnamed = retry == Status.Ok ? current.TakeUnnamed() : [];
                 ready = Join(order.Ended(current, retry), ready);
+                await ReturnAsync(unnamed);
             }
         }
         catch (Exception e)
@@ -52,6 +57,12 @@ internal sealed class BatchWriter(
         while (last.Next is not null) { last = last.Next; }
         last.Next = second;
         return first;
+    }
+
+    /// <summary>Gives blocks back that nobody names. What fails has time: it goes with the session.</summary>
+    private async ValueTask ReturnAsync(IReadOnlyList<BlockName> blocks)
+    {
+        for (int at = 0; at < blocks.Count; at++) { await session.ReturnBlocksAsync(blocks[at].Id, 1); }
     }
 
     private async ValueTask<Status> WriteBlockAsync(FlushBatch batch)

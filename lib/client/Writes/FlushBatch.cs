@@ -172,6 +172,9 @@ internal sealed class FlushBatch
 {
     private readonly List<BatchFile> files = [];
     private readonly List<FileCommit> commits = [];
+
+    /// <summary>Blocks that may be stored and that it will not name.</summary>
+    private readonly List<BlockName> abandoned = [];
     private int fileCount;
 
     /// <summary>Rises with every batch that is captured.</summary>
@@ -227,6 +230,7 @@ internal sealed class FlushBatch
         for (int at = 0; at < fileCount; at++) { files[at].Clear(); }
         fileCount = 0;
         commits.Clear();
+        abandoned.Clear();
         Results.Clear();
         Segments.Clear();
         Number = 0;
@@ -277,7 +281,22 @@ internal sealed class FlushBatch
         IsInline |= !hasBytes;
 
         // A block that a failed write left behind has the bytes from before the cut, and a block never changes: another id.
-        if (!IsBlockWritten) { Block = null; }
+        if (IsBlockWritten || Block is not { } left) { return; }
+        abandoned.Add(left);
+        Block = null;
+    }
+
+    /// <summary>Its last commit is answered, or there will be none: the blocks that no file came to name.</summary>
+    public IReadOnlyList<BlockName> TakeUnnamed()
+    {
+        bool isNamed = false;
+        foreach (BatchFile entry in Files)
+        {
+            isNamed |= !IsInline && entry.Outcome == Status.Ok && entry.Pieces.Count > 0;
+        }
+
+        if (!isNamed && Block is { } block) { abandoned.Add(block); }
+        return abandoned.Count == 0 ? [] : [.. abandoned];
     }
 
     /// <summary>The commits of the files that are not done.</summary>

@@ -119,7 +119,7 @@ internal sealed class Flusher : IAsyncDisposable
     /// <summary>Takes the batches of a file that could not be committed and are kept; the caller has the file for itself.
     /// Then <see cref="CutHeld"/>, if it was cut, and <see cref="LetGoAsync"/>.</summary>
     /// <returns>Null after a bug.</returns>
-    public async ValueTask<List<FlushBatch>?> HoldAsync(FileState file, Status failure)
+    public async ValueTask<List<FlushBatch>?> HoldAsync(FileState file)
     {
         List<FlushBatch> held = [];
         for (; ; )
@@ -128,7 +128,7 @@ internal sealed class Flusher : IAsyncDisposable
             lock (order.Gate)
             {
                 if (order.IsBroken) { return null; }
-                if (order.TryHold(file, failure, held)) { return held; }
+                if (order.TryHold(file, held)) { return held; }
                 wait = order.WaitProgressAsync();
             }
 

@@ -6,8 +6,9 @@ namespace KvFs.Core;
 /// <param name="Kind">Inline, Block, or Hole for zeros.</param>
 /// <param name="Block">The block, for <see cref="SliceKind.Block"/>.</param>
 /// <param name="SourceOffset">The first byte in the block, or in <see cref="ClusterMap.Inline"/>.</param>
+/// <param name="Run">Where in the cluster the run begins that it is a part of.</param>
 public readonly record struct PackedPiece(
-    ulong PackedOffset, uint Length, SliceKind Kind, BlockName Block, uint SourceOffset);
+    ulong PackedOffset, uint Length, SliceKind Kind, BlockName Block, uint SourceOffset, uint Run);
 
 /// <summary>What a packer is to copy, and what the folded cluster will be made of.</summary>
 /// <remarks>The packed bytes are cut into blocks of <see cref="Limits.BlockBytes"/>; nearly always there is one, or none.
@@ -64,11 +65,12 @@ public sealed class FoldPlan
     /// <summary>Takes a run of bytes into the packed ones; neighbours become one run.</summary>
     internal void Pack(Slice piece)
     {
+        uint run = piece.Offset;
         while (piece.Length > 0)
         {
             uint room = Limits.BlockBytes - (uint)(PackedBytes % Limits.BlockBytes);
             uint length = Math.Min(piece.Length, room);
-            pieces.Add(new(PackedBytes, length, piece.Kind, piece.Block, piece.SourceOffset));
+            pieces.Add(new(PackedBytes, length, piece.Kind, piece.Block, piece.SourceOffset, run));
             AddPacked(piece.Offset, length);
             PackedBytes += length;
             uint source = piece.Kind == SliceKind.Hole ? 0 : piece.SourceOffset + length;

@@ -3,7 +3,7 @@ namespace KvFs.Core;
 /// <summary>Decides when a cluster is worth folding, and what of it to copy into packed blocks.</summary>
 /// <remarks>
 /// Copied are: inline bytes, always, because a base has none; and all blocks of a 1 MiB window in which many runs touch,
-/// because reading it costs a read each. Larger runs stay where they are, so that a fold writes little more than what was
+/// because reading it costs a read each. What cannot be read stays, too. Larger runs stay where they are, so that a fold writes little more than what was
 /// written since the last one; what that leaves of a block is for <see cref="RepackPlanner"/>. If the base would still have too many runs, gaps of less than
 /// <see cref="Limits.FillBytes"/> between copied runs are filled with zeros. Pure; the packer does the I/O.
 /// </remarks>
@@ -39,18 +39,19 @@ public static class FoldPlanner
 
     /// <param name="map">What the records to fold show: <see cref="ReadForFold"/>.</param>
     /// <param name="plan">Is filled.</param>
-    public static void Plan(ClusterMap map, FoldPlan plan)
+    /// <param name="unreadable">Where runs begin whose bytes cannot be copied: they stay with their old blocks.</param>
+    public static void Plan(ClusterMap map, FoldPlan plan, IReadOnlySet<uint>? unreadable = null)
     {
         ArgumentNullException.ThrowIfNull(map);
         ArgumentNullException.ThrowIfNull(plan);
-        Fill(map, plan, fillsGaps: false);
-        if (plan.RunCount > Limits.ClusterRuns) { Fill(map, plan, fillsGaps: true); }
+        Fill(map, plan, fillsGaps: false, unreadable);
+        if (plan.RunCount > Limits.ClusterRuns) { Fill(map, plan, fillsGaps: true, unreadable); }
     }
 
-    internal static void Fill(ClusterMap map, FoldPlan plan, bool fillsGaps)
+    internal static void Fill(ClusterMap map, FoldPlan plan, bool fillsGaps, IReadOnlySet<uint>? unreadable = null)
     {
         plan.Clear();
-        HashSet<DriveId> owners = [];
+        HashSet<DriveId> owners = OwnersOf(map, unreadable);
         bool lastPacked = false;
         uint lastEnd = 0;
         for (int first = 0; first < map.Runs.Count;)
@@ -61,9 +62,11 @@ public static class FoldPlanner
             for (int at = first; at < end; at++)
             {
                 Slice run = map.Runs[at];
+                bool isMovable = unreadable is null || !unreadable.Contains(run.Offset);
                 bool packs = run.Kind == SliceKind.Inline
                     || (run.Kind == SliceKind.Block
-                        && (IsSmall(run, fillsGaps) || (rewrites && run.Length < WindowBytes) || !HasPlace(run, owners)));
+                        && ((isMovable && (IsSmall(run, fillsGaps) || (rewrites && run.Length < WindowBytes)))
+                            || !HasPlace(run, owners)));
                 if (!packs)
                 {
                     plan.Keep(run);
@@ -85,6 +88,20 @@ public static class FoldPlanner
 
             first = end;
         }
+    }
+
+    /// <summary>The owners of what must stay: they come before those whose runs can be copied as well.</summary>
+    private static HashSet<DriveId> OwnersOf(ClusterMap map, IReadOnlySet<uint>? unreadable)
+    {
+        HashSet<DriveId> owners = [];
+        if (unreadable is null || unreadable.Count == 0) { return owners; }
+        for (int at = 0; at < map.Runs.Count; at++)
+        {
+            Slice run = map.Runs[at];
+            if (run.Kind == SliceKind.Block && unreadable.Contains(run.Offset)) { HasPlace(run, owners); }
+        }
+
+        return owners;
     }
 
     /// <summary>Whether the base can name the block's owner; one place is kept for the packed blocks.</summary>

@@ -74,14 +74,22 @@ internal sealed partial class DriveFileSystem
             return;
         }
 
+        if (refusesWrites)
+        {
+            request.ReplyError(Errno.EIO);
+            return;
+        }
+
         bool kills = (body.WriteFlags & FuseWriteFlags.KillSuidGid) != 0;
         bool syncs = (body.Flags & OpenFlags.DataSync) != 0;
         Finish(
             request,
             client.WriteAsync(file, body.Offset, request.PayloadMemory, new(kills, syncs)),
-            static (_, asked, reply) =>
+            static (self, asked, reply) =>
             {
-                if (reply.IsOk) { asked.ReplyWritten((uint)reply.Value); }
+                // Asked when the bytes are where a flush finds them: what is answered before the end is stored by the last one.
+                if (self.refusesWrites) { asked.ReplyError(Errno.EIO); }
+                else if (reply.IsOk) { asked.ReplyWritten((uint)reply.Value); }
                 else { asked.ReplyError(StatusErrno.Of(reply.Status)); }
             });
     }

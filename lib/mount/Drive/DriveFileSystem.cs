@@ -27,6 +27,7 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
     private readonly Spares<DirectoryPage> pages = new(static () => new DirectoryPage());
     private readonly LateWork late = new();
     private readonly CancellationTokenSource ended = new();
+    private volatile bool refusesWrites;
     private readonly Timestamp mounted;
     private readonly ulong attributeSeconds;
     private readonly uint attributeNanoseconds;
@@ -72,6 +73,9 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
     }
 
     public void Unmounted(FuseEnd end) => ended.Cancel();
+
+    /// <summary>From here on no write is answered well: nobody will store it.</summary>
+    public void RefuseWrites() => refusesWrites = true;
 
     /// <summary>After the end of the mount: waits for the requests that are not done yet, which a forced end leaves, closes
     /// what the kernel left open, and makes everything durable.</summary>

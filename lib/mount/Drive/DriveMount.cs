@@ -84,6 +84,16 @@ public sealed class DriveMount : IAsyncDisposable
         }
     }
 
+    /// <summary>Stores what was written, mapped pages too, for the last time: later writes fail, so that none is answered and
+    /// lost. For a mount that cannot be ended, because a program has it open after it was unmounted lazily.</summary>
+    /// <exception cref="DataNotStoredException">Some of it could not be stored.</exception>
+    public async ValueTask StoreLastAsync()
+    {
+        await StorePagesAsync(options.StopTimeout / 3);
+        fileSystem.RefuseWrites();
+        await FlushAsync();
+    }
+
     /// <summary>Unmounts, whatever is open or stuck, and waits for the end no longer than
     /// <see cref="DriveMountOptions.StopTimeout"/>.</summary>
     public async ValueTask DisposeAsync()

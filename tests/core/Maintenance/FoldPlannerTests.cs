@@ -79,6 +79,42 @@ public sealed class FoldPlannerTests
     }
 
     [Fact]
+    public void What_cannot_be_read_stays_with_its_old_block_and_what_is_around_it_is_rewritten()
+    {
+        const uint page = 4096;
+        for (uint at = 0; at < 200; at++)
+        {
+            map.Overlay(new(at * page, page, SliceKind.Block, new(Drive, new(10 + at)), 0), default);
+        }
+
+        FoldPlanner.Plan(map, plan);
+        Assert.Contains(100 * page, plan.Pieces.Select(piece => piece.Run));
+        BlockName packed = Complete(unreadable: new HashSet<uint> { 100 * page });
+
+        Assert.Equal(
+            [
+                new(0, 100 * page, SliceKind.Block, packed, 0),
+                new(100 * page, page, SliceKind.Block, new(Drive, new(110)), 0),
+                new(101 * page, 99 * page, SliceKind.Block, packed, 100 * page),
+            ],
+            request.Runs);
+    }
+
+    [Fact]
+    public void Owners_of_what_cannot_be_read_come_before_those_that_can_be_copied()
+    {
+        for (uint at = 0; at < 300; at++)
+        {
+            map.Overlay(new(at << 17, 1 << 16, SliceKind.Block, new(new(100 + at), new(1)), 0), default);
+        }
+
+        Complete(unreadable: new HashSet<uint> { 299 << 17 });
+
+        Assert.Equal(new(new(399), new(1)), request.Runs[^1].Block);
+        Assert.Equal(254, request.Runs.Select(run => run.Block.Owner).Where(owner => owner != Drive).Distinct().Count());
+    }
+
+    [Fact]
     public void A_cluster_of_single_bytes_is_folded_into_a_bounded_number_of_runs()
     {
         List<Slice> runs = [];
@@ -134,9 +170,9 @@ public sealed class FoldPlannerTests
         Assert.True(new ClusterMap().TryAdd(payload.Span));
     }
 
-    private BlockName Complete()
+    private BlockName Complete(IReadOnlySet<uint>? unreadable = null)
     {
-        FoldPlanner.Plan(map, plan);
+        FoldPlanner.Plan(map, plan, unreadable);
         BlockName packed = new(Drive, new(99));
         plan.Complete(plan.BlockCount == 0 ? [] : [packed], request);
         return packed;

@@ -1,6 +1,9 @@
 using System.Diagnostics;
 using System.Text.Json;
+using KvFs.Cli.CommandLine;
+using KvFs.Cli.Control;
 using KvFs.Cli.Hosting;
+using Microsoft.Extensions.Logging.Abstractions;
 using CliCalls = KvFs.Cli.Native.Posix;
 
 namespace KvFs.Integration.Tests.CommandLine;
@@ -61,6 +64,26 @@ public sealed class UpAndDownTests : IAsyncLifetime
         Outcome check = await Here.RunAsync("fsck", "--offline");
         Assert.Equal(5, check.Code);
         Assert.Equal("running", (await Here.AskAsync("status")).GetProperty("state").GetString());
+    }
+
+    [Fact]
+    public async Task A_stop_during_the_start_comes_behind_it()
+    {
+        using ControlClient client = new(Here.Data);
+        Task<StopReport>? stop = null;
+        TaskCompletionSource asked = new();
+        Reports starting = new(report =>
+        {
+            if (stop is not null || !report.Activity.StartsWith("making drive", StringComparison.Ordinal)) { return; }
+            stop = client.StopAsync(new(Force: false), new Reports(_ => asked.TrySetResult()), CancellationToken.None);
+            asked.Task.Wait();
+        });
+        ServerOptions options = new(Here.Data, "main", Here.Mount, null, ReadOnly: false, new(null, MayMove: false));
+        await using NodeServer server =
+            await NodeServer.StartAsync(options, NullLoggerFactory.Instance, starting, CancellationToken.None);
+        Assert.Empty((await stop!).Losses);
+        Assert.True(server.Stopped.IsCompleted);
+        Assert.False(Installation.IsMounted(Here.Mount));
     }
 
     [Fact]
@@ -251,4 +274,9 @@ public sealed class UpAndDownTests : IAsyncLifetime
 
     private static Process StartCatIn(string directory) => Process.Start(
         new ProcessStartInfo("cat") { WorkingDirectory = directory, RedirectStandardInput = true })!;
+
+    private sealed class Reports(Action<ProgressReport> onReport) : IProgress<ProgressReport>
+    {
+        public void Report(ProgressReport value) => onReport(value);
+    }
 }

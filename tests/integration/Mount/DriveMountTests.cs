@@ -3,6 +3,7 @@ using System.Globalization;
 using KvFs.Core;
 using KvFs.Mount;
 using KvFs.Protocol;
+using Microsoft.Win32.SafeHandles;
 
 namespace KvFs.Integration.Tests.Mount;
 
@@ -54,6 +55,23 @@ public sealed class DriveMountTests
         await drive.Mount.Completion;
         DriveMount again = await drive.MountAsync(MountedDrive.DriveName, new());
         Assert.Equal("late", await File.ReadAllTextAsync(Path.Combine(again.Path, "f")));
+    }
+
+    [Fact]
+    public async Task What_is_written_after_the_last_store_of_a_mount_that_cannot_end_fails_and_what_came_before_is_there()
+    {
+        await using MountedDrive drive = await MountedDrive.StartAsync();
+        using (SafeFileHandle open = File.OpenHandle(Path.Combine(drive.Mount.Path, "f"), FileMode.Create, FileAccess.Write))
+        {
+            await drive.Mount.UnmountAsync(lazy: true);
+            RandomAccess.Write(open, "early"u8, 0);
+            await drive.Mount.StoreLastAsync();
+            Assert.Throws<IOException>(() => RandomAccess.Write(open, "later"u8, 5));
+        }
+
+        await drive.Mount.Completion;
+        DriveMount again = await drive.MountAsync(MountedDrive.DriveName, new());
+        Assert.Equal("early", await File.ReadAllTextAsync(Path.Combine(again.Path, "f")));
     }
 
     [Fact]

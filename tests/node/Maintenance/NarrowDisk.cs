@@ -6,7 +6,10 @@ namespace KvFs.Node.Tests.Maintenance;
 /// <summary>A real disk that says how much is free as a test wants it: full, without filling the machine's.</summary>
 internal sealed class NarrowDisk(IDisk disk) : IDisk
 {
-    /// <summary>What it says is free; null: what is.</summary>
+    /// <summary>What is free where a test says nothing: plenty, whatever the machine's disk has.</summary>
+    private const long PlentyBytes = 64L << 30;
+
+    /// <summary>What it says is free; null: plenty.</summary>
     public long? FreeBytes { get; set; }
 
     public Status Open(string path, out IDiskFile? file) => disk.Open(path, out file);
@@ -29,8 +32,8 @@ internal sealed class NarrowDisk(IDisk disk) : IDisk
 
     public Status GetSpace(out DiskSpace space)
     {
-        Status status = disk.GetSpace(out space);
-        if (FreeBytes is { } free) { space = new(Math.Max(free, 1L << 30), free); }
-        return status;
+        long free = FreeBytes ?? PlentyBytes;
+        space = new(Math.Max(free, 1L << 30), free);
+        return Status.Ok;
     }
 }

@@ -12,30 +12,32 @@ namespace KvFs.Node.Tests.Maintenance;
 /// <summary>A node's parts over a real folder, without its loops: what goes on behind goes on when a test says so.</summary>
 internal sealed class QuietNode : IAsyncDisposable
 {
-    private readonly RocksKeyValueStore store;
+    private readonly FullStore store;
     private readonly Packer packer;
     private readonly Reaper reaper;
     private readonly DriveWork work = new(NullLogger.Instance);
     private readonly ImmutableArray<Shard> shards;
+    private int drawn;
 
-    private QuietNode(string folder)
+    private QuietNode(string folder, int shardCount)
     {
-        store = RocksKeyValueStore.Open(Path.Combine(folder, "db"));
+        store = new(RocksKeyValueStore.Open(Path.Combine(folder, "db")));
         Disk = new(new LinuxDisk(folder));
         Blocks = BlockStore.Open(Disk, store, new DiskId(7));
-        NodeIdentity identity = NodeIdentity.Start(store, 1);
-        shards = [new(store, new(0), new(identity.Starts))];
-        Host = new(store, Blocks, shards, work, Clock);
+        NodeIdentity identity = NodeIdentity.Start(store, shardCount);
+        shards = [.. Enumerable.Range(0, shardCount).Select(at => new Shard(store, new((ushort)at), new(identity.Starts)))];
+        Host = new(store, Blocks, shards, work, Clock, DrawId);
         Host.Load();
         packer = new(Blocks);
         reaper = new(Blocks, store, Clock);
         work.FoldNow = packer.Fold;
+        Search = new(Host, work);
         Flattener = new(Host);
         Repacker = new(Host, Blocks, Clock);
         Admin = new LocalDriveAdmin(Host, Blocks, store, work);
     }
 
-    public static QuietNode Open(string folder) => new(folder);
+    public static QuietNode Open(string folder, int shardCount = 1) => new(folder, shardCount);
 
     public ManualTime Clock { get; } = new();
 
@@ -43,11 +45,19 @@ internal sealed class QuietNode : IAsyncDisposable
 
     public BlockStore Blocks { get; }
 
+    public FullStore Store => store;
+
     public DriveHost Host { get; }
 
     public Repacker Repacker { get; }
 
+    public CrowdSearch Search { get; }
+
     public Flattener Flattener { get; }
+
+    public DriveWork Work => work;
+
+    public long Folds => packer.Folds;
 
     public IDriveAdmin Admin { get; }
 
@@ -104,6 +114,10 @@ internal sealed class QuietNode : IAsyncDisposable
         for (int part = 0; part < 100 && Repacker.Rounds == rounds; part++) { Repacker.Run(default); }
         Clock.Advance(TimeSpan.FromSeconds(1));
     }
+
+    /// <summary>Drives come in the order in which they were made, although this clock stands: within one millisecond it would
+    /// be drawn.</summary>
+    private Guid DrawId(DateTimeOffset now) => Guid.CreateVersion7(now + TimeSpan.FromMilliseconds(drawn++));
 
     public ValueTask DisposeAsync()
     {

@@ -71,15 +71,12 @@ public sealed class RocksKeyValueStoreTests : IDisposable
     }
 
     [Fact]
-    public void A_copy_and_the_next_start_have_what_was_not_logged()
+    public void The_next_start_has_what_was_not_logged()
     {
         Fill(5);
-        Assert.Equal(Status.Ok, store.Checkpoint($"{folder.FullName}/copy"));
-        using RocksKeyValueStore copy = RocksKeyValueStore.Open($"{folder.FullName}/copy");
-        Assert.Equal([0, 1, 2, 3, 4], Walk(copy, [], []));
-        Assert.True(copy.GetStatistics().FileBytes > 0);
         store.Dispose();
         store = RocksKeyValueStore.Open($"{folder.FullName}/db");
+        Assert.True(store.GetStatistics().FileBytes > 0);
         Assert.Equal([0, 1, 2, 3, 4], Walk(store, [], []));
     }
 

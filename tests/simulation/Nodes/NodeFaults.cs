@@ -138,8 +138,6 @@ internal sealed class NodeFaults(NodeBug bug)
             }
         }
 
-        public Status Checkpoint(string path) => store.Checkpoint(path);
-
         public KeyValueStatistics GetStatistics() => store.GetStatistics();
 
         public void Dispose() => store.Dispose();

@@ -130,8 +130,6 @@ internal sealed class Faults(PlantedBug bug)
             ? Status.Ok
             : store.SyncLog();
 
-        public Status Checkpoint(string path) => store.Checkpoint(path);
-
         public KeyValueStatistics GetStatistics() => store.GetStatistics();
 
         public void Dispose() => store.Dispose();

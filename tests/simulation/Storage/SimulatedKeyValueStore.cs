@@ -102,8 +102,6 @@ internal sealed class SimulatedKeyValueStore : IKeyValueStore
         return Status.Ok;
     }
 
-    public Status Checkpoint(string path) => Status.NotSupported;
-
     public KeyValueStatistics GetStatistics() => new(0, 0, 0, 0, current.Sum(static family => family.Count), syncs, LogBytes: 0);
 
     public void Dispose()

@@ -26,7 +26,8 @@ internal static class CoverageLoader
         return coverage;
     }
 
-    private static bool TryLay(ReadOnlySpan<byte> payload, ClusterCoverage coverage)
+    /// <summary>Lays one record over those before it; false if it is damaged.</summary>
+    public static bool TryLay(ReadOnlySpan<byte> payload, ClusterCoverage coverage)
     {
         if (!ClusterBase.IsBase(payload))
         {

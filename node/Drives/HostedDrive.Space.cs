@@ -1,0 +1,64 @@
+using KvFs.Core;
+using KvFs.Protocol;
+
+namespace KvFs.Node.Drives;
+
+public sealed partial class HostedDrive
+{
+    /// <summary>Sets bytes and VNodes aside for a session: of the drive's quota, and of the disk, for all drives together.
+    /// </summary>
+    public Status Reserve(SessionId session, Reservation wanted)
+    {
+        if (wanted.Bytes > long.MaxValue / 2) { return Status.NoSpace; }
+        Status status = blocks.Space.Promise((long)wanted.Bytes);
+        if (status != Status.Ok) { return status; }
+        lock (Shard.Gate)
+        {
+            DrivePolicy policy = State.Policy;
+            Reservation used = new(counters.UsedBytes, counters.UsedInodes);
+            status = Quota.Reserve(session, wanted, used, new(policy.QuotaBytes, policy.QuotaInodes));
+        }
+
+        if (status != Status.Ok) { blocks.Space.EndPromise((long)wanted.Bytes); }
+        return status;
+    }
+
+    /// <summary>A session needs some of what it set aside no more, or has used it.</summary>
+    public void Unreserve(SessionId session, Reservation returned)
+    {
+        Reservation taken;
+        lock (Shard.Gate) { taken = Quota.Return(session, returned); }
+        blocks.Space.EndPromise((long)taken.Bytes);
+    }
+
+    /// <summary>A session has ended. With the gate held.</summary>
+    public void EndReservation(SessionId session) => blocks.Space.EndPromise((long)Quota.Remove(session).Bytes);
+
+    /// <summary>What statfs tells.</summary>
+    public Status GetUsage(out DriveUsage usage)
+    {
+        usage = default;
+        Status status = blocks.Space.GetFree(out long freeOnDisk);
+        if (status != Status.Ok) { return status; }
+        DrivePolicy policy = State.Policy;
+        ulong usedBytes;
+        ulong usedInodes;
+        lock (Shard.Gate)
+        {
+            Reservation reserved = Quota.ReservedByOthers(default);
+            usedBytes = counters.UsedBytes + reserved.Bytes;
+            usedInodes = counters.UsedInodes;
+        }
+
+        ulong free = (ulong)freeOnDisk;
+        if (policy.QuotaBytes != 0)
+        {
+            free = Math.Min(free, policy.QuotaBytes > usedBytes ? policy.QuotaBytes - usedBytes : 0);
+        }
+
+        ulong total = policy.QuotaBytes != 0 ? Math.Max(policy.QuotaBytes, usedBytes) : usedBytes + free;
+        ulong inodes = policy.QuotaInodes != 0 ? Math.Max(policy.QuotaInodes, usedInodes) : ulong.MaxValue / 2;
+        usage = new(total, usedBytes, free, inodes, usedInodes);
+        return Status.Ok;
+    }
+}
