@@ -34,7 +34,7 @@ public sealed class DamagedRecordTests : IAsyncLifetime
     {
         await Node.DisposeAsync();
         node = null;
-        using RocksKeyValueStore store = RocksKeyValueStore.Open(Path.Combine(folder, "db"));
+        using JournaledKeyValueStore store = JournaledKeyValueStore.Open(Path.Combine(folder, "db"));
         using BlockStore blocks = BlockStore.Open(new LinuxDisk(folder), store, new DiskId(7));
         NodeIdentity identity = NodeIdentity.Start(store, 64);
         ImmutableArray<Shard> shards =
@@ -99,12 +99,12 @@ public sealed class DamagedRecordTests : IAsyncLifetime
     {
         await Node.DisposeAsync();
         node = null;
-        using (RocksKeyValueStore store = RocksKeyValueStore.Open(Path.Combine(folder, "db"))) { Damage(store, kind); }
+        using (JournaledKeyValueStore store = JournaledKeyValueStore.Open(Path.Combine(folder, "db"))) { Damage(store, kind); }
         Open();
     }
 
     /// <summary>Flips a bit in every record of a kind.</summary>
-    private static void Damage(RocksKeyValueStore store, RecordKind kind)
+    private static void Damage(JournaledKeyValueStore store, RecordKind kind)
     {
         const int KindAt = 16;
         KeyValueBatch batch = new();

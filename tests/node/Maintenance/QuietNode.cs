@@ -12,7 +12,7 @@ namespace KvFs.Node.Tests.Maintenance;
 /// <summary>A node's parts over a real folder, without its loops: what goes on behind goes on when a test says so.</summary>
 internal sealed class QuietNode : IAsyncDisposable
 {
-    private readonly RocksKeyValueStore store;
+    private readonly JournaledKeyValueStore store;
     private readonly Packer packer;
     private readonly Reaper reaper;
     private readonly DriveWork work = new(NullLogger.Instance);
@@ -20,7 +20,7 @@ internal sealed class QuietNode : IAsyncDisposable
 
     private QuietNode(string folder)
     {
-        store = RocksKeyValueStore.Open(Path.Combine(folder, "db"));
+        store = JournaledKeyValueStore.Open(Path.Combine(folder, "db"));
         Disk = new(new LinuxDisk(folder));
         Blocks = BlockStore.Open(Disk, store, new DiskId(7));
         NodeIdentity identity = NodeIdentity.Start(store, 1);
