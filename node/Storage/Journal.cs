@@ -85,12 +85,7 @@ internal sealed class Journal : IDisposable
         int size = JournalFormat.SizeOf(payloadBytes);
         if (active is not null && active.Room >= size) { return true; }
         if (ready is null || ready.Room < size) { return false; }
-        if (active is not null)
-        {
-            usedBytes += active.Bytes;
-            full.Enqueue(active);
-        }
-
+        Retire();
         active = ready;
         ready = null;
         return true;
@@ -142,8 +137,11 @@ internal sealed class Journal : IDisposable
     /// <summary>The tables have everything up to a number, durably.</summary>
     /// <param name="upTo">The number.</param>
     /// <param name="used">What <see cref="UsedBytes"/> was then.</param>
-    internal void Release(ulong upTo, long used)
+    /// <param name="isShort">Somebody waits for room: the active segment goes, too, if the tables have all of it. Two large
+    /// ones may be more than there may be.</param>
+    internal void Release(ulong upTo, long used, bool isShort)
     {
+        if (isShort && active is not null && active.Last <= upTo) { Retire(); }
         flushedBytes = Math.Max(flushedBytes, used);
         while (full.TryPeek(out JournalSegment? oldest) && oldest.Last <= upTo)
         {
@@ -200,6 +198,14 @@ internal sealed class Journal : IDisposable
         if (wasMade) { madeBytes += segment.Bytes; }
         if (status == Status.Ok) { ready = segment; }
         else { free.Push(segment); }
+    }
+
+    private void Retire()
+    {
+        if (active is null) { return; }
+        usedBytes += active.Bytes;
+        full.Enqueue(active);
+        active = null;
     }
 
     public void Dispose()

@@ -108,7 +108,7 @@ public sealed partial class JournaledKeyValueStore
         if (status != Status.Ok) { return Fail("Flushing", $"{status} {failure}"); }
         lock (gate)
         {
-            journal.Release(upTo, used);
+            journal.Release(upTo, used, isShort: waiting > 0);
             Monitor.PulseAll(gate);
         }
 

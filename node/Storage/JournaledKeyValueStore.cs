@@ -23,8 +23,6 @@ public sealed partial class JournaledKeyValueStore : IKeyValueStore
 
     /// <summary>Bytes that may have to be written for what was accepted, without asking: the journal, and tables with as much
     /// twice, the entries of a log and the records that they led to; 96 MiB.</summary>
-    /// <remarks>A transaction above 4 MiB, which is a rare one, may add a file of its own: that is what the reserve's second
-    /// half is for, too.</remarks>
     public const long MaxUnaskedBytes = 3 * (32L << 20);
 
     private readonly object gate = new();
@@ -161,7 +159,8 @@ public sealed partial class JournaledKeyValueStore : IKeyValueStore
 
     public KeyValueStatistics GetStatistics() => tables.GetStatistics() with
     {
-        Syncs = syncs.Runs, LogBytes = journal.AppendedBytes,
+        Syncs = syncs.Runs,
+        LogBytes = journal.AppendedBytes,
     };
 
     public void Dispose()

@@ -144,6 +144,23 @@ public sealed class JournalRecoveryTests : IDisposable
         Assert.All(Segments(disk), name => Assert.Equal(SegmentBytes, disk.File($"{Folder}/{name}").Length));
     }
 
+    [Fact]
+    public void Large_batches_in_a_row_take_turns_where_there_is_no_room_for_two()
+    {
+        using JournaledKeyValueStore store = JournaledKeyValueStore.Open(
+            tables, disk, Options with { MaxBytes = 4 * SegmentBytes }, hasKeeper: false);
+        for (byte i = 0; i < 5; i++)
+        {
+            batch.Clear();
+            batch.Put(Family.Log, [i], new byte[2 * SegmentBytes]);
+            Assert.Equal(Status.Ok, store.Write(batch, logged: true));
+            Assert.Equal(Status.Ok, store.SyncLog());
+            Assert.InRange(Segments(disk).Sum(name => disk.File($"{Folder}/{name}").Length), 1, 4 * SegmentBytes);
+        }
+
+        Assert.Equal(5, Count(disk.AfterPowerCut(new Random(1))));
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

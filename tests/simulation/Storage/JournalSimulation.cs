@@ -60,7 +60,7 @@ internal sealed class JournalSimulation : IDisposable
         switch (chance.Next(100))
         {
             case < 50: Write(logged: true, MaxValueBytes); break;
-            case < 52: Write(logged: true, SegmentBytes / 2); break;
+            case < 53: Write(logged: true, SegmentBytes * 3 / 5); break;
             case < 67: Write(logged: false, MaxValueBytes); break;
             case < 85: Sync(); break;
             case < 88: Invariant.Check(store.Maintain() == Status.Ok); break;
