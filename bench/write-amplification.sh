@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # write-amplification.sh FOLDER: how many bytes a fresh drive writes to the disk for each byte that a program wrote, for a
 # sequential write, 4 KiB random writes with an fsync each, and small files. Counted by the kernel for the server's process
-# (write_bytes in /proc/PID/io): blocks, write-ahead log, flushes, compactions and what is folded and repacked behind; not the
+# (write_bytes in /proc/PID/io): blocks, journal, flushes, compactions and what is folded and repacked behind; not the
 # journal of the file system below. Each row begins when the drive has been quiet for a while, and ends when it is again.
 # Needs what `make setup` builds, and fio.
 set -euo pipefail

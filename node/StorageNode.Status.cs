@@ -74,10 +74,10 @@ public sealed partial class StorageNode
         meter.CreateObservableCounter(
             "kvfs_node_corrupt_records", () => work.CorruptRecords, null, "Damaged records that were met.");
         meter.CreateObservableCounter(
-            "kvfs_node_log_syncs", () => store.GetStatistics().Syncs, null, "Syncs of the write-ahead log.");
+            "kvfs_node_log_syncs", () => store.GetStatistics().Syncs, null, "Syncs of the journal.");
         meter.CreateObservableCounter(
             "kvfs_node_log_written_bytes", () => store.GetStatistics().LogBytes, "bytes",
-            "Bytes appended to the write-ahead log.");
+            "Bytes appended to the journal.");
         meter.CreateObservableCounter(
             "kvfs_node_committed_bytes", () => host.All.Sum(static drive => drive.CommittedBytes), "bytes",
             "Bytes of data that clients committed.");

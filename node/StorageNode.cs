@@ -108,10 +108,10 @@ public sealed partial class StorageNode : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(loggers);
         MakeFolder(options.DataPath);
-        RocksKeyValueStore? store = null;
+        JournaledKeyValueStore? store = null;
         try
         {
-            store = RocksKeyValueStore.Open(Path.Combine(options.DataPath, "db"));
+            store = JournaledKeyValueStore.Open(Path.Combine(options.DataPath, "db"));
             StorageNode node = Start(options, store, new LinuxDisk(options.DataPath), loggers.CreateLogger<StorageNode>());
             node.StartLoops();
             store = null;

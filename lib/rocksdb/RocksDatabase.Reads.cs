@@ -10,7 +10,17 @@ public sealed unsafe partial class RocksDatabase
 
     /// <summary>Finds a value without copying it. Dispose the value, unless false is returned.</summary>
     public bool TryGetPinned(
-        ColumnFamily family, ReadOnlySpan<byte> key, out PinnedValue value, RocksSnapshot? snapshot = null)
+        ColumnFamily family, ReadOnlySpan<byte> key, out PinnedValue value, RocksSnapshot? snapshot = null) =>
+        TryGetPinned(family, key, CallOptions.Read, snapshot, out value);
+
+    /// <summary>Finds a value as table files have it: what went past the log and was not flushed yet is not seen. Dispose the
+    /// value, unless false is returned.</summary>
+    /// <remarks>Until something goes past the log everything is seen, because then nothing can be lost.</remarks>
+    public bool TryGetPersisted(ColumnFamily family, ReadOnlySpan<byte> key, out PinnedValue value) =>
+        TryGetPinned(family, key, CallOptions.ReadPersisted, null, out value);
+
+    private bool TryGetPinned(
+        ColumnFamily family, ReadOnlySpan<byte> key, nint options, RocksSnapshot? snapshot, out PinnedValue value)
     {
         ColumnFamilyHandle familyHandle = Own(family);
         SnapshotHandle? snapshotHandle = Own(snapshot);
@@ -20,7 +30,7 @@ public sealed unsafe partial class RocksDatabase
         {
             // The value takes this reference over, since the slice may point into the database's memory.
             _handle.DangerousAddRef(ref holdsDatabase);
-            slice = GetPinned(familyHandle, snapshotHandle, key);
+            slice = GetPinned(familyHandle, snapshotHandle, options, key);
             value = slice == 0 ? default : new PinnedValue(_handle, slice);
         }
         finally
@@ -63,7 +73,8 @@ public sealed unsafe partial class RocksDatabase
     }
 
     /// <remarks>The caller holds the database open.</remarks>
-    private nint GetPinned(ColumnFamilyHandle family, SnapshotHandle? snapshot, ReadOnlySpan<byte> key)
+    private nint GetPinned(
+        ColumnFamilyHandle family, SnapshotHandle? snapshot, nint options, ReadOnlySpan<byte> key)
     {
         bool holdsSnapshot = false;
         byte* error = null;
@@ -74,7 +85,7 @@ public sealed unsafe partial class RocksDatabase
             fixed (byte* keyBytes = key)
             {
                 slice = NativeMethods.rocksdb_get_pinned_cf(
-                    _handle.DangerousGetHandle(), snapshot?.ReadOptions ?? CallOptions.Read, family,
+                    _handle.DangerousGetHandle(), snapshot?.ReadOptions ?? options, family,
                     keyBytes, (nuint)key.Length, &error);
             }
         }

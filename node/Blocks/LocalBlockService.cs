@@ -6,7 +6,7 @@ namespace KvFs.Node.Blocks;
 
 /// <summary>Serves this node's blocks to a client in the same process.</summary>
 /// <remarks>Thread safe. Everything completes before it returns: the caller's thread does the work, and concurrent writers
-/// share one fdatasync. When a write answers Ok, the bytes are on disk and the index entry is in the write-ahead log before
+/// share one fdatasync. When a write answers Ok, the bytes are on disk and the index entry is in the journal before
 /// any log entry that will refer to the block: the sync that makes the entry durable makes the index durable.</remarks>
 public sealed class LocalBlockService(BlockStore store) : IBlockService
 {

@@ -5,10 +5,10 @@ namespace KvFs.Node.Shards;
 
 /// <summary>The log of one shard on this node's disk, and the records that it was applied to.</summary>
 /// <remarks>
-/// Not thread safe: the shard's owner uses it. What is durable when: an entry is in the write-ahead log, handed to the
+/// Not thread safe: the shard's owner uses it. What is durable when: an entry is in the store's journal, handed to the
 /// operating system, when <see cref="Append"/> returns; on disk after the store's next SyncLog. Applied records are not
 /// logged again: the store flushes them in its own time, together with the mark that says how far they go; what is behind
-/// the mark is applied again by <see cref="Recover"/>. So the bytes of a transaction pass through the write-ahead log once.
+/// the mark is applied again by <see cref="Recover"/>. So the bytes of a transaction pass through the store's journal once.
 /// That entries are forgotten is not logged either: it becomes durable by the same flush as the records that they led to,
 /// which makes it right at every moment, and the flush leaves out the entries.
 /// </remarks>

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace KvFs.Node.Storage;
 
 /// <summary>What this process has had the kernel write to disks.</summary>
-/// <remarks>Counted by the kernel (proc(5), <c>/proc/PID/io</c>), so nothing is forgotten: blocks, the write-ahead log and its
+/// <remarks>Counted by the kernel (proc(5), <c>/proc/PID/io</c>), so nothing is forgotten: blocks, the journal and its
 /// half-empty pages that each sync writes again, flushes, compactions, bitmaps. What the file system writes for itself
 /// (its journal) is not in it. All nodes of a process are in one sum.</remarks>
 internal static class DiskWrites

@@ -42,12 +42,12 @@ public interface IKeyValueSnapshot : IKeyValueReader, IDisposable;
 /// <remarks>
 /// Thread safe. What is durable when:
 /// <list type="bullet">
-/// <item>A logged write is in the write-ahead log, handed to the operating system, when it returns: it survives the end
-/// of the process, not of the machine.</item>
+/// <item>A logged write is in the journal, handed to the operating system, when it returns: it survives the end of the
+/// process, not of the machine.</item>
 /// <item>Logged writes become durable in the order in which they were written, over all families: what a crash leaves is
 /// a prefix. <see cref="SyncLog"/> makes all of them durable that returned before the call.</item>
 /// <item>An unlogged write is in memory only, until the store flushes. It does so by itself, before it has much in memory
-/// or in logs, and when it is closed; a flush makes all families durable as they were at one moment, or changes nothing.
+/// or in the journal, and when it is closed; a flush makes all families durable as they were at one moment, or changes nothing.
 /// What is durable of the unlogged writes is so a prefix of them, over all families, and no longer than that of the logged
 /// ones.</item>
 /// </list>
@@ -66,7 +66,7 @@ public interface IKeyValueStore : IKeyValueReader, IDisposable
 
     /// <summary>Applies all of the batch or nothing of it, over all families.</summary>
     /// <returns>Ok; NoSpace: not applied, and the store goes on once there is space; IoError: applied or not, and the
-    /// store is latched.</returns>
+    /// store is latched; TooLarge: not applied, above 17 MiB.</returns>
     Status Write(KeyValueBatch batch, bool logged);
 
     /// <summary>Makes every logged write durable that returned before the call. Concurrent callers share one sync.</summary>
@@ -83,8 +83,8 @@ public interface IKeyValueStore : IKeyValueReader, IDisposable
 /// <param name="TableReaderBytes">Indexes and filters held outside the cache.</param>
 /// <param name="FileBytes">Live table files.</param>
 /// <param name="EstimatedKeys">Keys, roughly: overwritten and deleted ones may count.</param>
-/// <param name="Syncs">Syncs of the write-ahead log that the disk was asked for.</param>
-/// <param name="LogBytes">Bytes that were appended to the write-ahead log since the start.</param>
+/// <param name="Syncs">Syncs of the journal that the disk was asked for.</param>
+/// <param name="LogBytes">Bytes that were appended to the journal since the start.</param>
 public readonly record struct KeyValueStatistics(
     long MemtableBytes, long CacheBytes, long TableReaderBytes, long FileBytes, long EstimatedKeys, long Syncs,
     long LogBytes);

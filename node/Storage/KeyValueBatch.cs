@@ -37,6 +37,9 @@ public sealed class KeyValueBatch
     public void DeleteRange(Family family, ReadOnlySpan<byte> from, ReadOnlySpan<byte> to) =>
         Add(KeyValueOperation.DeleteRange, family, from, to);
 
+    /// <summary>The changes as the journal has them, lent until the batch changes.</summary>
+    internal ReadOnlySpan<byte> Encoded => changes.Span;
+
     /// <summary>Adds the changes of another batch after those of this one.</summary>
     public void Append(KeyValueBatch other)
     {
@@ -48,6 +51,34 @@ public sealed class KeyValueBatch
     {
         changes.Clear();
         Count = 0;
+    }
+
+    /// <summary>Replaces the changes by those in some bytes; false, and none, if the bytes make no sense or are not so
+    /// many changes.</summary>
+    internal bool TrySet(ReadOnlySpan<byte> encoded, int count)
+    {
+        Clear();
+        int found = 0;
+        for (ReadOnlySpan<byte> rest = encoded; !rest.IsEmpty; found++)
+        {
+            if (rest.Length < HeaderBytes
+                || rest[0] is < (byte)KeyValueOperation.Put or > (byte)KeyValueOperation.DeleteRange
+                || rest[1] > (byte)Family.System)
+            {
+                return false;
+            }
+
+            uint keyLength = BinaryPrimitives.ReadUInt32LittleEndian(rest[2..]);
+            uint valueLength = BinaryPrimitives.ReadUInt32LittleEndian(rest[6..]);
+            long length = HeaderBytes + (long)keyLength + valueLength;
+            if (length > rest.Length) { return false; }
+            rest = rest[(int)length..];
+        }
+
+        if (found != count) { return false; }
+        changes.Set(encoded);
+        Count = found;
+        return true;
     }
 
     public Enumerator GetEnumerator() => new(changes.Span);

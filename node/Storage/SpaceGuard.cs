@@ -22,9 +22,10 @@ public enum SpaceUse
 
 /// <summary>Refuses work with NoSpace while there is still room for what is already accepted.</summary>
 /// <remarks>
-/// RocksDB must not meet a full disk with what it has accepted: a flush that finds no room stops all writes. So the last
-/// <see cref="ReserveBytes"/> plus one percent belong to it. The arithmetic: what it may have to write without being asked is
-/// at the most W = <see cref="RocksKeyValueStore.MaxUnaskedBytes"/>. Data stops at 2 W + 1 %, names and slices at half of
+/// RocksDB must not meet a full disk with what it has accepted: a flush that finds no room stops all writes, because the
+/// journal, whose bound is 32 MiB, is not let go of before. So the last <see cref="ReserveBytes"/> plus one percent belong to
+/// the two. The arithmetic: what it may have to write without being asked is
+/// at the most W = <see cref="JournaledKeyValueStore.MaxUnaskedBytes"/>. Data stops at 2 W + 1 %, names and slices at half of
 /// that, which leaves W to flush them; what frees space stops last, at an eighth: it adds little, and is the only way out.
 /// The percent is for compactions, which may fail for want of space and are tried again.
 /// <para>Thread safe. The file system is asked again and again (statvfs(2)), so that what other programs take is seen too:
@@ -38,7 +39,7 @@ public enum SpaceUse
 public sealed class SpaceGuard(IDisk disk)
 {
     /// <summary>Bytes kept for the key-value store: twice what it may have to write unasked.</summary>
-    public const long ReserveBytes = 2 * RocksKeyValueStore.MaxUnaskedBytes;
+    public const long ReserveBytes = 2 * JournaledKeyValueStore.MaxUnaskedBytes;
 
     /// <summary>The part of the disk kept besides, in percent: compaction needs more where there is more.</summary>
     public const int ReservePercent = 1;

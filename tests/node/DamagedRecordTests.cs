@@ -90,7 +90,7 @@ public sealed class DamagedRecordTests : IAsyncLifetime
     {
         await Node.DisposeAsync();
         node = null;
-        using (RocksKeyValueStore store = RocksKeyValueStore.Open(Path.Combine(folder, "db"))) { Damage(store, kind); }
+        using (JournaledKeyValueStore store = JournaledKeyValueStore.Open(Path.Combine(folder, "db"))) { Damage(store, kind); }
         Open();
     }
 

@@ -28,6 +28,36 @@ public sealed class DurabilityTests
         Assert.Equal("1", left.GetText("past the log"));
     }
 
+    [Fact]
+    public void A_flush_of_all_families_leaves_nothing_that_went_past_the_log_in_memory()
+    {
+        using TestDatabase test = new(new RocksOptions { AtomicFlush = true }, new("a"), new("b"));
+        ColumnFamily[] families = [test.Database.Family("a"), test.Database.Family("b")];
+        for (byte round = 1; round <= 3; round++)
+        {
+            foreach (ColumnFamily family in families)
+            {
+                test.Database.Put(family, "k"u8, [round], WriteFlags.DisableWal);
+                Assert.Equal(round - 1, Persisted(test.Database, family));
+            }
+
+            test.Database.FlushAll(test.Default);
+            using RocksDatabase left = RocksDatabase.Open(
+                test.Folder.Copy("db", $"left{round}"), new RocksOptions(), [new("a"), new("b")]);
+            foreach (ColumnFamily family in families)
+            {
+                Assert.Equal(round, Persisted(test.Database, family));
+                Assert.Equal(round, Persisted(left, left.Family(family.Name)));
+            }
+        }
+    }
+
+    private static int Persisted(RocksDatabase database, ColumnFamily family)
+    {
+        if (!database.TryGetPersisted(family, "k"u8, out PinnedValue value)) { return 0; }
+        using (value) { return value.Span[0]; }
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

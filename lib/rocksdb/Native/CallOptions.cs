@@ -10,6 +10,9 @@ internal static class CallOptions
     /// <summary>The newest state, checksums verified, blocks cached.</summary>
     internal static readonly nint Read = NativeMethods.rocksdb_readoptions_create();
 
+    /// <summary>The same, of what table files have.</summary>
+    internal static readonly nint ReadPersisted = CreateReadPersisted();
+
     internal static readonly nint FlushAndWait = CreateFlush(wait: true);
 
     internal static readonly nint FlushLater = CreateFlush(wait: false);
@@ -40,6 +43,15 @@ internal static class CallOptions
             NativeMethods.rocksdb_writeoptions_disable_WAL(all[i], Flag(flags.HasFlag(WriteFlags.DisableWal)));
         }
         return all;
+    }
+
+    private static nint CreateReadPersisted()
+    {
+        // kPersistedTier of ReadTier, rocksdb/options.h.
+        const int persistedTier = 2;
+        nint options = NativeMethods.rocksdb_readoptions_create();
+        NativeMethods.rocksdb_readoptions_set_read_tier(options, persistedTier);
+        return options;
     }
 
     private static nint CreateFlush(bool wait)

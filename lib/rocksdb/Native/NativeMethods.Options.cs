@@ -262,6 +262,9 @@ internal static unsafe partial class NativeMethods
         nint options, byte* key, nuint key_length);
 
     [LibraryImport(Library)]
+    internal static partial void rocksdb_readoptions_set_read_tier(nint options, int value);
+
+    [LibraryImport(Library)]
     internal static partial void rocksdb_readoptions_set_fill_cache(nint options, byte value);
 
     [LibraryImport(Library)]

@@ -21,7 +21,7 @@ internal sealed class QuietNode : IAsyncDisposable
 
     private QuietNode(string folder, int shardCount)
     {
-        store = new(RocksKeyValueStore.Open(Path.Combine(folder, "db")));
+        store = new(JournaledKeyValueStore.Open(Path.Combine(folder, "db")));
         Disk = new(new LinuxDisk(folder));
         Blocks = BlockStore.Open(Disk, store, new DiskId(7));
         NodeIdentity identity = NodeIdentity.Start(store, shardCount);

@@ -87,7 +87,7 @@ public sealed class BlockStoreTests : IDisposable
 
         data.Reopen(() =>
         {
-            using RocksKeyValueStore store = RocksKeyValueStore.Open(data.PathOf("db"));
+            using JournaledKeyValueStore store = JournaledKeyValueStore.Open(data.PathOf("db"));
             byte[] key = new byte[BlockKey.Size];
             BlockKey.Write(DataFolder.Block(2), key);
             KeyValueBatch batch = new();

@@ -10,12 +10,12 @@ public sealed class CachedKeyValueStoreTests : IDisposable
     private const int Slots = 16;
 
     private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("kvfs-cached-");
-    private readonly RocksKeyValueStore inner;
+    private readonly JournaledKeyValueStore inner;
     private readonly CachedKeyValueStore store;
 
     public CachedKeyValueStoreTests()
     {
-        inner = RocksKeyValueStore.Open($"{folder.FullName}/db");
+        inner = JournaledKeyValueStore.Open($"{folder.FullName}/db");
         store = new(inner, Slots);
     }
 

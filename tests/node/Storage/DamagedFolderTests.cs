@@ -150,7 +150,7 @@ public sealed class DamagedFolderTests : IDisposable
         StorageException refused = Assert.Throws<StorageException>(
             () => BlockStore.Open(data.Disk, data.KeyValues, new DiskId(1)));
         Assert.Equal(Status.InUse, refused.Status);
-        Assert.Equal(Status.InUse, Assert.Throws<StorageException>(() => RocksKeyValueStore.Open(data.PathOf("db"))).Status);
+        Assert.Equal(Status.InUse, Assert.Throws<StorageException>(() => JournaledKeyValueStore.Open(data.PathOf("db"))).Status);
     }
 
     private void CheckWhole()

@@ -14,7 +14,7 @@ internal sealed class DataFolder : IDisposable
 
     internal LinuxDisk Disk { get; private set; } = null!;
 
-    internal RocksKeyValueStore KeyValues { get; private set; } = null!;
+    internal JournaledKeyValueStore KeyValues { get; private set; } = null!;
 
     internal BlockStore Blocks { get; private set; } = null!;
 
@@ -25,7 +25,7 @@ internal sealed class DataFolder : IDisposable
     internal void Open()
     {
         Disk = new LinuxDisk(folder.FullName);
-        KeyValues = RocksKeyValueStore.Open(PathOf("db"));
+        KeyValues = JournaledKeyValueStore.Open(PathOf("db"));
         Blocks = BlockStore.Open(Disk, KeyValues, new DiskId(7));
     }
 

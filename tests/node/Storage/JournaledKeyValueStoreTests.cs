@@ -3,12 +3,12 @@ using KvFs.Node.Storage;
 
 namespace KvFs.Node.Tests.Storage;
 
-public sealed class RocksKeyValueStoreTests : IDisposable
+public sealed class JournaledKeyValueStoreTests : IDisposable
 {
     private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("kvfs-kv-");
-    private RocksKeyValueStore store;
+    private JournaledKeyValueStore store;
 
-    public RocksKeyValueStoreTests() => store = RocksKeyValueStore.Open($"{folder.FullName}/db");
+    public JournaledKeyValueStoreTests() => store = JournaledKeyValueStore.Open($"{folder.FullName}/db");
 
     public void Dispose()
     {
@@ -26,7 +26,7 @@ public sealed class RocksKeyValueStoreTests : IDisposable
         Assert.Equal(Status.Ok, store.Write(batch, logged: true));
         Assert.Equal(Status.Ok, store.SyncLog());
         store.Dispose();
-        store = RocksKeyValueStore.Open($"{folder.FullName}/db");
+        store = JournaledKeyValueStore.Open($"{folder.FullName}/db");
         ByteBuffer value = new();
         foreach (Family family in Enum.GetValues<Family>())
         {
@@ -75,7 +75,7 @@ public sealed class RocksKeyValueStoreTests : IDisposable
     {
         Fill(5);
         store.Dispose();
-        store = RocksKeyValueStore.Open($"{folder.FullName}/db");
+        store = JournaledKeyValueStore.Open($"{folder.FullName}/db");
         Assert.True(store.GetStatistics().FileBytes > 0);
         Assert.Equal([0, 1, 2, 3, 4], Walk(store, [], []));
     }

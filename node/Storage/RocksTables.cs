@@ -3,32 +3,30 @@ using KvFs.RocksDb;
 
 namespace KvFs.Node.Storage;
 
-/// <summary>The key-value store in a RocksDB.</summary>
+/// <summary>The tables in a RocksDB.</summary>
 /// <remarks>
-/// Memory under load: block cache 64 MiB (indexes and filters included), memtables twice <see cref="MaxWalBytes"/> of log
-/// entries and as much of the records that they led to, so less than 200 MiB. All families are flushed together
-/// (<see cref="RocksOptions.AtomicFlush"/>): that keeps unlogged writes to one order, and lets go of whole logs. A full disk: the write is refused (NoSpace), RocksDB goes on by itself when there is space;
-/// <see cref="SpaceGuard"/> sees to it that this does not happen in practice.
+/// RocksDB's own write-ahead log is not used: <see cref="JournaledKeyValueStore"/> says why. A folder of an earlier version,
+/// in which it was, is opened as RocksDB recovers it. All families are flushed together (<see cref="RocksOptions.AtomicFlush"/>):
+/// that makes what is durable one moment of all of them. The mark is in a family of its own, <c>journal</c>, also so that an
+/// earlier version, which knows of no journal, refuses the folder instead of leaving a part of it out.
+/// <para>Memory under load: block cache 64 MiB (indexes and filters included), memtables twice
+/// <see cref="JournalOptions.MaxBytes"/> of log entries and as much of the records that they led to. A full disk: the write is
+/// refused (NoSpace), RocksDB goes on by itself when there is space; <see cref="SpaceGuard"/> sees to it that this does not
+/// happen in practice.</para>
 /// </remarks>
-public sealed class RocksKeyValueStore : IKeyValueStore
+internal sealed class RocksTables : ITableStore
 {
     private const long BlockCacheBytes = 64L << 20;
 
     /// <summary>Bits per key of the bloom filters: one in a hundred absent keys costs a read.</summary>
     private const double BloomBits = 10;
 
-    /// <summary>Bytes of logs above which RocksDB flushes: bounds the start after a crash, and memory.</summary>
-    private const long MaxWalBytes = 20L << 20;
-
-    /// <summary>Bytes that RocksDB may have to write for what it has accepted, without asking: 100 MiB.</summary>
-    /// <remarks>Two sets of memtables, one that fills and one that is flushed, each with the entries of one log and the
-    /// records that they led to, which are about as many bytes: 2 · 2 · 20 MiB of table files. And one log that is begun
-    /// meanwhile, 20 MiB.</remarks>
-    public const long MaxUnaskedBytes = 5 * MaxWalBytes;
-
-    /// <summary>Bytes of a memtable that holds a copy of the log or what it led to: above the log's own bound, which
-    /// comes first.</summary>
+    /// <summary>Bytes of a memtable that holds a copy of what was logged or what it led to: above what the journal flushes
+    /// at, which comes first.</summary>
     private const long LargeMemtableBytes = 25L << 20;
+
+    /// <summary>Bytes of the memtable of marks: 100,000 of them, one for each record of the journal.</summary>
+    private const long MarkMemtableBytes = 8L << 20;
 
     /// <summary>Bytes after which writeback of a table file is started, so that no sync stands behind a long one.</summary>
     private const long BytesPerSync = 1L << 20;
@@ -38,6 +36,8 @@ public sealed class RocksKeyValueStore : IKeyValueStore
 
     private const int InfoLogFiles = 2;
 
+    private const string MarkFamily = "journal";
+
     private static readonly string[] FamilyNames = ["log", "ns", "block", "sys"];
 
     [ThreadStatic]
@@ -46,41 +46,29 @@ public sealed class RocksKeyValueStore : IKeyValueStore
     private readonly BlockCache cache;
     private readonly RocksDatabase database;
     private readonly ColumnFamily[] families;
-    private readonly FailureLatch latch = new();
-    private readonly GroupCommit syncs;
+    private readonly ColumnFamily marks;
 
-    // Logged writes that have returned, and how many of them a sync that has ended was started after. The first counts the
-    // log that was found at the start.
-    private long logged = 1;
-    private long synced;
-    private long logBytes;
-
-    // Sequence numbers up to which everything logged is durable: known, and told in the log.
-    private ulong durable;
-    private ulong marked;
-
-    private RocksKeyValueStore(BlockCache cache, RocksDatabase database)
+    private RocksTables(BlockCache cache, RocksDatabase database)
     {
         this.cache = cache;
         this.database = database;
         families = [.. FamilyNames.Select(database.Family)];
-        syncs = new GroupCommit(SyncOnce);
+        marks = database.Family(MarkFamily);
     }
 
-    public bool IsFailed => latch.IsFailed;
+    public string Path => database.Path;
 
-    public string? Failure => latch.Reason;
+    private static ReadOnlySpan<byte> MarkKey => "J\x01"u8;
 
-    /// <summary>Opens the folder, or makes it.</summary>
+    /// <summary>Opens the folder, or makes it, and holds it for this process alone.</summary>
     /// <exception cref="StorageException">InUse, Corrupt, NotSupported, NoSpace, IoError; the message says what to do.
     /// </exception>
-    public static RocksKeyValueStore Open(string path)
+    internal static RocksTables Open(string path)
     {
-        ThrowIfRotten(path);
         BlockCache cache = new(BlockCacheBytes);
         try
         {
-            return new RocksKeyValueStore(cache, RocksDatabase.Open(path, DatabaseOptions(cache), FamilyOptions()));
+            return new RocksTables(cache, RocksDatabase.Open(path, DatabaseOptions(cache), FamilyOptions()));
         }
         catch (RocksException failure)
         {
@@ -97,6 +85,20 @@ public sealed class RocksKeyValueStore : IKeyValueStore
         }
     }
 
+    public bool TryReadMark(out JournalMark mark)
+    {
+        try
+        {
+            if (database.TryGetPinned(marks, MarkKey, out PinnedValue found)) { return TryReadMark(found, out mark); }
+            mark = default;
+            return false;
+        }
+        catch (RocksException failure)
+        {
+            throw ReadFailed(failure);
+        }
+    }
+
     public bool TryGet(Family family, ReadOnlySpan<byte> key, ByteBuffer value) => TryGet(family, key, value, null);
 
     public IRecordCursor OpenCursor(Family family, ReadOnlySpan<byte> from, ReadOnlySpan<byte> to) =>
@@ -104,24 +106,27 @@ public sealed class RocksKeyValueStore : IKeyValueStore
 
     public IKeyValueSnapshot CreateSnapshot() => new Snapshot(this);
 
-    public Status Write(KeyValueBatch batch, bool logged)
+    public Status Write(KeyValueBatch batch, JournalMark? mark, out string? failure)
     {
-        if (latch.IsFailed) { return Status.IoError; }
-        if (batch.Count == 0) { return Status.Ok; }
         WriteBatch native = t_batch ??= new WriteBatch();
+        failure = null;
         try
         {
-            if (logged) { Mark(native); }
             Translate(batch, native);
-            database.Write(native, logged ? WriteFlags.None : WriteFlags.DisableWal);
-            if (!logged) { return Status.Ok; }
-            Interlocked.Increment(ref this.logged);
-            Interlocked.Add(ref logBytes, native.DataSize);
+            if (mark is { } told)
+            {
+                Span<byte> value = stackalloc byte[JournalMark.Size];
+                told.Write(value);
+                native.Put(marks, MarkKey, value);
+            }
+
+            database.Write(native, WriteFlags.DisableWal);
             return Status.Ok;
         }
-        catch (RocksException failure)
+        catch (RocksException thrown)
         {
-            return OnFailure(failure, "Writing to");
+            failure = thrown.Message;
+            return ToStatus(thrown);
         }
         finally
         {
@@ -129,18 +134,37 @@ public sealed class RocksKeyValueStore : IKeyValueStore
         }
     }
 
-    public Status SyncLog()
+    /// <remarks>That RocksDB did it is only known from the mark: each flush makes one durable that was written after the one
+    /// before.</remarks>
+    public Status Flush(out string? failure)
     {
-        if (latch.IsFailed) { return Status.IoError; }
-
-        // Many an fsync follows another, or comes from a file that did not change: that costs nothing.
-        return Interlocked.Read(ref synced) == Interlocked.Read(ref logged) ? Status.Ok : syncs.Commit();
+        failure = null;
+        try
+        {
+            bool isMarked = TryReadMark(out JournalMark wanted);
+            database.FlushAll(database.DefaultFamily);
+            JournalMark flushed = default;
+            bool isFlushed = database.TryGetPersisted(marks, MarkKey, out PinnedValue found)
+                && TryReadMark(found, out flushed);
+            if (isMarked && isFlushed && flushed.Number >= wanted.Number) { return Status.Ok; }
+            failure = "RocksDB did not write its tables; its own file LOG says why.";
+            return IsOutOfSpace() ? Status.NoSpace : Status.IoError;
+        }
+        catch (RocksException thrown)
+        {
+            failure = thrown.Message;
+            return ToStatus(thrown);
+        }
+        catch (StorageException damaged)
+        {
+            failure = damaged.Message;
+            return damaged.Status;
+        }
     }
 
     public KeyValueStatistics GetStatistics() => new(
         Sum("rocksdb.cur-size-all-mem-tables"), cache.Usage, Sum("rocksdb.estimate-table-readers-mem"),
-        Sum("rocksdb.live-sst-files-size"), Sum("rocksdb.estimate-num-keys"), syncs.Runs,
-        Interlocked.Read(ref logBytes));
+        Sum("rocksdb.live-sst-files-size"), Sum("rocksdb.estimate-num-keys"), 0, 0);
 
     public void Dispose()
     {
@@ -148,35 +172,12 @@ public sealed class RocksKeyValueStore : IKeyValueStore
         cache.Dispose();
     }
 
-    private static void ThrowIfRotten(string path)
-    {
-        LogDamage? found;
-        try
-        {
-            found = WriteAheadLogCheck.Find(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new StorageException(
-                e is UnauthorizedAccessException ? Status.AccessDenied : Status.IoError,
-                $"The log of the key-value store '{path}' cannot be read: {e.Message}", e);
-        }
-
-        if (found is not { } damage) { return; }
-        throw new StorageException(
-            Status.Corrupt,
-            $"The log '{damage.Path}' is damaged at byte {damage.Offset}, and has intact records behind that: they may have "
-            + "been acknowledged, and would be lost. Nothing was changed. Restore the data folder from a backup; or, to give "
-            + $"up everything from there on, keep a copy and cut the log: truncate -s {damage.Offset} '{damage.Path}'.");
-    }
-
-    /// <remarks>Recovery to a point in time: what a power cut leaves of the log is a prefix. That no rot passes for such a
-    /// cut is <see cref="WriteAheadLogCheck"/>'s to see.</remarks>
+    /// <remarks>Recovery to a point in time, of a folder that an earlier version did not close in order: what a power cut
+    /// leaves of RocksDB's own log is a prefix.</remarks>
     private static RocksOptions DatabaseOptions(BlockCache cache) => new()
     {
         BlockCache = cache,
         WalRecovery = WalRecoveryMode.PointInTime,
-        MaxTotalWalBytes = MaxWalBytes,
         AtomicFlush = true,
         BytesPerSync = BytesPerSync,
         InfoLogLevel = InfoLogLevel.Warn,
@@ -190,11 +191,15 @@ public sealed class RocksKeyValueStore : IKeyValueStore
         Options(Family.Namespace, memtableBytes: LargeMemtableBytes, bloom: BloomBits),
         Options(Family.Block, memtableBytes: 8L << 20, bloom: BloomBits),
         Options(Family.System, memtableBytes: 2L << 20, bloom: null),
+        Options(MarkFamily, memtableBytes: MarkMemtableBytes, bloom: null),
     ];
 
-    /// <remarks>Two memtables each: one fills while the other is flushed.</remarks>
     private static ColumnFamilyOptions Options(Family family, long memtableBytes, double? bloom) =>
-        new(FamilyNames[(int)family])
+        Options(FamilyNames[(int)family], memtableBytes, bloom);
+
+    /// <remarks>Two memtables each: one fills while the other is flushed.</remarks>
+    private static ColumnFamilyOptions Options(string name, long memtableBytes, double? bloom) =>
+        new(name)
         {
             WriteBufferBytes = memtableBytes,
             MaxWriteBuffers = 2,
@@ -215,37 +220,30 @@ public sealed class RocksKeyValueStore : IKeyValueStore
         _ => Status.IoError,
     };
 
-    private Status OnFailure(RocksException failure, string doing) => ToStatus(failure) == Status.NoSpace
-        ? Status.NoSpace
-        : latch.Fail($"{doing} the key-value store '{database.Path}' failed: {failure.Message}");
-
-    /// <remarks>A sync that fails for want of space is a failed sync: what the log holds is unknown.</remarks>
-    private Status SyncOnce()
+    private bool TryReadMark(PinnedValue found, out JournalMark mark)
     {
-        long covered = Interlocked.Read(ref logged);
-        ulong sequence = database.LatestSequenceNumber;
+        Status status;
+        using (found) { status = JournalMark.Read(found.Span, out mark); }
+        if (status == Status.Ok) { return true; }
+        string why = status == Status.NotSupported
+            ? "A newer version of KvFs wrote it: use that one."
+            : "It is damaged: restore the data folder from a backup. Nothing was changed.";
+        throw new StorageException(status, $"The journal's mark in the key-value store '{Path}' cannot be read. {why}");
+    }
+
+    /// <summary>Whether RocksDB has stopped in the background, and by a write says that the disk is full.</summary>
+    private bool IsOutOfSpace()
+    {
+        using WriteBatch nothing = new();
         try
         {
-            database.FlushWal(sync: true);
-            Volatile.Write(ref durable, sequence);
-            Interlocked.Exchange(ref synced, covered);
-            return Status.Ok;
+            database.Write(nothing, WriteFlags.DisableWal);
+            return false;
         }
         catch (RocksException failure)
         {
-            return latch.Fail($"Syncing the log of '{database.Path}' failed: {failure.Message}");
+            return failure.Code == RocksErrorCode.NoSpace;
         }
-    }
-
-    /// <summary>The first write after a sync says how far it reached: <see cref="WriteAheadLogCheck"/>.</summary>
-    private void Mark(WriteBatch native)
-    {
-        ulong known = Volatile.Read(ref durable);
-        if (known == Volatile.Read(ref marked)) { return; }
-        Volatile.Write(ref marked, known);
-        Span<byte> mark = stackalloc byte[WriteAheadLogCheck.MarkBytes];
-        WriteAheadLogCheck.WriteMark(mark, known);
-        native.PutLogData(mark);
     }
 
     private void Translate(KeyValueBatch batch, WriteBatch native)
@@ -306,7 +304,7 @@ public sealed class RocksKeyValueStore : IKeyValueStore
         return (long)sum;
     }
 
-    private sealed class Snapshot(RocksKeyValueStore store) : IKeyValueSnapshot
+    private sealed class Snapshot(RocksTables store) : IKeyValueSnapshot
     {
         private readonly RocksSnapshot native = store.database.CreateSnapshot();
 
@@ -319,7 +317,7 @@ public sealed class RocksKeyValueStore : IKeyValueStore
         public void Dispose() => native.Dispose();
     }
 
-    private sealed class Cursor(RocksKeyValueStore store, RocksIterator native) : IRecordCursor
+    private sealed class Cursor(RocksTables store, RocksIterator native) : IRecordCursor
     {
         private bool started;
 
