@@ -17,14 +17,17 @@ public sealed class MessageReader<T>
     private readonly Marshaller<T> marshaller;
     private readonly int maxBytes;
     private readonly bool gzip;
+    private readonly Func<IOException, Exception>? translate;
     private ReadOnlySequence<byte> held;
     private bool holds;
     private bool ended;
     private bool compressed;
     private int length = Unknown;
 
-    internal MessageReader(PipeReader input, Marshaller<T> marshaller, int maxBytes, bool gzip)
+    internal MessageReader(
+        PipeReader input, Marshaller<T> marshaller, int maxBytes, bool gzip, Func<IOException, Exception>? translate = null)
     {
+        this.translate = translate;
         this.input = input;
         this.marshaller = marshaller;
         this.maxBytes = maxBytes;
@@ -88,13 +91,25 @@ public sealed class MessageReader<T>
                 input.AdvanceTo(held.Start, held.End);
                 holds = false;
             }
-            ReadResult result = await input.ReadAsync(cancellation).ConfigureAwait(false);
+            ReadResult result = await ReadInputAsync(cancellation).ConfigureAwait(false);
             held = result.Buffer;
             holds = true;
             ended = result.IsCompleted;
             if (result.IsCanceled) { throw new OperationCanceledException("reading was cancelled"); }
         }
         return true;
+    }
+
+    private async ValueTask<ReadResult> ReadInputAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            return await input.ReadAsync(cancellation).ConfigureAwait(false);
+        }
+        catch (IOException e) when (translate is not null)
+        {
+            throw translate(e);
+        }
     }
 
     /// <summary>Whether a whole message is here already.</summary>

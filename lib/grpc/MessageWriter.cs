@@ -34,7 +34,7 @@ public sealed class MessageWriter<T>
         int size = marshaller.Size(message);
         if (size > maxBytes) { throw MessageFrame.TooLarge(size, maxBytes, "sent"); }
         sink.BeforeWrite();
-        if (gzip)
+        if (gzip && size > 0)
         {
             WriteCompressed(message, size);
             return;

@@ -54,7 +54,7 @@ internal static class FailureStatus
 
     private static GrpcStatusCode CodeOf(HttpRequestException failure) => failure.HttpRequestError switch
     {
-        HttpRequestError.InvalidResponse or HttpRequestError.ConfigurationLimitExceeded => GrpcStatusCode.Internal,
+        HttpRequestError.ConfigurationLimitExceeded => GrpcStatusCode.Internal,  // Headers that are too long.
         _ => GrpcStatusCode.Unavailable,
     };
 

@@ -130,7 +130,7 @@ public sealed class GrpcCall<TRequest, TResponse> : IMessageSink, IDisposable
         disposed = true;
         if (!ended) { lifetime.Abandon(); }
         input?.Complete();
-        output?.Complete();
+        output?.Complete(new OperationCanceledException());  // Without one it would send what is left.
         response?.Dispose();
         if (!sending.IsCompleted) { _ = DiscardAsync(sending); }
         else if (sending.IsCompletedSuccessfully && request.Content is SingleContent single) { single.Release(); }
@@ -230,6 +230,8 @@ public sealed class GrpcCall<TRequest, TResponse> : IMessageSink, IDisposable
     {
         Exception translated = lifetime.Translate(e);
         failure ??= translated as GrpcException;
+        // Resets the stream now: the server is to know, even if whoever holds this call is slow to dispose it.
+        if (!ended) { response?.Dispose(); }
         return translated;
     }
 

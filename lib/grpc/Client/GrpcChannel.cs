@@ -39,8 +39,8 @@ public sealed class GrpcChannel : IDisposable
             UseCookies = false,
             UseProxy = false,
         };
-        if (target.Tls is { } tls) { handler.SslOptions = tls.Options(target.Address.Host); }
-        if (target.Socket is { } socket) { handler.ConnectCallback = (_, cancellation) => ConnectAsync(socket, cancellation); }
+        if (target.Tls is { } tls) { handler.SslOptions = tls.Options(); }
+        if (target.Dialled is { } dialled) { handler.ConnectCallback = (_, cancellation) => ConnectAsync(dialled, cancellation); }
         invoker = new HttpMessageInvoker(handler);
     }
 
@@ -70,9 +70,11 @@ public sealed class GrpcChannel : IDisposable
     /// <summary>Closes the connections; calls under way end with UNAVAILABLE or as cancelled.</summary>
     public void Dispose() => invoker.Dispose();
 
-    private static async ValueTask<Stream> ConnectAsync(UnixDomainSocketEndPoint endpoint, CancellationToken cancellation)
+    private static async ValueTask<Stream> ConnectAsync(EndPoint endpoint, CancellationToken cancellation)
     {
-        Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        Socket socket = endpoint is UnixDomainSocketEndPoint
+            ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)
+            : new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
             await socket.ConnectAsync(endpoint, cancellation).ConfigureAwait(false);

@@ -20,7 +20,8 @@ internal sealed class SingleContent : HttpContent
         Span<byte> prefix = buffer.GetSpan(MessageFrame.PrefixBytes);
         buffer.Advance(MessageFrame.PrefixBytes);
         marshaller.Write(message, buffer);
-        if (gzip)
+        bool compressed = gzip && size > 0;
+        if (compressed)
         {
             byte[] packed = GzipCoding.Compress(buffer.Written.Span[MessageFrame.PrefixBytes..]);
             buffer.Free();
@@ -30,7 +31,7 @@ internal sealed class SingleContent : HttpContent
             buffer.Write(packed);
             size = packed.Length;
         }
-        MessageFrame.WritePrefix(prefix, gzip, size);
+        MessageFrame.WritePrefix(prefix, compressed, size);
         return new SingleContent(buffer);
     }
 

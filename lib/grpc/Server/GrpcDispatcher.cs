@@ -123,10 +123,6 @@ public sealed class GrpcDispatcher : IDisposable
         {
             return new GrpcStatus(GrpcStatusCode.Cancelled, "the client gave up");
         }
-        if (e is BadHttpRequestException or IOException { InnerException: BadHttpRequestException })
-        {
-            return new GrpcStatus(GrpcStatusCode.Internal, "the request is malformed");
-        }
         logger.LogError(e, "The handler of {Method} failed", call.Path);
         return new GrpcStatus(GrpcStatusCode.Unknown, "the handler failed");
     }

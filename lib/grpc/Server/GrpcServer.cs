@@ -36,6 +36,9 @@ public sealed class GrpcServer : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentOutOfRangeException.ThrowIfZero(options.Endpoints.Count);
+        // Kestrel adds an infinite time to its clock without a check, and then closes connections within a second.
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(options.IdleTime, TimeSpan.Zero, nameof(options.IdleTime));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(options.IdleTime, TimeSpan.FromDays(365), nameof(options.IdleTime));
         this.options = options;
         dispatcher = new GrpcDispatcher(services, options.CallLimits, options.Admit, loggers.CreateLogger<GrpcDispatcher>());
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -107,7 +110,7 @@ public sealed class GrpcServer : IAsyncDisposable
         limits.MaxRequestBodySize = null;  // A stream has no length; messages have.
         limits.MinRequestBodyDataRate = null;  // A stream may be silent for days.
         limits.MinResponseDataRate = null;
-        limits.KeepAliveTimeout = Timeout.InfiniteTimeSpan;  // Pings find those that are gone.
+        limits.KeepAliveTimeout = options.IdleTime;
         limits.Http2.MaxStreamsPerConnection = options.MaxCallsPerConnection;
         limits.Http2.InitialStreamWindowSize = options.StreamWindowBytes;
         limits.Http2.InitialConnectionWindowSize = options.ConnectionWindowBytes;

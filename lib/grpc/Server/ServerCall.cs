@@ -103,7 +103,7 @@ public sealed class ServerCall : IMessageSink, IDisposable
     internal bool IsAborted => http.RequestAborted.IsCancellationRequested;
 
     internal MessageReader<T> Reader<T>(Marshaller<T> marshaller) =>
-        new(http.Request.BodyReader, marshaller, limits.MaxReceiveBytes, gzipRequests);
+        new(http.Request.BodyReader, marshaller, limits.MaxReceiveBytes, gzipRequests, ReadFailure);
 
     internal MessageWriter<T> Writer<T>(Marshaller<T> marshaller) =>
         new(http.Response.BodyWriter, marshaller, limits.MaxSendBytes, gzipResponses, this);
@@ -137,6 +137,11 @@ public sealed class ServerCall : IMessageSink, IDisposable
         Append(target, trailers);
         Append(target, more);
     }
+
+    /// <summary>Kestrel tells of a reset stream here before it tells <see cref="HttpContext.RequestAborted"/>.</summary>
+    private static GrpcException ReadFailure(IOException e) => e is BadHttpRequestException
+        ? new GrpcException(new GrpcStatus(GrpcStatusCode.Internal, "the request is malformed"), [], e)
+        : new GrpcException(new GrpcStatus(GrpcStatusCode.Cancelled, "the client gave up"), [], e);
 
     private static bool Accepts(StringValues accepted, string encoding)
     {
@@ -172,7 +177,8 @@ public sealed class ServerCall : IMessageSink, IDisposable
         if (metadata is null) { return; }
         foreach (GrpcMetadataEntry entry in metadata)
         {
-            target.Append(entry.Name, entry.Text ?? BinaryValue.Encode(entry.Bytes!));
+            // Not Append: it drops values that are empty.
+            target[entry.Name] = StringValues.Concat(target[entry.Name], entry.Text ?? BinaryValue.Encode(entry.Bytes!));
         }
     }
 

@@ -84,7 +84,7 @@ internal sealed partial class UnixSocketFile(string path, UnixFileMode mode)
     /// <summary>Only a socket refuses to be opened with ENXIO when nothing is waited for.</summary>
     private bool IsSocket()
     {
-        nint opened = open(path, ReadOnlyProbe);
+        int opened = open(path, ReadOnlyProbe);
         int error = Marshal.GetLastPInvokeError();
         if (opened < 0) { return error == NoSuchDevice; }
         new SafeFileHandle(opened, ownsHandle: true).Dispose();
@@ -92,7 +92,7 @@ internal sealed partial class UnixSocketFile(string path, UnixFileMode mode)
     }
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial nint open(string path, int flags);
+    private static partial int open(string path, int flags);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int flock(SafeFileHandle file, int operation);

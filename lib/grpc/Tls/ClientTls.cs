@@ -15,12 +15,13 @@ public sealed class ClientTls
     /// <summary>The certificate to show, with its key, if the server asks for one.</summary>
     public Func<X509Certificate2?>? Certificate { get; init; }
 
-    /// <summary>The name that the server's certificate must have. Null: the host of the target.</summary>
+    /// <summary>The name that the server's certificate must have, and that the calls name as their authority. Null: the host
+    /// of the target.</summary>
     public string? ServerName { get; init; }
 
-    internal SslClientAuthenticationOptions Options(string host)
+    internal SslClientAuthenticationOptions Options()
     {
-        SslClientAuthenticationOptions options = new() { TargetHost = ServerName ?? host };
+        SslClientAuthenticationOptions options = new();
         if (Authorities is not null) { options.RemoteCertificateValidationCallback = IsTrusted; }
         if (Certificate is not null)
         {

@@ -42,7 +42,7 @@ internal static class GrpcTimeout
         if (TryUnit(ticks, TimeSpan.TicksPerSecond, out value)) { return Text(value, 'S'); }
         if (TryUnit(ticks, TimeSpan.TicksPerMinute, out value)) { return Text(value, 'M'); }
         TryUnit(ticks, TimeSpan.TicksPerHour, out value);
-        return Text(value, 'H');
+        return Text(Math.Min(value, MaxValue), 'H');  // 11,000 years are enough.
     }
 
     private static bool TryUnit(long ticks, long unit, out long value)

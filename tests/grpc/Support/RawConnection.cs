@@ -39,6 +39,9 @@ internal sealed class RawConnection(Socket socket) : IDisposable
         await SendAsync([.. Preface, .. Frame(Settings, 0, 0, [])]);
     }
 
+    /// <summary>As a server: takes what a client starts with.</summary>
+    public async Task SkipPrefaceAsync() => await stream.ReadExactlyAsync(new byte[Preface.Length]);
+
     public async Task SendAsync(byte[] bytes) => await stream.WriteAsync(bytes);
 
     public Task SendAsync(byte type, byte flags, int id, byte[] payload) => SendAsync(Frame(type, flags, id, payload));

@@ -66,7 +66,8 @@ internal sealed class TestServer : IAsyncDisposable
     {
         await server.DisposeAsync();
         Directory.Delete(folder!, recursive: true);
-        Assert.DoesNotContain(log.Lines, line => !expected.Any(part => line.Contains(part, StringComparison.Ordinal)));
+        string unexpected = string.Join('\n', log.Lines.Where(line => !expected.Any(part => line.Contains(part, StringComparison.Ordinal))));
+        Assert.True(unexpected.Length == 0, unexpected);
         Assert.All(expected, part => Assert.Contains(log.Lines, line => line.Contains(part, StringComparison.Ordinal)));
     }
 }

@@ -61,6 +61,9 @@ internal sealed class TestServices
     /// <summary>One entry for each handler of <see cref="Hang"/> that saw its cancellation.</summary>
     public BlockingCollection<string> Cancelled { get; } = [];
 
+    /// <summary>Waits until a handler of <see cref="Hang"/> has seen its cancellation.</summary>
+    public void AwaitCancelled() => Assert.True(Cancelled.TryTake(out _, TimeSpan.FromSeconds(60)), "no handler was cancelled");
+
     public GrpcServices Build()
     {
         GrpcServices services = new();

@@ -43,7 +43,7 @@ public sealed class GrpcTimeoutTests
     [InlineData(1, "100n")]
     [InlineData(10_000_000, "1000000u")]
     [InlineData(10_000_000_000, "1000000m")]
-    [InlineData(long.MaxValue, "15372287M")]
+    [InlineData(long.MaxValue, "99999999H")]
     public void A_time_is_written_in_the_finest_unit_that_has_room(long ticks, string text) =>
         Assert.Equal(text, GrpcTimeout.Format(new TimeSpan(ticks)));
 
@@ -54,11 +54,11 @@ public sealed class GrpcTimeoutTests
         Random random = new(seed);
         for (int round = 0; round < 20_000; round++)
         {
-            TimeSpan timeout = new(random.NextInt64(1, long.MaxValue) >> random.Next(63));
+            TimeSpan timeout = new(Math.Max(1, random.NextInt64(TimeSpan.TicksPerHour * 99_999_999) >> random.Next(60)));
             string text = GrpcTimeout.Format(timeout);
             Assert.True(GrpcTimeout.TryParse(text, out TimeSpan read), $"seed {seed}: {timeout} became {text}");
             Assert.True(read >= timeout, $"seed {seed}: {timeout} became {text}");
-            Assert.True(read.Ticks - timeout.Ticks <= timeout.Ticks / 1_000_000, $"seed {seed}: {timeout} became {text}");
+            Assert.True(read.Ticks - timeout.Ticks <= timeout.Ticks / 20_000, $"seed {seed}: {timeout} became {text}");
         }
     }
 
