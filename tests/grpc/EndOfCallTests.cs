@@ -185,6 +185,35 @@ public sealed class EndOfCallTests
         }
     }
 
+    [Fact]
+    public async Task A_client_that_answers_no_ping_is_gone_and_its_calls_are_cancelled()
+    {
+        await using TestServer server = await TestServer.OverTcpAsync(endpoint => new GrpcServerOptions
+        {
+            Endpoints = [endpoint],
+            KeepAlivePingDelay = TimeSpan.FromSeconds(1),
+            KeepAlivePingTimeout = TimeSpan.FromSeconds(1),
+        });
+        using RawConnection raw = await server.ConnectRawAsync();
+        await raw.StartAsync();
+        await raw.CallAsync(1, TestServices.Hang.Path, []);
+        server.Services.AwaitCancelled();  // The raw connection answers only while it is read from.
+    }
+
+    [Fact]
+    public void An_idle_time_that_Kestrel_cannot_count_is_refused()
+    {
+        foreach (TimeSpan time in (TimeSpan[])[Timeout.InfiniteTimeSpan, TimeSpan.Zero, TimeSpan.MaxValue])
+        {
+            GrpcServerOptions options = new()
+            {
+                Endpoints = [GrpcEndpoint.TcpPlainText(new IPEndPoint(IPAddress.Loopback, 0))],
+                IdleTime = time,
+            };
+            Assert.Throws<ArgumentOutOfRangeException>(() => new GrpcServer(new GrpcServices(), options, new TestLog()));
+        }
+    }
+
     private static GrpcServerOptions Hasty(GrpcEndpoint endpoint) =>
         new() { Endpoints = [endpoint], DrainTime = TimeSpan.FromMilliseconds(100) };
 

@@ -57,6 +57,19 @@ public sealed class StatusTests
     }
 
     [Fact]
+    public async Task A_writer_is_told_that_the_call_is_over_and_the_reader_why()
+    {
+        await using TestServer server = await TestServer.OverTcpAsync();
+        using GrpcChannel channel = server.Connect();
+        GrpcMethod<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>> missing =
+            new(GrpcMethodKind.Duplex, "kvfs.test.Echo", "Missing", Marshaller.Bytes, Marshaller.Bytes);
+        using var call = channel.Start(missing, GrpcCallOptions.None, CancellationToken.None);
+        while (await call.Requests!.WriteAsync(new byte[100_000], CancellationToken.None)) { }
+        GrpcException failure = await Assert.ThrowsAsync<GrpcException>(() => call.WaitToReadAsync().AsTask());
+        Assert.Equal(GrpcStatusCode.Unimplemented, failure.Code);
+    }
+
+    [Fact]
     public async Task Metadata_travels_both_ways_as_text_and_as_bytes()
     {
         await using TestServer server = await TestServer.OverTcpAsync();

@@ -27,8 +27,23 @@ public sealed class UnixSocketTests : IDisposable
     }
 
     [Fact]
+    public async Task The_longest_path_that_a_socket_can_have_is_taken()
+    {
+        string path = Path.Combine(folder, new string('x', 107 - folder.Length - 1));
+        await using GrpcServer server = new(
+            new TestServices().Build(),
+            new GrpcServerOptions { Endpoints = [GrpcEndpoint.UnixSocket(path, GrpcEndpoint.OwnerOnly)] },
+            NullLoggerFactory.Instance);
+        await server.StartAsync(CancellationToken.None);
+        using GrpcChannel channel = new(GrpcTarget.UnixSocket(path), new GrpcChannelOptions());
+        await channel.UnaryAsync(TestServices.Unary, Text.Bytes("x"), GrpcCallOptions.None, CancellationToken.None);
+    }
+
+    [Fact]
     public async Task A_file_that_a_dead_process_left_is_replaced()
     {
+        LeaveStaleSocket();
+        File.Move(SocketPath, SocketPath[..^1] + '~');  // As if it had died while it started.
         LeaveStaleSocket();
         await using GrpcServer server = Server(GrpcEndpoint.OwnerOnly);
         await server.StartAsync(CancellationToken.None);

@@ -10,7 +10,7 @@ namespace KvFs.Grpc;
 
 /// <summary>Turns HTTP/2 requests into calls of handlers, and how these end into a status.</summary>
 /// <remarks>Thread safe. <see cref="GrpcServer"/> owns one; a program with a Kestrel of its own passes
-/// <see cref="InvokeAsync"/> as the last middleware. Source: PROTOCOL-HTTP2.md; doc/statuscodes.md.</remarks>
+/// <see cref="InvokeAsync"/> as the last middleware, and lifts Kestrel's limits on bodies as that server does. Source: PROTOCOL-HTTP2.md; doc/statuscodes.md.</remarks>
 public sealed class GrpcDispatcher : IDisposable
 {
     private readonly FrozenDictionary<string, MethodHandler> handlers;

@@ -5,9 +5,9 @@ using Microsoft.Win32.SafeHandles;
 namespace KvFs.Grpc.Server;
 
 /// <summary>A socket file from before anybody can connect until it is withdrawn.</summary>
-/// <remarks>1. Bind under another name and set the mode: nobody can connect yet. 2. Listen. 3. With the folder locked, so that
-/// two servers that start at once do not both replace what they find: see that nobody listens under the wanted name.
-/// 4. Rename over it, so that there is no moment without a file. Source: unix(7), rename(2), flock(2).</remarks>
+/// <remarks>1. Lock the folder, so that two servers that start at once do not both replace what they find. 2. See that nobody
+/// listens under the wanted name. 3. Bind under another one and set the mode: nobody can connect yet. 4. Listen. 5. Rename over
+/// what is there, so that there is no moment without a file. Source: unix(7), rename(2), flock(2).</remarks>
 internal sealed partial class UnixSocketFile(string path, UnixFileMode mode)
 {
     private const int Backlog = 512;
@@ -25,15 +25,19 @@ internal sealed partial class UnixSocketFile(string path, UnixFileMode mode)
     public Socket Listen()
     {
         string folder = Path.GetDirectoryName(path) ?? "/";
-        string temporary = Path.Combine(folder, $".{Environment.ProcessId:x}-{Guid.NewGuid().ToString("N")[..6]}");
+        // As long as the name itself, which may be the longest that a socket can have.
+        string temporary = path[..^1] + (path[^1] == '~' ? '!' : '~');
         Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        bool bound = false;
         try
         {
-            socket.Bind(new UnixDomainSocketEndPoint(temporary));
-            File.SetUnixFileMode(temporary, mode);
-            socket.Listen(Backlog);
             using FolderLock held = new(folder);
             CheckFree();
+            if (IsSocket(temporary)) { File.Delete(temporary); }  // Of a process that died between bind and rename.
+            socket.Bind(new UnixDomainSocketEndPoint(temporary));
+            bound = true;
+            File.SetUnixFileMode(temporary, mode);
+            socket.Listen(Backlog);
             File.Move(temporary, path, overwrite: true);
             listening = true;
             return socket;
@@ -41,7 +45,7 @@ internal sealed partial class UnixSocketFile(string path, UnixFileMode mode)
         catch (Exception e)
         {
             socket.Dispose();
-            File.Delete(temporary);
+            if (bound) { File.Delete(temporary); }
             if (e is IOException) { throw; }
             throw new IOException($"The socket {path} cannot be made: {e.Message}", e);
         }
@@ -66,7 +70,7 @@ internal sealed partial class UnixSocketFile(string path, UnixFileMode mode)
         {
             probe.Connect(new UnixDomainSocketEndPoint(path));
         }
-        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused && IsSocket())
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused && IsSocket(path))
         {
             return;
         }
@@ -82,7 +86,7 @@ internal sealed partial class UnixSocketFile(string path, UnixFileMode mode)
     }
 
     /// <summary>Only a socket refuses to be opened with ENXIO when nothing is waited for.</summary>
-    private bool IsSocket()
+    private static bool IsSocket(string path)
     {
         int opened = open(path, ReadOnlyProbe);
         int error = Marshal.GetLastPInvokeError();
