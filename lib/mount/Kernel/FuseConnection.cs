@@ -117,7 +117,11 @@ public sealed class FuseConnection : IDisposable
             Negotiated.MaxRequestBytes, Negotiated.Has(FuseInitFlags.SetxattrExt));
         for (int i = 0; i < devices.Length; i++)
         {
-            FuseWorker worker = new(devices[i], handler, registry, readers, settings);
+            // A descriptor that several workers share is always waited on.
+            FusePolling? polling = HasClones || devices.Length == 1
+                ? new(TimeProvider.System, ThreadUsage.CountInterruptions)
+                : null;
+            FuseWorker worker = new(devices[i], handler, registry, readers, polling, settings);
             Thread thread = new(() => RunWorker(worker)) { IsBackground = true, Name = $"kvfs-fuse-{i}" };
             thread.Start();
         }

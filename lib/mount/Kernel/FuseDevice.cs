@@ -9,6 +9,8 @@ internal sealed unsafe class FuseDevice(FuseDeviceHandle handle) : IDisposable
 {
     public const string Path = "/dev/fuse";
 
+    private bool isNonBlocking;
+
     public bool IsClosed => handle.IsClosed;
 
     /// <summary>Opens the device, not yet connected to a mount.</summary>
@@ -53,6 +55,22 @@ internal sealed unsafe class FuseDevice(FuseDeviceHandle handle) : IDisposable
         return count >= 0 ? (int)count : -Marshal.GetLastPInvokeError();
     }
 
+    /// <summary>Asks for a request without waiting for one.</summary>
+    /// <returns>Its bytes, or the negative errno; EAGAIN: there is none.</returns>
+    /// <remarks>Only for the one worker that the descriptor belongs to.</remarks>
+    public int Poll(byte* buffer, int capacity)
+    {
+        SetNonBlocking(true);
+        return Read(buffer, capacity);
+    }
+
+    /// <summary>As <see cref="Read"/>, after <see cref="Poll"/>.</summary>
+    public int ReadWaiting(byte* buffer, int capacity)
+    {
+        SetNonBlocking(false);
+        return Read(buffer, capacity);
+    }
+
     /// <summary>Hands in a reply or notification that lies in one piece.</summary>
     /// <returns>0 or an errno; ENODEV when this descriptor was closed, too.</returns>
     public int Write(byte* message, int length)
@@ -95,4 +113,12 @@ internal sealed unsafe class FuseDevice(FuseDeviceHandle handle) : IDisposable
     }
 
     public void Dispose() => handle.Dispose();
+
+    /// <remarks>If it cannot be set, a poll waits, which is slower and nothing else.</remarks>
+    private void SetNonBlocking(bool wanted)
+    {
+        if (isNonBlocking == wanted) { return; }
+        isNonBlocking = wanted;
+        _ = LibC.fcntl(Descriptor, LibC.F_SETFL, LibC.O_RDWR | (wanted ? LibC.O_NONBLOCK : 0));
+    }
 }

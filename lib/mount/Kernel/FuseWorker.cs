@@ -9,6 +9,7 @@ internal sealed unsafe class FuseWorker(
     IFuseHandler handler,
     FuseRequestRegistry registry,
     FuseReaders readers,
+    FusePolling? polling,
     FuseParserSettings settings)
 {
     /// <summary>Bytes of a WRITE from which on copying them takes as long as waking another worker.</summary>
@@ -38,7 +39,7 @@ internal sealed unsafe class FuseWorker(
             {
                 slot ??= registry.Take();
                 long began = readers.BeforeRead();
-                int length = device.Read(slot.Request, slot.Buffer!.RequestCapacity);
+                int length = Read(slot);
                 readers.AfterRead(began);
                 if (length > 0)
                 {
@@ -57,6 +58,23 @@ internal sealed unsafe class FuseWorker(
             if (slot is not null) { registry.Return(slot); }
             isWorkerThread = false;
         }
+    }
+
+    /// <summary>The next request: polled for, where that pays, then waited for.</summary>
+    private int Read(FuseRequestSlot slot)
+    {
+        int capacity = slot.Buffer!.RequestCapacity;
+        if (polling is null || !polling.ShouldPoll()) { return device.ReadWaiting(slot.Request, capacity); }
+        long began = polling.Begin();
+        int length;
+        do
+        {
+            length = device.Poll(slot.Request, capacity);
+        }
+        while (length == -Errno.EAGAIN && !polling.IsOver(began));
+
+        polling.OnPolled(length != -Errno.EAGAIN);
+        return length == -Errno.EAGAIN ? device.ReadWaiting(slot.Request, capacity) : length;
     }
 
     /// <summary>What a failed read means; null: go on.</summary>

@@ -15,6 +15,8 @@ internal static unsafe partial class LibC
 {
     public const int O_RDONLY = 0;
     public const int O_RDWR = 2;
+    public const int O_NONBLOCK = 0x800;
+    public const int F_SETFL = 4;
     public const int O_CLOEXEC = 0x80000;
 
     public const uint MS_RDONLY = 1;
@@ -72,6 +74,9 @@ internal static unsafe partial class LibC
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial nint realpath(string path, byte* resolved);
+
+    [LibraryImport("libc")]
+    public static partial int getrusage(int who, ResourceUsage* usage);
 
     [LibraryImport("libc")]
     public static partial uint geteuid();

@@ -1,0 +1,67 @@
+namespace KvFs.Mount;
+
+/// <summary>Decides whether a worker asks the kernel again and again for its next request before it sleeps for it.</summary>
+/// <remarks>
+/// One worker's; not thread safe. Why: a program that asks one thing after the other has its next request ready after
+/// microseconds, and to put a processor to sleep and wake it costs more than that, above all in a virtual machine. What it
+/// must not do is take time from others: it polls for <see cref="Window"/> at the most, only after requests that followed each
+/// other that closely; a request that did not come in time is followed by ever more that are slept for; and where the system
+/// took the processor away while it polled, because somebody else needs it, it leaves off for a while.
+/// </remarks>
+/// <param name="time">The clock; only its timestamps are used.</param>
+/// <param name="interruptions">How often the system has taken the processor from the calling thread so far.</param>
+internal sealed class FusePolling(TimeProvider time, Func<long> interruptions)
+{
+    /// <summary>Requests that are slept for after one that polling did not see come: at first, and at the most.</summary>
+    private const int LeastPause = 4;
+
+    private const int LongestPause = 4096;
+
+    /// <summary>Requests that came while they were polled for, after which interruptions are looked at.</summary>
+    private const int LookPolls = 64;
+
+    /// <summary>Interruptions in that many polls, above which others need the processor.</summary>
+    private const int ToleratedInterruptions = 4;
+
+    private readonly long windowTicks = (long)(Window.TotalSeconds * time.TimestampFrequency);
+    private int pause;
+    private int lastPause;
+    private int polls;
+    private long seenInterruptions;
+
+    /// <summary>How long a request is polled for: about what two changes of threads take.</summary>
+    public static TimeSpan Window => TimeSpan.FromMicroseconds(40);
+
+    /// <summary>Whether to poll for the next request.</summary>
+    public bool ShouldPoll()
+    {
+        if (pause == 0) { return true; }
+        pause--;
+        return false;
+    }
+
+    /// <summary>A poll begins; answers when.</summary>
+    public long Begin() => time.GetTimestamp();
+
+    /// <summary>Whether a poll that began then has lasted long enough.</summary>
+    public bool IsOver(long began) => time.GetTimestamp() - began > windowTicks;
+
+    /// <summary>A poll is over.</summary>
+    /// <param name="found">It saw a request come.</param>
+    public void OnPolled(bool found)
+    {
+        if (!found)
+        {
+            lastPause = lastPause == 0 ? LeastPause : Math.Min(2 * lastPause, LongestPause);
+            pause = lastPause;
+            return;
+        }
+
+        lastPause = 0;
+        if (++polls < LookPolls) { return; }
+        polls = 0;
+        long now = interruptions();
+        if (now - seenInterruptions > ToleratedInterruptions) { pause = LongestPause; }
+        seenInterruptions = now;
+    }
+}

@@ -1,0 +1,74 @@
+namespace KvFs.Mount.Tests.Kernel;
+
+public sealed class FusePollingTests
+{
+    private long interruptions;
+
+    [Fact]
+    public void It_polls_as_long_as_requests_follow_each_other()
+    {
+        FusePolling polling = new(TimeProvider.System, () => 0);
+        for (int at = 0; at < 1000; at++) { Poll(polling, found: true); }
+    }
+
+    [Fact]
+    public void Requests_that_do_not_come_in_time_are_slept_for_ever_more_often()
+    {
+        FusePolling polling = new(TimeProvider.System, () => 0);
+        int last = 0;
+        for (int round = 0; round < 20; round++)
+        {
+            Poll(polling, found: false);
+            int slept = CountSlept(polling);
+            Assert.True(slept > last || slept == 4096);
+            last = slept;
+        }
+
+        Assert.Equal(4096, last);
+        Poll(polling, found: true);
+        Poll(polling, found: false);
+        Assert.Equal(4, CountSlept(polling));
+    }
+
+    [Fact]
+    public void It_leaves_off_where_others_need_the_processor()
+    {
+        FusePolling polling = new(TimeProvider.System, () => interruptions);
+        for (int at = 0; at < 64; at++)
+        {
+            Poll(polling, found: true);
+            interruptions++;
+        }
+
+        Assert.Equal(4096, CountSlept(polling));
+    }
+
+    [Fact]
+    public void A_thread_that_others_run_beside_counts_its_interruptions()
+    {
+        using CancellationTokenSource done = new();
+        Thread[] others = [.. Enumerable.Range(0, 2 * Environment.ProcessorCount).Select(_ => new Thread(() =>
+        {
+            while (!done.IsCancellationRequested) { Thread.SpinWait(100); }
+        }))];
+        foreach (Thread other in others) { other.Start(); }
+        long before = ThreadUsage.CountInterruptions();
+        SpinWait spin = default;
+        while (ThreadUsage.CountInterruptions() == before) { spin.SpinOnce(sleep1Threshold: -1); }
+        done.Cancel();
+        foreach (Thread other in others) { other.Join(); }
+    }
+
+    private static void Poll(FusePolling polling, bool found)
+    {
+        Assert.True(polling.ShouldPoll());
+        polling.OnPolled(found);
+    }
+
+    private static int CountSlept(FusePolling polling)
+    {
+        int slept = 0;
+        while (!polling.ShouldPoll()) { slept++; }
+        return slept;
+    }
+}
