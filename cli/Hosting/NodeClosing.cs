@@ -27,8 +27,14 @@ internal sealed class NodeClosing(RequestGate requests, Func<ValueTask> close)
             await closed.WaitAsync(limit, clock).ConfigureAwait(false);
             return null;
         }
-        catch (TimeoutException) when (!closed.IsCompleted)
+        catch (TimeoutException)
         {
+            if (closed.IsCompleted)
+            {
+                await closed.ConfigureAwait(false);
+                return null;
+            }
+
             string what = left.IsCompleted
                 ? "its background work and the last sync of its log were abandoned"
                 : "requests that still used it, its background work and the last sync of its log were abandoned";

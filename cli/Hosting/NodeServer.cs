@@ -109,7 +109,18 @@ internal sealed partial class NodeServer : IAsyncDisposable
         if (!startEnded.Task.IsCompleted)
         {
             progress.Report(new ProgressReport("waiting for the start to end", 0, null));
-            await startEnded.Task.WaitAsync(cancel).ConfigureAwait(false);
+            TimeSpan limit = request.Force ? NodeClosing.Limit : Timeout.InfiniteTimeSpan;
+            try
+            {
+                await startEnded.Task.WaitAsync(limit, clock, cancel).ConfigureAwait(false);
+            }
+            catch (TimeoutException)
+            {
+                throw new CommandException(
+                    ExitCode.Failure,
+                    $"The start did not end within {limit.TotalSeconds} seconds, because the disk does not answer. What was "
+                    + $"fsynced is safe: end the process {Environment.ProcessId}.");
+            }
         }
         await stopping.WaitAsync(cancel).ConfigureAwait(false);
         try

@@ -201,7 +201,12 @@ public sealed partial class DriveClient
             // wait for, and the clearing of set-id bits, must not go with what is cut.
             bool cuts = (request.Mask & AttributeMask.Size) != 0;
             bool goesFirst;
-            lock (state.Gate) { goesFirst = !state.Kept.IsEmpty || (cuts && state.KillSetId); }
+            lock (state.Gate)
+            {
+                bool setsMode = cuts || (request.Mask & KeptAttributes.Owners) != 0;
+                goesFirst = !state.Kept.IsEmpty || (setsMode && state.KillSetId);
+            }
+
             Status drained = goesFirst
                 ? await flusher.FlushAsync(state, isOwner: true)
                 : await flusher.DrainAsync(state);
@@ -214,7 +219,11 @@ public sealed partial class DriveClient
 
             Reply<NodeInfo> reply = await session.SetAttributesAsync(request);
             if (!reply.IsOk) { return reply; }
-            lock (state.Gate) { return Reply.Ok(state.LearnCut(cuts ? request.Size : null, reply.Value)); }
+            bool setsModifyTime = cuts || KeptAttributes.SetsModifyTime(request);
+            lock (state.Gate)
+            {
+                return Reply.Ok(state.LearnCut(cuts ? request.Size : null, reply.Value, setsModifyTime));
+            }
         }
         finally
         {
@@ -231,7 +240,12 @@ public sealed partial class DriveClient
         if (held is null) { return Reply.Failed<NodeInfo>(Status.IoError); }
         try
         {
-            Reply<NodeInfo> reply = await session.SetAttributesAsync(request);
+            bool killsSetId;
+            lock (state.Gate) { killsSetId = state.KillSetId; }
+
+            // Writes that the cut takes away had cleared them.
+            Reply<NodeInfo> reply = await session.SetAttributesAsync(
+                killsSetId ? request with { Mask = request.Mask | AttributeMask.KillSetId } : request);
             return reply.IsOk ? Reply.Ok(flusher.CutHeld(state, request.Size, reply.Value)) : reply;
         }
         finally

@@ -94,7 +94,7 @@ internal sealed class FileState
     /// <summary>The size that readers see.</summary>
     public ulong Size => Math.Max(info.VNode.Size, Dirty.End);
 
-    public bool IsDirty => !Dirty.IsEmpty;
+    public bool IsDirty => !Dirty.IsEmpty || !Kept.IsEmpty;
 
     public void AddError(Status status)
     {
@@ -108,6 +108,12 @@ internal sealed class FileState
     {
         IsRemoved = true;
         Dirty.DropOpen();
+
+        // No commit will bring it along; whoever has a handle sees it all the same.
+        VNode node = info.VNode;
+        Kept.Show(ref node);
+        Kept.Drop();
+        info = info with { VNode = node };
     }
 
     /// <summary>Takes an answer of the session over, unless it is older than what is known.</summary>
@@ -126,9 +132,10 @@ internal sealed class FileState
 
     /// <summary>Takes the answer to a change of size or times over: it outlasts the writes before. The VNode with what is
     /// dirty merged into it.</summary>
-    /// <param name="size">The new size; null: only times changed.</param>
+    /// <param name="size">The new size; null: only attributes changed.</param>
     /// <param name="answer">The session's.</param>
-    public NodeInfo LearnCut(ulong? size, in NodeInfo answer)
+    /// <param name="setsModifyTime">The change outlasts the time of the writes before it.</param>
+    public NodeInfo LearnCut(ulong? size, in NodeInfo answer, bool setsModifyTime)
     {
         if (size is { } end)
         {
@@ -137,8 +144,12 @@ internal sealed class FileState
         }
 
         Learn(answer);
-        WriteTime = null;
-        Kept.OnCut();
+        if (setsModifyTime)
+        {
+            WriteTime = null;
+            Kept.OnCut();
+        }
+
         return Merged();
     }
 

@@ -1,5 +1,6 @@
 using KvFs.Core;
 using KvFs.Node.Drives;
+using KvFs.Node.Storage;
 
 namespace KvFs.Node.Maintenance;
 
@@ -67,6 +68,11 @@ public sealed class CrowdSearch(DriveHost host, DriveWork work)
         catch (RecordCorruptException corrupt)
         {
             drive.OnCorrupt(corrupt);
+        }
+        catch (StorageException)
+        {
+            // Its records cannot be read: whoever asks for them is told. The search goes on with the next drive.
+            more = false;
         }
 
         foreach (CrowdedCluster cluster in found) { work.Fold(drive, cluster); }

@@ -106,6 +106,12 @@ public sealed class ShardJournal(IKeyValueStore store, ShardId shard, long trimB
 
         Status status = LogEntry.ReadValue(entryKey, entry, out _, out _, out ReadOnlySpan<byte> batch);
         if (status == Status.Ok) { status = Apply(index, batch); }
+        if (status == Status.NoSpace)
+        {
+            throw new StorageException(
+                status, $"There is no space to apply the log of shard {shard}. Nothing was lost: make room, then start again.");
+        }
+
         if (status != Status.Ok) { throw Damaged(status, $"entry {index}"); }
     }
 

@@ -99,6 +99,8 @@ public sealed partial class JournaledKeyValueStore
         {
             if (latch.IsFailed) { return Status.IoError; }
             if (!isNeeded && !journal.WantsFlush) { return Status.Ok; }
+            Status told = TellWithdrawn();
+            if (told != Status.Ok) { return told; }
             upTo = journal.Last;
             used = journal.UsedBytes;
         }
@@ -113,6 +115,17 @@ public sealed partial class JournaledKeyValueStore
         }
 
         return Status.Ok;
+    }
+
+    /// <summary>Has the tables know of the numbers that were withdrawn last, before the files that have them are used again:
+    /// else the next start would miss them. With the gate held.</summary>
+    private Status TellWithdrawn()
+    {
+        if (marked == journal.Last) { return Status.Ok; }
+        Status status = OnWritten(
+            tables.Write(new KeyValueBatch(), new JournalMark(journal.Last, journalId), out string? failure), failure);
+        if (status == Status.Ok) { marked = journal.Last; }
+        return status;
     }
 
     /// <summary>Waits, with the gate held, until the journal has room for so much payload. Ok, NoSpace, or IoError: latched.

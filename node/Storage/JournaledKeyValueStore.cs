@@ -39,6 +39,9 @@ public sealed partial class JournaledKeyValueStore : IKeyValueStore
     private ulong last;
     private ulong durable;
 
+    // The number of the last mark that the tables took: behind the last number, if records were withdrawn since.
+    private ulong marked;
+
     private JournaledKeyValueStore(
         ITableStore tables, Journal journal, JournalOptions options, ulong journalId, bool hasKeeper)
     {
@@ -48,6 +51,7 @@ public sealed partial class JournaledKeyValueStore : IKeyValueStore
         this.journalId = journalId;
         last = journal.Last;
         durable = journal.Durable;
+        marked = journal.Last;
         syncs = new GroupCommit(SyncOnce);
         if (!hasKeeper) { return; }
         keeper = new Thread(Keep) { IsBackground = true, Name = "journal" };
@@ -221,6 +225,7 @@ public sealed partial class JournaledKeyValueStore : IKeyValueStore
             status = tables.Write(batch, new JournalMark(journal.Last, journalId), out failure);
             if (status == Status.Ok)
             {
+                marked = journal.Last;
                 if (NeedsKeeping) { Monitor.PulseAll(gate); }
                 return Status.Ok;
             }

@@ -143,10 +143,12 @@ internal sealed class RocksTables : ITableStore
         {
             bool isMarked = TryReadMark(out JournalMark wanted);
             database.FlushAll(database.DefaultFamily);
-            JournalMark flushed = default;
-            bool isFlushed = database.TryGetPersisted(marks, MarkKey, out PinnedValue found)
-                && TryReadMark(found, out flushed);
-            if (isMarked && isFlushed && flushed.Number >= wanted.Number) { return Status.Ok; }
+            if (isMarked && HasPersisted(wanted)) { return Status.Ok; }
+            if (IsOutOfSpace()) { return Status.NoSpace; }
+
+            // It may have been out of space until a moment ago, and have gone on by itself.
+            database.FlushAll(database.DefaultFamily);
+            if (isMarked && HasPersisted(wanted)) { return Status.Ok; }
             failure = "RocksDB did not write its tables; its own file LOG says why.";
             return IsOutOfSpace() ? Status.NoSpace : Status.IoError;
         }
@@ -230,6 +232,10 @@ internal sealed class RocksTables : ITableStore
             : "It is damaged: restore the data folder from a backup. Nothing was changed.";
         throw new StorageException(status, $"The journal's mark in the key-value store '{Path}' cannot be read. {why}");
     }
+
+    private bool HasPersisted(JournalMark wanted) =>
+        database.TryGetPersisted(marks, MarkKey, out PinnedValue found)
+        && TryReadMark(found, out JournalMark persisted) && persisted.Number >= wanted.Number;
 
     /// <summary>Whether RocksDB has stopped in the background, and by a write says that the disk is full.</summary>
     private bool IsOutOfSpace()

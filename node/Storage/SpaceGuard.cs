@@ -63,7 +63,9 @@ public sealed class SpaceGuard(IDisk disk)
     /// <summary>Ok, NoSpace, or what the file system answers when asked.</summary>
     public Status Check(long bytes, SpaceUse use)
     {
-        if (bytes <= CreditBytes && Interlocked.Add(ref credit, -bytes - QuestionBytes) >= 0) { return Status.Ok; }
+        // What was promised is not looked at for credit: copies, which must leave it alone, always ask.
+        bool mayCredit = use != SpaceUse.Copies;
+        if (mayCredit && bytes <= CreditBytes && Interlocked.Add(ref credit, -bytes - QuestionBytes) >= 0) { return Status.Ok; }
         Status asked = disk.GetSpace(out DiskSpace space);
         if (asked != Status.Ok) { return asked; }
         long reserve = ReserveOf(space);
@@ -75,7 +77,7 @@ public sealed class SpaceGuard(IDisk disk)
             _ => reserve / 8,
         };
         bool plenty = space.FreeBytes - bytes >= reserve + PlentyBytes;
-        Interlocked.Exchange(ref credit, plenty ? CreditBytes : 0);
+        if (mayCredit) { Interlocked.Exchange(ref credit, plenty ? CreditBytes : 0); }
         return space.FreeBytes - bytes >= kept ? Status.Ok : Status.NoSpace;
     }
 

@@ -92,6 +92,45 @@ public sealed class KeptAttributesTests
     }
 
     [Fact]
+    public async Task What_waits_on_a_full_disk_with_another_files_data_is_neither_hidden_nor_overtaken()
+    {
+        await using ClientWorld world = new();
+        OpenFile first = await world.Create("a");
+        OpenFile second = await world.Create("b");
+        await world.Write(first, 0, new byte[80_000]);
+        await world.Write(second, 0, new byte[80_000]);
+        await Set(world, first, new() { Mask = AttributeMask.Mode, Mode = 0x180 });
+        world.Blocks.OnWrite = () => Status.NoSpace;
+        Assert.Equal(Status.NoSpace, await world.Client.FlushAsync());
+        Assert.Equal(0x180, (await Cut(world, first, 0)).Mode);
+
+        // Both would be in vain as long as what waits comes later.
+        Assert.Equal(Status.NoSpace, await world.Client.FsyncAsync(first));
+        Reply<NodeInfo> refused = await world.Client.SetAttributesAsync(
+            new SetAttributesRequest { Node = first.Id, Mask = AttributeMask.Mode, Mode = 0x1A4 });
+        Assert.Equal(Status.NoSpace, refused.Status);
+        Assert.Equal(0x180, (await world.Stat(first.Id)).Mode);
+
+        world.Blocks.OnWrite = null;
+        await Set(world, first, new() { Mask = AttributeMask.Mode, Mode = 0x1A4 });
+        Assert.Equal(Status.Ok, await world.Client.SyncAllAsync());
+        Assert.Equal(0x1A4, (await world.Session.GetAsync(first.Id, CowNumber.Head)).Value.VNode.Mode);
+    }
+
+    [Fact]
+    public async Task They_outlive_data_that_cannot_be_stored()
+    {
+        await using ClientWorld world = new();
+        OpenFile file = await world.Create("a");
+        await world.Write(file, 0, new byte[80_000]);
+        await Set(world, file, new() { Mask = AttributeMask.Mode, Mode = 0x180 });
+        world.Blocks.OnWrite = () => Status.IoError;
+        Assert.Equal(Status.IoError, await world.Client.FsyncAsync(file));
+        Assert.Equal(0x180, (await world.Session.GetAsync(file.Id, CowNumber.Head)).Value.VNode.Mode);
+        Assert.Equal(0x180, (await world.Stat(file.Id)).Mode);
+    }
+
+    [Fact]
     public async Task A_file_with_extended_attributes_asks_the_session()
     {
         await using ClientWorld world = new();

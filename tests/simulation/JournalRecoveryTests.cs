@@ -161,6 +161,30 @@ public sealed class JournalRecoveryTests : IDisposable
         Assert.Equal(5, Count(disk.AfterPowerCut(new Random(1))));
     }
 
+    [Fact]
+    public void Records_that_were_taken_back_are_not_missed_once_their_file_is_used_again()
+    {
+        using JournaledKeyValueStore store = JournaledKeyValueStore.Open(
+            tables, disk, Options with { FlushBytes = SegmentBytes / 2 }, hasKeeper: false);
+        Fill(store, 25);
+        tables.Store.Ask = static isSync => isSync ? Status.Ok : Status.NoSpace;
+        for (int refused = 0; refused < 3; refused++)
+        {
+            batch.Clear();
+            batch.Put(Family.Log, [200], new byte[700]);
+            Assert.Equal(Status.NoSpace, store.Write(batch, logged: true));
+        }
+
+        // There is room again, and so large a batch comes that the rest of the file is not enough for it.
+        tables.Store.Ask = static _ => Status.Ok;
+        batch.Clear();
+        batch.Put(Family.Log, [25], new byte[SegmentBytes * 3 / 4]);
+        Assert.Equal(Status.Ok, store.Write(batch, logged: true));
+        Assert.Equal(Status.Ok, store.Maintain());
+        Assert.Equal(Status.Ok, store.SyncLog());
+        Assert.Equal(26, Count(disk.AfterPowerCut(new Random(1))));
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

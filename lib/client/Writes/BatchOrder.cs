@@ -160,7 +160,11 @@ internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<F
             if (status == Status.Ok)
             {
                 batch.State = BatchState.Written;
-                return TryStartCommit(batch, null);
+                FlushBatch? ready = TryStartCommit(batch, null);
+
+                // Whoever wants to hold a file's batches can hold those before it now.
+                if (ready is null) { progress.Raise(); }
+                return ready;
             }
 
             if (FlushRetry.MayRetry(status))

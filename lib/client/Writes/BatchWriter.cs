@@ -21,6 +21,7 @@ internal sealed class BatchWriter(
             Status status = batch.IsInline || batch.IsBlockWritten ? Status.Ok : await WriteBlockAsync(batch);
             bool hasFailed = status != Status.Ok && !FlushRetry.MayRetry(status);
             IReadOnlyList<BlockName> unnamed = hasFailed ? batch.TakeUnnamed() : [];
+            if (hasFailed) { await SaveAttributesAsync(batch, status); }
             FlushBatch? ready = order.Written(batch, status);
             await ReturnAsync(unnamed);
             while (ready is not null)
@@ -29,6 +30,7 @@ internal sealed class BatchWriter(
                 ready = current.Next;
                 current.Next = null;
                 Status retry = await CommitAsync(current);
+                if (retry == Status.Ok) { await SaveAttributesAsync(current, Status.Ok); }
                 unnamed = retry == Status.Ok ? current.TakeUnnamed() : [];
                 ready = Join(order.Ended(current, retry), ready);
                 await ReturnAsync(unnamed);
@@ -57,6 +59,20 @@ internal sealed class BatchWriter(
         while (last.Next is not null) { last = last.Next; }
         last.Next = second;
         return first;
+    }
+
+    /// <summary>The data of some files is lost for good; attributes that went along need not be. What they meet, the next who
+    /// asks for the file meets, too.</summary>
+    /// <param name="batch">The batch.</param>
+    /// <param name="outcome">Of the files that have none.</param>
+    private async ValueTask SaveAttributesAsync(FlushBatch batch, Status outcome)
+    {
+        for (int at = 0; at < batch.FileCount; at++)
+        {
+            BatchFile entry = batch.File(at);
+            bool isLost = (entry.Outcome ?? outcome) is not (Status.Ok or Status.Stale);
+            if (isLost && entry.Kept is { } kept) { await session.SetAttributesAsync(kept.Attributes); }
+        }
     }
 
     /// <summary>Gives blocks back that nobody names. What fails has time: it goes with the session.</summary>

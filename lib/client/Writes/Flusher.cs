@@ -97,7 +97,7 @@ internal sealed class Flusher : IAsyncDisposable
     {
         lock (file.Gate)
         {
-            if (file.Dirty.IsEmpty) { return new(Status.Ok); }
+            if (!file.IsDirty) { return new(Status.Ok); }
         }
 
         return CaptureAndRunAsync(file, isOwner);
@@ -145,7 +145,7 @@ internal sealed class Flusher : IAsyncDisposable
             lock (file.Gate)
             {
                 foreach (FlushBatch batch in file.Batches) { batch.CutFrom(file, size, cut); }
-                return file.LearnCut(size, cut);
+                return file.LearnCut(size, cut, setsModifyTime: true);
             }
         }
     }

@@ -93,6 +93,9 @@ internal sealed class KeptAttributes
         return (kept, version);
     }
 
+    /// <summary>Nothing is kept any more.</summary>
+    public void Drop() => kept = default;
+
     /// <summary>A batch that captured a version is committed, or lost.</summary>
     public void OnEnded(uint ended)
     {

@@ -118,7 +118,7 @@ public sealed class FuseConnection : IDisposable
         for (int i = 0; i < devices.Length; i++)
         {
             // A descriptor that several workers share is always waited on.
-            FusePolling? polling = HasClones || devices.Length == 1
+            FusePolling? polling = devices.Distinct().Count() == devices.Length
                 ? new(TimeProvider.System, ThreadUsage.CountInterruptions)
                 : null;
             FuseWorker worker = new(devices[i], handler, registry, readers, polling, settings);

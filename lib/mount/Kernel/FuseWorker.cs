@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace KvFs.Mount;
@@ -132,21 +133,29 @@ internal sealed unsafe class FuseWorker(
         if (error != 0) { request.ReplyError(error); }
         else
         {
-            if (MayWait(opcode, length)) { readers.BeforeWait(); }
+            if (MayWait(slot, opcode, length)) { readers.BeforeWait(); }
             Call(slot, request);
         }
 
         return slot.LetGo();
     }
 
-    /// <summary>Whether an operation may wait for a disk, or takes long in other ways.</summary>
-    private static bool MayWait(FuseOpcode opcode, int length) => opcode switch
+    /// <summary>Whether an operation may wait for a disk, or takes long in other ways. What does so only now and then is not
+    /// here: then the worker that watches helps.</summary>
+    private static bool MayWait(FuseRequestSlot slot, FuseOpcode opcode, int length) => opcode switch
     {
-        FuseOpcode.Write => length >= LongWriteBytes,
+        FuseOpcode.Write => length >= LongWriteBytes || (Body<FuseWriteIn>(slot).Flags & OpenFlags.DataSync) != 0,
+        FuseOpcode.Setattr => (Body<FuseSetattrIn>(slot).Valid & FuseSetattrValid.Size) != 0,
+        FuseOpcode.Setxattr or FuseOpcode.Removexattr or FuseOpcode.Link => true,
         FuseOpcode.Read or FuseOpcode.Fsync or FuseOpcode.Fsyncdir or FuseOpcode.Syncfs or FuseOpcode.Fallocate
             or FuseOpcode.Lseek or FuseOpcode.CopyFileRange or FuseOpcode.CopyFileRange64 or FuseOpcode.Setlkw => true,
         _ => false,
     };
+
+    /// <summary>The body of a request that was parsed.</summary>
+    private static T Body<T>(FuseRequestSlot slot)
+        where T : unmanaged =>
+        Unsafe.ReadUnaligned<T>(slot.Request + FuseParsedRequest.BodyOffset);
 
     private void ReportRefused(FuseRequestSlot slot, int error) => registry.Faults.Report(
         FuseFaultKind.MalformedRequest,
