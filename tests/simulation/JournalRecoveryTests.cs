@@ -164,25 +164,25 @@ public sealed class JournalRecoveryTests : IDisposable
     [Fact]
     public void Records_that_were_taken_back_are_not_missed_once_their_file_is_used_again()
     {
-        using JournaledKeyValueStore store = JournaledKeyValueStore.Open(
-            tables, disk, Options with { FlushBytes = SegmentBytes / 2 }, hasKeeper: false);
-        Fill(store, 25);
+        const int Large = SegmentBytes / 2;
+        JournalOptions oneFile = Options with { MaxBytes = SegmentBytes, MaxPayloadBytes = SegmentBytes / 2 };
+        using JournaledKeyValueStore store = JournaledKeyValueStore.Open(tables, disk, oneFile, hasKeeper: false);
+        Fill(store, 15);
         tables.Store.Ask = static isSync => isSync ? Status.Ok : Status.NoSpace;
-        for (int refused = 0; refused < 3; refused++)
-        {
-            batch.Clear();
-            batch.Put(Family.Log, [200], new byte[700]);
-            Assert.Equal(Status.NoSpace, store.Write(batch, logged: true));
-        }
+        for (int refused = 0; refused < 3; refused++) { Assert.Equal(Status.NoSpace, Put(store, 200, 110)); }
 
-        // There is room again, and so large a batch comes that the rest of the file is not enough for it.
+        // There is room again. The file has too little left for this one, so that it is flushed, and begun anew.
         tables.Store.Ask = static _ => Status.Ok;
-        batch.Clear();
-        batch.Put(Family.Log, [25], new byte[SegmentBytes * 3 / 4]);
-        Assert.Equal(Status.Ok, store.Write(batch, logged: true));
-        Assert.Equal(Status.Ok, store.Maintain());
+        Assert.Equal(Status.Ok, Put(store, 15, Large));
         Assert.Equal(Status.Ok, store.SyncLog());
-        Assert.Equal(26, Count(disk.AfterPowerCut(new Random(1))));
+        Assert.Equal(16, Count(disk.AfterPowerCut(new Random(1))));
+    }
+
+    private Status Put(JournaledKeyValueStore store, byte key, int bytes)
+    {
+        batch.Clear();
+        batch.Put(Family.Log, [key], new byte[bytes - 100]);
+        return store.Write(batch, logged: true);
     }
 
     [Theory]
