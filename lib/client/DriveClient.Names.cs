@@ -41,17 +41,14 @@ public sealed partial class DriveClient
     {
         if (table.Find(request.Node, CowNumber.Head) is { } state)
         {
-            bool isKeeping;
-            bool killsSetId;
+            bool dataGoesFirst;
             lock (state.Gate)
             {
                 if (state.TryKeep(request, writer.Now(), out NodeInfo kept)) { return new(Reply.Ok(kept)); }
-                isKeeping = !state.Kept.IsEmpty;
-                killsSetId = state.KillSetId && (request.Mask & KeptAttributes.Owners) != 0;
+                dataGoesFirst = DataGoesFirst(state, request);
             }
 
-            if (isKeeping && table.Pin(request.Node) is { } keeping) { return SetWithDataAsync(keeping, request); }
-            if (killsSetId) { return FlushAndSetAsync(state, request); }
+            if (dataGoesFirst && table.Pin(request.Node) is { } dirty) { return SetWithDataAsync(dirty, request); }
         }
 
         const AttributeMask Data = AttributeMask.Size | AttributeMask.ModifyTime | AttributeMask.ModifyTimeNow
@@ -153,12 +150,11 @@ public sealed partial class DriveClient
         return info.IsOk ? Reply.Ok(Merge(info.Value)) : info;
     }
 
-    private async ValueTask<Reply<NodeInfo>> FlushAndSetAsync(FileState state, SetAttributesRequest request)
-    {
-        Status status = await flusher.FlushAsync(state, isOwner: false);
-        if (status != Status.Ok) { return Reply.Failed<NodeInfo>(status); }
-        return await MergeAsync(session.SetAttributesAsync(request), table.Evictions);
-    }
+    /// <summary>Whether dirty data must be committed before a change: attributes that wait for it must not be overtaken, and
+    /// neither they nor the clearing of set-id bits may go with what a cut takes away. Under the file's gate.</summary>
+    private static bool DataGoesFirst(FileState state, in SetAttributesRequest request) =>
+        !state.Kept.IsEmpty
+        || (state.KillSetId && (request.Mask & (AttributeMask.Size | KeptAttributes.Owners)) != 0);
 
     private async ValueTask<Status> FlushAndSetXattrAsync(
         VNodeId node, byte[] name, byte[] value, XattrMode mode, bool killSetGid)
@@ -197,17 +193,11 @@ public sealed partial class DriveClient
         await state.EnterExclusiveAsync();
         try
         {
-            // What is captured must commit first; what is not stays, but for what a new size cuts off. What attributes
-            // wait for, and the clearing of set-id bits, must not go with what is cut.
+            // What is captured must commit first; what is not stays, but for what a new size cuts off.
             bool cuts = (request.Mask & AttributeMask.Size) != 0;
-            bool goesFirst;
-            lock (state.Gate)
-            {
-                bool setsMode = cuts || (request.Mask & KeptAttributes.Owners) != 0;
-                goesFirst = !state.Kept.IsEmpty || (setsMode && state.KillSetId);
-            }
-
-            Status drained = goesFirst
+            bool dataGoesFirst;
+            lock (state.Gate) { dataGoesFirst = DataGoesFirst(state, request); }
+            Status drained = dataGoesFirst
                 ? await flusher.FlushAsync(state, isOwner: true)
                 : await flusher.DrainAsync(state);
             if (drained != Status.Ok)

@@ -196,7 +196,7 @@ internal sealed class FileState
             node.ChangeTime = written > node.ChangeTime ? written : node.ChangeTime;
         }
 
-        if (KillSetId) { node.Mode = WithoutSetId(node.Mode); }
+        if (KillSetId) { node.Mode = WritePrivileges.WithoutSetId(node.Mode); }
         return info with { VNode = node };
     }
 
@@ -233,16 +233,6 @@ internal sealed class FileState
 
     /// <summary>Ends once the one who changes the whole file is done; under the gate.</summary>
     public Task WaitTurnAsync() => turn.WaitAsync();
-
-    /// <summary>Mode without set-uid, and without set-gid where the group may execute (as the kernel has it).</summary>
-    private static ushort WithoutSetId(ushort mode)
-    {
-        const int SetUid = 0x800;
-        const int SetGid = 0x400;
-        const int GroupExecute = 0x8;
-        int cleared = mode & ~SetUid;
-        return (ushort)((cleared & GroupExecute) != 0 ? cleared & ~SetGid : cleared);
-    }
 
     /// <summary>By how much the dirty data will grow the backed space: exact for appends and full files; for sparse
     /// ones an upper bound.</summary>

@@ -66,7 +66,7 @@ public sealed class FuseConnection : IDisposable
 
     /// <summary>True if every worker has its own descriptor; false where this user may not open the device
     /// again.</summary>
-    public bool HasClones => devices.Length > 1 && devices[^1] != devices[0];
+    public bool HasClones => devices.Distinct().Count() == devices.Length;
 
     /// <summary>Requests that wait for an answer after their handler has returned.</summary>
     public int PendingRequests => Math.Max(0, registry.SlotsInUse - Volatile.Read(ref workersAlive));
@@ -115,12 +115,11 @@ public sealed class FuseConnection : IDisposable
     {
         FuseParserSettings settings = new(
             Negotiated.MaxRequestBytes, Negotiated.Has(FuseInitFlags.SetxattrExt));
+        bool hasClones = HasClones;
         for (int i = 0; i < devices.Length; i++)
         {
             // A descriptor that several workers share is always waited on.
-            FusePolling? polling = devices.Distinct().Count() == devices.Length
-                ? new(TimeProvider.System, ThreadUsage.CountInterruptions)
-                : null;
+            FusePolling? polling = hasClones ? new(TimeProvider.System, ThreadUsage.CountInterruptions) : null;
             FuseWorker worker = new(devices[i], handler, registry, readers, polling, settings);
             Thread thread = new(() => RunWorker(worker)) { IsBackground = true, Name = $"kvfs-fuse-{i}" };
             thread.Start();

@@ -1,7 +1,7 @@
 namespace KvFs.Core;
 
-/// <summary>What a write takes away from a file's mode, as Linux does.</summary>
-internal static class WritePrivileges
+/// <summary>What a write, and a change of owner, takes away from a file's mode, as Linux does.</summary>
+public static class WritePrivileges
 {
     private const ushort SetUid = 0b100_000_000_000;
     private const ushort SetGid = 0b010_000_000_000;

@@ -5,9 +5,6 @@ namespace KvFs.Core;
 public static class SetAttributes
 {
     private const ushort ModeBits = 0b111_111_111_111;
-    private const ushort SetUid = 0b100_000_000_000;
-    private const ushort SetGid = 0b010_000_000_000;
-    private const ushort GroupExecute = 0b001_000;
 
     /// <summary>In order: (1) check; (2) change the size; (3) clear what a change of content or owner clears; (4) change
     /// owner and mode, and the access ACL with it; (5) change the times; (6) write the VNode.</summary>
@@ -71,16 +68,14 @@ public static class SetAttributes
 
     private static void ChangeOwnerAndMode(in SetAttributesRequest request, ref VNode vnode)
     {
-        if (!vnode.IsDirectory && ClearsPrivilege(request)) { ClearSetId(ref vnode); }
+        if (!vnode.IsDirectory && ClearsPrivilege(request))
+        {
+            vnode.Mode = WritePrivileges.WithoutSetId(vnode.Mode);
+        }
+
         if ((request.Mask & AttributeMask.Uid) != 0) { vnode.Uid = request.Uid; }
         if ((request.Mask & AttributeMask.Gid) != 0) { vnode.Gid = request.Gid; }
         if ((request.Mask & AttributeMask.Mode) != 0) { vnode.Mode = (ushort)(request.Mode & ModeBits); }
-    }
-
-    private static void ClearSetId(ref VNode vnode)
-    {
-        int cleared = (vnode.Mode & GroupExecute) != 0 ? SetUid | SetGid : SetUid;
-        vnode.Mode = (ushort)(vnode.Mode & ~cleared);
     }
 
     private static void ChangeAcl(VNodeId id, in VNode vnode, DriveTransaction transaction)
