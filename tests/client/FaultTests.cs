@@ -61,6 +61,42 @@ public sealed class FaultTests
         await world.DisposeAsync();
     }
 
+    /// <summary>The block of a batch is live only as long as a file names it, and files of a batch may commit apart.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_file_that_is_removed_between_its_commit_and_the_next_takes_no_data_of_others_along(bool parks)
+    {
+        const int Files = 4;
+        await using ClientWorld world = new();
+        List<VNodeId> ids = [];
+        for (int at = 0; at < Files; at++)
+        {
+            OpenFile file = await world.Create($"f{at}");
+            await world.Write(file, 0, ClientWorld.Bytes(30_000 + at, at));
+            Assert.Equal(Status.Ok, await world.Client.CloseAsync(file));
+            ids.Add(file.Id);
+        }
+
+        // The whole is refused, because the first file goes; then each commits alone, and the second goes before the third.
+        int commits = 0;
+        world.Session.OnCommit = () =>
+        {
+            int call = commits++;
+            if (call is 0 or 3) { Assert.True(world.Unlink(call == 0 ? "f0" : "f1").IsCompletedSuccessfully); }
+            return call == 3 && parks ? Status.NoSpace : Status.Ok;
+        };
+        await world.CheckClean();
+        Assert.True(commits > 4);
+        Assert.Empty(world.Session.Returned);
+        world.Session.OnCommit = null;
+        for (int at = 2; at < Files; at++)
+        {
+            OpenFile file = await world.Open(ids[at]);
+            ClientWorld.CheckSame(ClientWorld.Bytes(30_000 + at, at), await world.Read(file, 0, 100_000));
+        }
+    }
+
     [Theory]
     [InlineData(true, 30_000)]
     [InlineData(true, 0)]

@@ -126,7 +126,24 @@ internal sealed class BatchWriter(
     }
 
     /// <summary>Commits the files that have no outcome yet. Ok: all have one now; else why some have none.</summary>
+    /// <remarks>Where files of a batch commit apart, one may be removed before the next commits, and the block dies with
+    /// it: the rest of the batch takes another block.</remarks>
     private async ValueTask<Status> CommitAsync(FlushBatch batch)
+    {
+        for (; ; )
+        {
+            Status status = await CommitRestAsync(batch);
+            if (status != Status.Conflict) { return status; }
+            if (!batch.IsBlockNamed) { return batch.FailRest(status); }
+            batch.LeaveBlock();
+            status = await WriteBlockAsync(batch);
+            if (status == Status.Ok) { continue; }
+            return FlushRetry.MayRetry(status) ? status : batch.FailRest(status);
+        }
+    }
+
+    /// <summary>Conflict: the block of the files that have no outcome is not theirs to name.</summary>
+    private async ValueTask<Status> CommitRestAsync(FlushBatch batch)
     {
         List<FileCommit> commits = batch.BuildCommits();
         if (commits.Count == 0) { return Status.Ok; }
@@ -137,7 +154,7 @@ internal sealed class BatchWriter(
             return Status.Ok;
         }
 
-        if (FlushRetry.MayRetry(status)) { return status; }
+        if (FlushRetry.MayRetry(status) || status == Status.Conflict) { return status; }
         return commits.Count == 1 ? batch.FailRest(status) : await CommitEachAsync(batch);
     }
 
@@ -152,9 +169,9 @@ internal sealed class BatchWriter(
             one[0] = entry.Commit;
             batch.Results.Clear();
             Status status = await CommitAsync(one, batch.Results);
-            if (FlushRetry.MayRetry(status)) { return status; }
-            if (status == Status.Ok) { entry.Answer = batch.Results[0]; }
-            entry.Outcome = status;
+            if (FlushRetry.MayRetry(status) || status == Status.Conflict) { return status; }
+            if (status == Status.Ok) { batch.TakeResult(entry, batch.Results[0]); }
+            else { entry.Outcome = status; }
         }
 
         return Status.Ok;

@@ -198,6 +198,9 @@ internal sealed class FlushBatch
 
     public bool IsBlockWritten { get; set; }
 
+    /// <summary>A file of it was committed and names its block.</summary>
+    public bool IsBlockNamed { get; private set; }
+
     /// <summary>Bytes of its block.</summary>
     public int Bytes { get; private set; }
 
@@ -241,6 +244,7 @@ internal sealed class FlushBatch
         IsInline = false;
         Block = null;
         IsBlockWritten = false;
+        IsBlockNamed = false;
         Bytes = 0;
         PieceCount = 0;
         Next = null;
@@ -286,16 +290,18 @@ internal sealed class FlushBatch
         Block = null;
     }
 
+    /// <summary>Its block died: the files that named it are gone. The others need another one.</summary>
+    public void LeaveBlock()
+    {
+        Block = null;
+        IsBlockWritten = false;
+        IsBlockNamed = false;
+    }
+
     /// <summary>Its last commit is answered, or there will be none: the blocks that no file came to name.</summary>
     public IReadOnlyList<BlockName> TakeUnnamed()
     {
-        bool isNamed = false;
-        foreach (BatchFile entry in Files)
-        {
-            isNamed |= !IsInline && entry.Outcome == Status.Ok && entry.Pieces.Count > 0;
-        }
-
-        if (!isNamed && Block is { } block) { abandoned.Add(block); }
+        if (!IsBlockNamed && Block is { } block) { abandoned.Add(block); }
         return abandoned.Count == 0 ? [] : [.. abandoned];
     }
 
@@ -322,9 +328,16 @@ internal sealed class FlushBatch
         foreach (BatchFile entry in Files)
         {
             if (entry.Outcome is not null) { continue; }
-            entry.Answer = Results[at++];
-            entry.Outcome = Status.Ok;
+            TakeResult(entry, Results[at++]);
         }
+    }
+
+    /// <summary>A file of it was committed.</summary>
+    public void TakeResult(BatchFile entry, in NodeInfo answer)
+    {
+        entry.Answer = answer;
+        entry.Outcome = Status.Ok;
+        IsBlockNamed |= !IsInline && entry.Pieces.Count > 0;
     }
 
     /// <summary>Files that have no outcome yet have failed for good.</summary>
