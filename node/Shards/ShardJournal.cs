@@ -18,7 +18,7 @@ namespace KvFs.Node.Shards;
 public sealed class ShardJournal(IKeyValueStore store, ShardId shard, long trimBytes = ShardJournal.DefaultTrimBytes)
 {
     /// <summary>Bytes of log after which what is applied of it is forgotten.</summary>
-    public const long DefaultTrimBytes = 1L << 20;
+    public const long DefaultTrimBytes = 16L << 10;
 
     private readonly KeyValueBatch appendBatch = new();
     private readonly KeyValueBatch applyBatch = new();

@@ -26,7 +26,7 @@ public sealed partial class JournaledKeyValueStore : IKeyValueStore
     public const long MaxUnaskedBytes = 3 * (32L << 20);
 
     private readonly object gate = new();
-    private readonly ITableStore tables;
+    private readonly GatheringTables tables;
     private readonly Journal journal;
     private readonly JournalOptions options;
     private readonly ulong journalId;
@@ -43,7 +43,7 @@ public sealed partial class JournaledKeyValueStore : IKeyValueStore
     private ulong marked;
 
     private JournaledKeyValueStore(
-        ITableStore tables, Journal journal, JournalOptions options, ulong journalId, bool hasKeeper)
+        GatheringTables tables, Journal journal, JournalOptions options, ulong journalId, bool hasKeeper)
     {
         this.tables = tables;
         this.journal = journal;
@@ -83,12 +83,13 @@ public sealed partial class JournaledKeyValueStore : IKeyValueStore
     }
 
     /// <summary>Opens the journal of tables, and applies what they do not have; the store owns the tables then.</summary>
-    /// <param name="tables">The tables; the caller's own again if this throws.</param>
+    /// <param name="below">The tables; the caller's own again if this throws.</param>
     /// <param name="disk">Has the journal's folder.</param>
     /// <param name="options">Sizes.</param>
     /// <param name="hasKeeper">Whether a thread looks after the journal; else who writes does.</param>
-    internal static JournaledKeyValueStore Open(ITableStore tables, IDisk disk, JournalOptions options, bool hasKeeper)
+    internal static JournaledKeyValueStore Open(ITableStore below, IDisk disk, JournalOptions options, bool hasKeeper)
     {
+        GatheringTables tables = new(below, options.GatheredChanges);
         JournalMark mark = Begin(tables, disk, options);
         JournalRecovery found = JournalRecovery.Run(
             disk, JournalFolder, $"{tables.Path}/{JournalFolder}", mark, JournalFormat.SegmentBytesFor(options.MaxPayloadBytes),
@@ -170,7 +171,7 @@ public sealed partial class JournaledKeyValueStore : IKeyValueStore
     }
 
     /// <summary>The mark of the tables; in new ones, makes the folder and then the mark.</summary>
-    private static JournalMark Begin(ITableStore tables, IDisk disk, JournalOptions options)
+    private static JournalMark Begin(GatheringTables tables, IDisk disk, JournalOptions options)
     {
         string shown = $"{tables.Path}/{JournalFolder}";
         Status made;
@@ -196,13 +197,13 @@ public sealed partial class JournaledKeyValueStore : IKeyValueStore
         return mark;
     }
 
-    private static void WriteMark(ITableStore tables, JournalMark mark)
+    private static void WriteMark(GatheringTables tables, JournalMark mark)
     {
         Require(tables.Write(new KeyValueBatch(), mark, out string? failure), tables, "writing the journal's mark", failure);
         Require(tables.Flush(out failure), tables, "flushing", failure);
     }
 
-    private static void Require(Status status, ITableStore tables, string doing, string? failure)
+    private static void Require(Status status, GatheringTables tables, string doing, string? failure)
     {
         if (status == Status.Ok) { return; }
         string advice = status == Status.NoSpace ? "The disk is full: make room, then start again." : "Check the disk.";

@@ -19,7 +19,7 @@ public sealed class JournalRecoveryTests : IDisposable
     /// <summary>Draws numbers that follow from one another: tests can know them.</summary>
     private JournalOptions Options => new()
     {
-        SegmentBytes = SegmentBytes, MaxBytes = 8 * SegmentBytes, FlushBytes = 8 * SegmentBytes,
+        SegmentBytes = SegmentBytes, MaxBytes = 8 * SegmentBytes, FlushBytes = 8 * SegmentBytes, GatheredChanges = 1,
         MaxPayloadBytes = 3 * SegmentBytes, Draw = () => ++drawn,
     };
 

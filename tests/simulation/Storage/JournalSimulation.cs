@@ -30,7 +30,7 @@ internal sealed class JournalSimulation : IDisposable
         options = new()
         {
             SegmentBytes = SegmentBytes, MaxBytes = 4 * SegmentBytes, FlushBytes = 2 * SegmentBytes,
-            MaxPayloadBytes = 2 * SegmentBytes, Draw = () => (ulong)chance.NextInt64(),
+            MaxPayloadBytes = 2 * SegmentBytes, GatheredChanges = 1 << chance.Next(7), Draw = () => (ulong)chance.NextInt64(),
         };
         store = Open();
         faults.Start();
