@@ -43,7 +43,7 @@ soak: setup ## Kill the server many times under load, and compare long random li
 conformance: setup ## Run an outside suite on a fresh mount (SUITE=dir)
 	@tests/conformance/run.sh "$(SUITE)"
 
-bench: setup ## Measure against ext4 and installed peers, into bench/results/
+bench: publish ## Measure against ext4 and installed peers, into bench/results/
 	@bench/run.sh $(SYSTEMS)
 
 fmt: setup ## Put the sources into the house's format

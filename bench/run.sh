@@ -9,6 +9,9 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/.."
+# What `make publish` makes is measured: compiled ahead, as it is deployed.
+KVFS=$PWD/artifacts/publish/kvfs
+[ -x "$KVFS" ] || { echo 'bench: artifacts/publish/kvfs is missing: run `make publish`' >&2; exit 3; }
 # shellcheck source=build/drive.sh
 source build/drive.sh
 disk=$(realpath -m "${BENCH_FOLDER:-artifacts}")

@@ -3,9 +3,9 @@
 #   start_drive FOLDER    data in FOLDER/data, mounted at FOLDER/mount; sets DRIVE_MOUNT and DRIVE_PID
 #   stop_drive            unmounts and stops it; safe to call again, and from a trap
 #   drive_rss_mib         the most memory its process has held so far, in MiB
-# Needs what `make setup` builds.
+# Needs what `make setup` builds; KVFS: another program than that.
 root_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-kvfs=$root_folder/artifacts/kvfs
+kvfs=${KVFS:-$root_folder/artifacts/kvfs}
 start_seconds=60  # A node opens an empty folder in a second; a loaded machine may need more.
 
 DRIVE_MOUNT='' DRIVE_PID='' DRIVE_DATA=''
