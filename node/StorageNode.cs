@@ -56,6 +56,9 @@ public sealed partial class StorageNode : IAsyncDisposable
     private readonly List<BackgroundLoop> loops = [];
     private long restedAt;
 
+    /// <summary>The last fold was one that pressed: the next follows at once.</summary>
+    private bool foldPresses;
+
     private StorageNode(
         StorageNodeOptions options, CachedKeyValueStore store, BlockStore blocks, NodeIdentity identity, ILogger logger)
     {
@@ -77,7 +80,7 @@ public sealed partial class StorageNode : IAsyncDisposable
         search = new(host, work);
         repacker = new(host, blocks, options.Clock);
         flattener = new(host);
-        work.FoldNow = packer.Fold;
+        work.FoldNow = (drive, file, cluster) => packer.Fold(drive, file, cluster, FoldCopies.Inline, SpaceUse.Data);
         Admin = new LocalDriveAdmin(host, blocks, store, work);
         AddInstruments();
     }
@@ -183,12 +186,12 @@ public sealed partial class StorageNode : IAsyncDisposable
     private void StartLoops()
     {
         BackgroundLoop removal = new("removal", s_loopInterval, logger, RunReaper);
-        BackgroundLoop packing = new("packing", s_loopInterval, logger, RunPacker);
+        BackgroundLoop packing = new("packing", s_loopInterval, logger, RunPacker, () => foldPresses);
         BackgroundLoop flattening = new("flattening", s_loopInterval, logger, flattener.Run);
         loops.Add(removal);
         loops.Add(packing);
         loops.Add(flattening);
-        loops.Add(new("repacking", s_loopInterval, logger, repacker.Run));
+        loops.Add(new("repacking", s_loopInterval, logger, repacker.Run, static () => false));
         work.ReapNoted = removal.Signal;
         work.FoldNoted = packing.Signal;
         work.FlattenNoted = flattening.Signal;
@@ -241,8 +244,9 @@ public sealed partial class StorageNode : IAsyncDisposable
             search.Step();
         }
 
-        bool taken = work.TryTakeCrowded(out HostedDrive? drive, out VNodeId node, out uint cluster);
-        if (taken) { packer.Fold(drive!, node, cluster); }
+        bool taken = work.TryTakeCrowded(out ClusterToFold next);
+        foldPresses = taken && next.Depth == FoldCopies.Inline;
+        if (taken) { packer.Fold(next.Drive, next.Node, next.Cluster, next.Depth); }
         return taken;
     }
 

@@ -3,13 +3,22 @@ namespace KvFs.Client;
 /// <summary>Threads of the client's own: what they end with.</summary>
 internal static class BackgroundThreads
 {
-    public static Task[] Start(int count, Action work)
+    /// <param name="name">What the system shows of them.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="work">What each does until it ends.</param>
+    public static Task[] Start(string name, int count, Action work)
     {
+        void Run()
+        {
+            Thread.CurrentThread.Name = $"kvfs-{name}";
+            work();
+        }
+
         Task[] threads = new Task[count];
         for (int at = 0; at < count; at++)
         {
             threads[at] = Task.Factory.StartNew(
-                work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+                Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         }
 
         return threads;

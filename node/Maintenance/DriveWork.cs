@@ -21,6 +21,7 @@ public sealed partial class DriveWork : IDriveWork
     /// <summary>Guards what is noted of clusters.</summary>
     private readonly Lock noted = new();
     private readonly SortedDictionary<ClusterKey, HostedDrive> crowded = [];
+    private readonly SortedDictionary<ClusterKey, HostedDrive> rested = [];
     private Dictionary<ClusterKey, HostedDrive> written = [];
     private Dictionary<ClusterKey, HostedDrive> resting = [];
     private bool hasLost;
@@ -44,14 +45,15 @@ public sealed partial class DriveWork : IDriveWork
     /// <summary>Wakes the loop that flattens.</summary>
     public Action? FlattenNoted { get; set; }
 
-    /// <summary>Folds one cluster now, on the caller's thread, as <see cref="Packer.Fold"/>.</summary>
-    public Func<HostedDrive, VNodeId, uint, SpaceUse, Status>? FoldNow { get; set; }
+    /// <summary>Folds one cluster now, on the caller's thread, for a writer that waits for it: as little of it as must be.
+    /// </summary>
+    public Func<HostedDrive, VNodeId, uint, Status>? FoldNow { get; set; }
 
     public Status Clear(HostedDrive drive, Obstacle obstacle)
     {
         Status status = obstacle.Kind == ObstacleKind.Cut
             ? Reaper.FinishCut(drive, obstacle.Node)
-            : FoldNow?.Invoke(drive, obstacle.Node, obstacle.Cluster, SpaceUse.Data) ?? Status.Busy;
+            : FoldNow?.Invoke(drive, obstacle.Node, obstacle.Cluster) ?? Status.Busy;
         return status switch
         {
             // Somebody else cleared it, or the file is gone: the operation sees for itself.
@@ -69,9 +71,12 @@ public sealed partial class DriveWork : IDriveWork
         ArgumentNullException.ThrowIfNull(drive);
         if (!FoldPlanner.IsWorthwhile(cluster)) { return; }
         bool isUrgent = FoldPlanner.IsUrgent(cluster);
+        ClusterKey key = new(drive.Id, cluster.Node, cluster.Cluster);
         lock (noted)
         {
-            Note(isUrgent ? crowded : written, new(drive.Id, cluster.Node, cluster.Cluster), drive);
+            // What is folded because it presses is folded well when it rests.
+            Note(written, key, drive);
+            if (isUrgent) { Note(crowded, key, drive); }
         }
 
         if (isUrgent) { FoldNoted?.Invoke(); }
@@ -82,7 +87,7 @@ public sealed partial class DriveWork : IDriveWork
     {
         get
         {
-            lock (noted) { return Math.Max(crowded.Count, written.Count) >= MaxCrowded / 2; }
+            lock (noted) { return Math.Max(rested.Count, written.Count) >= MaxCrowded / 2; }
         }
     }
 
@@ -141,7 +146,7 @@ public sealed partial class DriveWork : IDriveWork
         {
             foreach ((ClusterKey key, HostedDrive drive) in resting)
             {
-                if (!written.ContainsKey(key)) { Note(crowded, key, drive); }
+                if (!written.ContainsKey(key)) { Note(rested, key, drive); }
             }
 
             (resting, written) = (written, resting);
@@ -149,24 +154,27 @@ public sealed partial class DriveWork : IDriveWork
         }
     }
 
-    /// <summary>Takes one cluster that is to be folded: the least, so that the order is the same in every run.</summary>
-    public bool TryTakeCrowded(out HostedDrive? drive, out VNodeId node, out uint cluster)
+    /// <summary>Takes one cluster that is to be folded: one that presses, or else one that rests; the least, so that the order
+    /// is the same in every run.</summary>
+    public bool TryTakeCrowded(out ClusterToFold cluster)
     {
         lock (noted)
         {
-            foreach ((ClusterKey key, HostedDrive least) in crowded)
-            {
-                crowded.Remove(key);
-                drive = least;
-                node = key.Node;
-                cluster = key.Cluster;
-                return true;
-            }
+            return TryTake(crowded, FoldCopies.Inline, out cluster) || TryTake(rested, FoldCopies.Windows, out cluster);
+        }
+    }
+
+    private static bool TryTake(
+        SortedDictionary<ClusterKey, HostedDrive> notes, FoldCopies depth, out ClusterToFold cluster)
+    {
+        foreach ((ClusterKey key, HostedDrive drive) in notes)
+        {
+            notes.Remove(key);
+            cluster = new(drive, key.Node, key.Cluster, depth);
+            return true;
         }
 
-        drive = null;
-        node = default;
-        cluster = 0;
+        cluster = default;
         return false;
     }
 
@@ -186,3 +194,10 @@ public sealed partial class DriveWork : IDriveWork
     [LoggerMessage(Level = LogLevel.Error, Message = "Drive '{Drive}' has a damaged record. {What}")]
     private static partial void LogCorrupt(ILogger logger, string drive, string what);
 }
+
+/// <summary>A cluster that is to be folded.</summary>
+/// <param name="Drive">Whose.</param>
+/// <param name="Node">The file.</param>
+/// <param name="Cluster">Which cluster.</param>
+/// <param name="Depth">What the fold is to copy.</param>
+public readonly record struct ClusterToFold(HostedDrive Drive, VNodeId Node, uint Cluster, FoldCopies Depth);

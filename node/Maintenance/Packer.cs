@@ -43,10 +43,12 @@ public sealed class Packer(BlockStore blocks)
     /// <param name="drive">Whose.</param>
     /// <param name="node">The file.</param>
     /// <param name="cluster">Which cluster.</param>
+    /// <param name="depth">What to copy.</param>
     /// <param name="use">What the copies count for: Data if a client waits for them.</param>
     /// <returns>Ok: it has less slices now; NoData: there was nothing to fold; Stale and the like: no such file; Conflict: it
     /// was changed again and again meanwhile; else what failed: NoSpace, Corrupt, IoError.</returns>
-    public Status Fold(HostedDrive drive, VNodeId node, uint cluster, SpaceUse use = SpaceUse.Copies)
+    public Status Fold(
+        HostedDrive drive, VNodeId node, uint cluster, FoldCopies depth = FoldCopies.Windows, SpaceUse use = SpaceUse.Copies)
     {
         ArgumentNullException.ThrowIfNull(drive);
         lock (one)
@@ -61,7 +63,13 @@ public sealed class Packer(BlockStore blocks)
                 status = Read(drive, node, cluster);
                 if (status != Status.Ok) { break; }
                 int known = unreadable.Count;
-                FoldPlanner.Plan(map, plan, unreadable);
+                FoldPlanner.Plan(map, plan, unreadable, depth);
+                if (map.DeltaCount == 0 && plan.Pieces.Count == 0)
+                {
+                    status = Status.NoData;
+                    break;
+                }
+
                 status = Replace(drive, use);
                 if (status == Status.Ok) { parts++; }
                 else { failures++; }

@@ -13,7 +13,7 @@ internal sealed class ReadAhead : IAsyncDisposable
     {
         this.blocks = blocks;
         Chunks = new(options.ReadAheadBytes);
-        threads = BackgroundThreads.Start(options.ReadAheadThreads, Work);
+        threads = BackgroundThreads.Start("read-ahead", options.ReadAheadThreads, Work);
     }
 
     public ChunkCache Chunks { get; }

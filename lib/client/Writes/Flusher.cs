@@ -49,7 +49,7 @@ internal sealed class Flusher : IAsyncDisposable
 
         // One for each thread, and one for callers, so that no block waits for another's buffer for long.
         writer = new(session, order, quota, options.BlockGrant, options.FlushThreads + 1);
-        threads = BackgroundThreads.Start(options.FlushThreads, Work);
+        threads = BackgroundThreads.Start("flush", options.FlushThreads, Work);
         if (threads.Length > 0)
         {
             timer = time.CreateTimer(

@@ -1,9 +1,22 @@
 namespace KvFs.Core;
 
+/// <summary>What a fold copies into packed blocks; each more than the one before.</summary>
+public enum FoldCopies
+{
+    /// <summary>Inline bytes, because a base has none: what a fold must do while the cluster is being written.</summary>
+    Inline,
+
+    /// <summary>Also windows in which many runs touch: for a cluster that has come to rest.</summary>
+    Windows,
+
+    /// <summary>Also what is small, with the gaps between: where a base has no room for so many runs.</summary>
+    Gaps,
+}
+
 /// <summary>Decides when a cluster is worth folding, and what of it to copy into packed blocks.</summary>
 /// <remarks>
-/// Copied are: inline bytes, always, because a base has none; and all blocks of a 1 MiB window in which many runs touch,
-/// because reading it costs a read each. What cannot be read stays, too. Larger runs stay where they are, so that a fold writes little more than what was
+/// Copied are: inline bytes, always, because a base has none; and, once the cluster is at rest, all blocks of a 1 MiB window in
+/// which many runs touch, because reading it costs a read each. What cannot be read stays, too. Larger runs stay where they are, so that a fold writes little more than what was
 /// written since the last one; what that leaves of a block is for <see cref="RepackPlanner"/>. If the base would still have too many runs, gaps of less than
 /// <see cref="Limits.FillBytes"/> between copied runs are filled with zeros. Pure; the packer does the I/O.
 /// </remarks>
@@ -40,16 +53,19 @@ public static class FoldPlanner
     /// <param name="map">What the records to fold show: <see cref="ReadForFold"/>.</param>
     /// <param name="plan">Is filled.</param>
     /// <param name="unreadable">Where runs begin whose bytes cannot be copied: they stay with their old blocks.</param>
-    public static void Plan(ClusterMap map, FoldPlan plan, IReadOnlySet<uint>? unreadable = null)
+    /// <param name="copies">What to copy, if the base has room for what is left.</param>
+    public static void Plan(
+        ClusterMap map, FoldPlan plan, IReadOnlySet<uint>? unreadable = null, FoldCopies copies = FoldCopies.Windows)
     {
         ArgumentNullException.ThrowIfNull(map);
         ArgumentNullException.ThrowIfNull(plan);
-        Fill(map, plan, fillsGaps: false, unreadable);
-        if (plan.RunCount > Limits.ClusterRuns) { Fill(map, plan, fillsGaps: true, unreadable); }
+        Fill(map, plan, copies, unreadable);
+        while (plan.RunCount > Limits.ClusterRuns && copies < FoldCopies.Gaps) { Fill(map, plan, ++copies, unreadable); }
     }
 
-    internal static void Fill(ClusterMap map, FoldPlan plan, bool fillsGaps, IReadOnlySet<uint>? unreadable = null)
+    internal static void Fill(ClusterMap map, FoldPlan plan, FoldCopies copies, IReadOnlySet<uint>? unreadable = null)
     {
+        bool fillsGaps = copies == FoldCopies.Gaps;
         plan.Clear();
         HashSet<DriveId> owners = OwnersOf(map, unreadable);
         bool lastPacked = false;
@@ -58,7 +74,7 @@ public static class FoldPlanner
         {
             uint window = map.Runs[first].Offset / WindowBytes;
             int end = WindowEnd(map, first, window);
-            bool rewrites = Seams(map, first, end) > WindowSeams;
+            bool rewrites = copies >= FoldCopies.Windows && Seams(map, first, end) > WindowSeams;
             for (int at = first; at < end; at++)
             {
                 Slice run = map.Runs[at];

@@ -108,7 +108,7 @@ internal sealed class DataDrive
     }
 
     /// <summary>Does what a packer does: reads, plans, copies, stores, folds.</summary>
-    public Status Fold(VNodeId id, uint cluster, bool fillsGaps)
+    public Status Fold(VNodeId id, uint cluster, FoldCopies copies)
     {
         FoldRequest request = new();
         ClusterMap map = new();
@@ -116,7 +116,8 @@ internal sealed class DataDrive
         if (status == Status.NoData) { return status; }
         Assert.Equal(Status.Ok, status);
         FoldPlan plan = new();
-        FoldPlanner.Fill(map, plan, fillsGaps);
+        FoldPlanner.Fill(map, plan, copies);
+        if (map.DeltaCount == 0 && plan.Pieces.Count == 0) { return Status.NoData; }
         List<BlockName> packed = [];
         int[] tokens = [.. plan.Pieces.SelectMany(piece => Tokens(piece, map))];
         for (int block = 0; block < plan.BlockCount; block++)

@@ -180,7 +180,7 @@ public sealed class DataOperationsTests
 
         Assert.Equal(Status.Busy, data.Commit(commit));
         Assert.Equal(new Obstacle(ObstacleKind.Fold, file, 0), data.Obstacle);
-        Assert.Equal(Status.Ok, data.Fold(file, 0, fillsGaps: false));
+        Assert.Equal(Status.Ok, data.Fold(file, 0, FoldCopies.Windows));
         Assert.Equal(Status.Ok, data.Commit(commit));
         Assert.Equal([10, 0, 0, 0, 0, 0, 0, 0, 11], data.Read(file, CowNumber.Head)[..9].ToArray());
     }
@@ -222,7 +222,7 @@ public sealed class DataOperationsTests
     {
         Write(0, 5);
         Write(2048, 6);
-        Assert.Equal(Status.Ok, data.Fold(file, 0, fillsGaps: true));
+        Assert.Equal(Status.Ok, data.Fold(file, 0, FoldCopies.Gaps));
 
         Assert.Equal([5, DataDrive.Filled, 6, 0], data.Read(file, CowNumber.Head)[..4].ToArray());
         Assert.Equal(3072UL, Backed());

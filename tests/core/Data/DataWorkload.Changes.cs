@@ -93,7 +93,7 @@ internal sealed partial class DataWorkload
     private void Fold(VNodeId id)
     {
         uint cluster = (uint)random.Next(Cells / DataDrive.ClusterCells);
-        data.Fold(id, cluster, fillsGaps: false);
+        data.Fold(id, cluster, (FoldCopies)random.Next(2));
     }
 
     private static void CheckSeeks(VNodeId id, ModelFile file, DriveView view)

@@ -30,7 +30,7 @@ internal sealed class QuietNode : IAsyncDisposable
         Host.Load();
         packer = new(Blocks);
         reaper = new(Blocks, store, Clock);
-        work.FoldNow = packer.Fold;
+        work.FoldNow = (drive, file, cluster) => packer.Fold(drive, file, cluster, FoldCopies.Inline, SpaceUse.Data);
         Search = new(Host, work);
         Flattener = new(Host);
         Repacker = new(Host, Blocks, Clock);
@@ -75,9 +75,9 @@ internal sealed class QuietNode : IAsyncDisposable
     {
         work.FoldResting();
         work.FoldResting();
-        while (work.TryTakeCrowded(out HostedDrive? drive, out VNodeId node, out uint cluster))
+        while (work.TryTakeCrowded(out ClusterToFold next))
         {
-            packer.Fold(drive!, node, cluster);
+            packer.Fold(next.Drive, next.Node, next.Cluster, next.Depth);
         }
     }
 

@@ -14,7 +14,8 @@ public static class ReadForFold
     /// <param name="view">The drive's present state, as the driver reads it beside the shard's loop.</param>
     /// <param name="request">Where the records' names go.</param>
     /// <param name="map">What those records show.</param>
-    /// <returns>Ok; Stale and the like: no such file; NoData: there is nothing to fold.</returns>
+    /// <returns>Ok; Stale and the like: no such file; NoData: there are no records. A base alone is worth a fold if
+    /// the plan copies something.</returns>
     public static Status Apply(VNodeId id, uint cluster, DriveView view, FoldRequest request, ClusterMap map)
     {
         ArgumentNullException.ThrowIfNull(view);
@@ -39,6 +40,6 @@ public static class ReadForFold
 
         request.IsPartial = bytes >= MaxRecordBytes;
         map.LayCollected();
-        return map.DeltaCount == 0 ? Status.NoData : Status.Ok;
+        return request.Replaced.Count == 0 ? Status.NoData : Status.Ok;
     }
 }
