@@ -87,9 +87,9 @@ public sealed partial class StorageNode
         meter.CreateObservableGauge(
             "kvfs_node_write_amplification", GetWriteAmplification, null,
             "Bytes written to disks for each byte that clients committed, since the start; no value before the first.");
-        meter.CreateObservableCounter("kvfs_node_folds", () => packer.Folds, null, "Clusters folded.");
+        meter.CreateObservableCounter("kvfs_node_folds", () => packer.Folds + restPacker.Folds, null, "Clusters folded.");
         meter.CreateObservableCounter(
-            "kvfs_node_packed_bytes", () => packer.PackedBytes, "bytes", "Bytes copied into packed blocks.");
+            "kvfs_node_packed_bytes", () => packer.PackedBytes + restPacker.PackedBytes, "bytes", "Bytes copied into packed blocks.");
         meter.CreateObservableCounter(
             "kvfs_node_repack_rounds", () => repacker.Rounds, null, "Rounds that looked for half-dead blocks.");
         meter.CreateObservableCounter(

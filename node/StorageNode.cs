@@ -49,15 +49,13 @@ public sealed partial class StorageNode : IAsyncDisposable
     private readonly Reaper reaper;
     private readonly DriveRemover remover;
     private readonly Packer packer;
+    private readonly Packer restPacker;
     private readonly CrowdSearch search;
     private readonly Repacker repacker;
     private readonly Flattener flattener;
     private readonly ILogger logger;
     private readonly List<BackgroundLoop> loops = [];
     private long restedAt;
-
-    /// <summary>The last fold was one that pressed: the next follows at once.</summary>
-    private bool foldPresses;
 
     private StorageNode(
         StorageNodeOptions options, CachedKeyValueStore store, BlockStore blocks, NodeIdentity identity, ILogger logger)
@@ -77,6 +75,7 @@ public sealed partial class StorageNode : IAsyncDisposable
         reaper = new(blocks, store, options.Clock);
         remover = new(host, blocks, store, reaper, work);
         packer = new(blocks);
+        restPacker = new(blocks);
         search = new(host, work);
         repacker = new(host, blocks, options.Clock);
         flattener = new(host);
@@ -186,12 +185,14 @@ public sealed partial class StorageNode : IAsyncDisposable
     private void StartLoops()
     {
         BackgroundLoop removal = new("removal", s_loopInterval, logger, RunReaper);
-        BackgroundLoop packing = new("packing", s_loopInterval, logger, RunPacker, () => foldPresses);
+        BackgroundLoop packing = new("packing", s_loopInterval, logger, _ => RunPacker());
+        BackgroundLoop tidying = new("tidying", s_loopInterval, logger, RunTidying);
         BackgroundLoop flattening = new("flattening", s_loopInterval, logger, flattener.Run);
         loops.Add(removal);
         loops.Add(packing);
+        loops.Add(tidying);
         loops.Add(flattening);
-        loops.Add(new("repacking", s_loopInterval, logger, repacker.Run, static () => false));
+        loops.Add(new("repacking", s_loopInterval, logger, repacker.Run, isPaced: true));
         work.ReapNoted = removal.Signal;
         work.FoldNoted = packing.Signal;
         work.FlattenNoted = flattening.Signal;
@@ -235,7 +236,17 @@ public sealed partial class StorageNode : IAsyncDisposable
         return false;
     }
 
-    internal bool RunPacker(CancellationToken cancellationToken)
+    /// <summary>Folds one cluster that must be folded soon.</summary>
+    internal bool RunPacker()
+    {
+        if (!work.TryTakeCrowded(out ClusterToFold next)) { return false; }
+        packer.Fold(next.Drive, next.Node, next.Cluster, next.Depth);
+        return true;
+    }
+
+    /// <summary>Looks for what has come to rest, and folds one cluster of it.</summary>
+    /// <param name="cancellationToken">Cancelled: without rests in between.</param>
+    internal bool RunTidying(CancellationToken cancellationToken)
     {
         if (Options.Clock.GetElapsedTime(restedAt) >= s_loopInterval)
         {
@@ -244,10 +255,9 @@ public sealed partial class StorageNode : IAsyncDisposable
             search.Step();
         }
 
-        bool taken = work.TryTakeCrowded(out ClusterToFold next);
-        foldPresses = taken && next.Depth == FoldCopies.Inline;
-        if (taken) { packer.Fold(next.Drive, next.Node, next.Cluster, next.Depth); }
-        return taken;
+        if (!work.TryTakeRested(out ClusterToFold next)) { return false; }
+        restPacker.Fold(next.Drive, next.Node, next.Cluster, next.Depth, pace: new(cancellationToken));
+        return true;
     }
 
     [LoggerMessage(

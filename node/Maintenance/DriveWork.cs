@@ -39,7 +39,7 @@ public sealed partial class DriveWork : IDriveWork
     /// <summary>Wakes the loop that removes.</summary>
     public Action? ReapNoted { get; set; }
 
-    /// <summary>Wakes the loop that packs.</summary>
+    /// <summary>Wakes the loop that folds what must be folded soon.</summary>
     public Action? FoldNoted { get; set; }
 
     /// <summary>Wakes the loop that flattens.</summary>
@@ -154,14 +154,16 @@ public sealed partial class DriveWork : IDriveWork
         }
     }
 
-    /// <summary>Takes one cluster that is to be folded: one that presses, or else one that rests; the least, so that the order
-    /// is the same in every run.</summary>
+    /// <summary>Takes one cluster that must be folded soon; the least, so that the order is the same in every run.</summary>
     public bool TryTakeCrowded(out ClusterToFold cluster)
     {
-        lock (noted)
-        {
-            return TryTake(crowded, FoldCopies.Inline, out cluster) || TryTake(rested, FoldCopies.Windows, out cluster);
-        }
+        lock (noted) { return TryTake(crowded, FoldCopies.Inline, out cluster); }
+    }
+
+    /// <summary>Takes one cluster that rests and is worth a fold; the least.</summary>
+    public bool TryTakeRested(out ClusterToFold cluster)
+    {
+        lock (noted) { return TryTake(rested, FoldCopies.Windows, out cluster); }
     }
 
     private static bool TryTake(

@@ -7,7 +7,7 @@ namespace KvFs.Node.Maintenance;
 /// <summary>Folds clusters: moves inline bytes and fragments into packed blocks, and replaces many slices by one base.
 /// </summary>
 /// <remarks>
-/// One fold at a time. In order: (1) read the cluster beside the shard's gate; (2) plan (core); (3) copy into new blocks and
+/// One fold at a time: who waits for one has another packer than who takes his time. In order: (1) read the cluster beside the shard's gate; (2) plan (core); (3) copy into new blocks and
 /// make these durable; (4) one transaction replaces the records, if they are still those that were read; else again. A reader
 /// sees the one or the other, and both show the same. What cannot be read in step 3 is left where it is, and the rest planned
 /// again: a rotten place is not in the way of what is written over it and beside it. Blocks of a fold that came to nothing are dead at once
@@ -22,6 +22,9 @@ public sealed class Packer(BlockStore blocks)
     /// <summary>Folds of one cluster in a row, if it has more records than one fold takes: enough for the most slices that it can
     /// have, of the largest inline bytes.</summary>
     private const int Parts = 16;
+
+    /// <summary>Pieces between two rests: a few milliseconds.</summary>
+    private const int PacePieces = 128;
 
     private readonly Lock one = new();
     private readonly FoldRequest request = new();
@@ -45,10 +48,16 @@ public sealed class Packer(BlockStore blocks)
     /// <param name="cluster">Which cluster.</param>
     /// <param name="depth">What to copy.</param>
     /// <param name="use">What the copies count for: Data if a client waits for them.</param>
+    /// <param name="pace">Kept while copying, if nobody waits.</param>
     /// <returns>Ok: it has less slices now; NoData: there was nothing to fold; Stale and the like: no such file; Conflict: it
     /// was changed again and again meanwhile; else what failed: NoSpace, Corrupt, IoError.</returns>
     public Status Fold(
-        HostedDrive drive, VNodeId node, uint cluster, FoldCopies depth = FoldCopies.Windows, SpaceUse use = SpaceUse.Copies)
+        HostedDrive drive,
+        VNodeId node,
+        uint cluster,
+        FoldCopies depth = FoldCopies.Windows,
+        SpaceUse use = SpaceUse.Copies,
+        Pace? pace = null)
     {
         ArgumentNullException.ThrowIfNull(drive);
         lock (one)
@@ -70,7 +79,7 @@ public sealed class Packer(BlockStore blocks)
                     break;
                 }
 
-                status = Replace(drive, use);
+                status = Replace(drive, use, pace);
                 if (status == Status.Ok) { parts++; }
                 else { failures++; }
                 goesOn = status == Status.Ok
@@ -96,12 +105,12 @@ public sealed class Packer(BlockStore blocks)
             out bool _);
     }
 
-    private Status Replace(HostedDrive drive, SpaceUse use)
+    private Status Replace(HostedDrive drive, SpaceUse use, Pace? pace)
     {
         BlockName[] names = new BlockName[plan.BlockCount];
         NodeGrant grant = default;
         Status status = names.Length == 0 ? Status.Ok : NodeGrant.Take(drive, (uint)names.Length, out grant);
-        if (status == Status.Ok && names.Length > 0) { status = WriteBlocks(drive, grant, names, use); }
+        if (status == Status.Ok && names.Length > 0) { status = WriteBlocks(drive, grant, names, use, pace); }
         if (status == Status.Ok)
         {
             plan.Complete(names, request);
@@ -131,7 +140,7 @@ public sealed class Packer(BlockStore blocks)
         return status;
     }
 
-    private Status WriteBlocks(HostedDrive drive, NodeGrant grant, Span<BlockName> names, SpaceUse use)
+    private Status WriteBlocks(HostedDrive drive, NodeGrant grant, Span<BlockName> names, SpaceUse use, Pace? pace)
     {
         Status status = Status.Ok;
         int piece = 0;
@@ -139,7 +148,7 @@ public sealed class Packer(BlockStore blocks)
         {
             names[at] = grant[at];
             using AlignedMemory content = new(plan.BlockLength(at));
-            status = Copy(content.GetSpan(), (ulong)at * Limits.BlockBytes, ref piece);
+            status = Copy(content.GetSpan(), (ulong)at * Limits.BlockBytes, ref piece, pace);
             if (status == Status.Ok) { status = blocks.WriteBlockUnsynced(names[at], content.GetSpan(), use); }
         }
 
@@ -147,13 +156,14 @@ public sealed class Packer(BlockStore blocks)
     }
 
     /// <summary>Copies the pieces that belong into one block, and takes note of all that cannot be read.</summary>
-    private Status Copy(Span<byte> content, ulong start, ref int piece)
+    private Status Copy(Span<byte> content, ulong start, ref int piece, Pace? pace)
     {
         Status status = Status.Ok;
         for (; piece < plan.Pieces.Count; piece++)
         {
             PackedPiece part = plan.Pieces[piece];
             if (part.PackedOffset >= start + (ulong)content.Length) { break; }
+            if (piece % PacePieces == PacePieces - 1) { pace?.Rest(); }
             Span<byte> target = content.Slice((int)(part.PackedOffset - start), (int)part.Length);
             switch (part.Kind)
             {

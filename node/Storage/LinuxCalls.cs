@@ -23,7 +23,6 @@ internal static partial class LinuxCalls
 
     internal const int EINTR = 4;
 
-    internal const int SCHED_IDLE = 5;
     internal const int PRIO_PROCESS = 0;
 
     /// <summary>O_DIRECT and O_DIRECTORY have other numbers on ARM than on x86.</summary>
@@ -77,11 +76,6 @@ internal static partial class LinuxCalls
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int statvfs(string path, out FileSystemFigures figures);
-
-    /// <summary>Sets the way in which a thread (0: the caller) gets its processor; of <see cref="SCHED_IDLE"/> the priority is
-    /// 0.</summary>
-    [LibraryImport("libc", SetLastError = true)]
-    internal static partial int sched_setscheduler(int thread, int policy, in int priority);
 
     /// <summary>Sets the nice value: of a thread, where <paramref name="which"/> is <see cref="PRIO_PROCESS"/> and
     /// <paramref name="who"/> its number, or 0 for the caller.</summary>

@@ -75,7 +75,7 @@ internal sealed class QuietNode : IAsyncDisposable
     {
         work.FoldResting();
         work.FoldResting();
-        while (work.TryTakeCrowded(out ClusterToFold next))
+        while (work.TryTakeCrowded(out ClusterToFold next) || work.TryTakeRested(out next))
         {
             packer.Fold(next.Drive, next.Node, next.Cluster, next.Depth);
         }

@@ -98,7 +98,7 @@ internal sealed class NodeUnderTest : IDisposable
         for (int round = 0; round < RestingRounds; round++)
         {
             clock.Advance(TimeSpan.FromSeconds(1));
-            while (Node.RunPacker(CancellationToken.None)) { }
+            while (Node.RunPacker() || Node.RunTidying(new(canceled: true))) { }
         }
 
         Repack();
