@@ -192,7 +192,7 @@ public sealed partial class StorageNode : IAsyncDisposable
         loops.Add(packing);
         loops.Add(tidying);
         loops.Add(flattening);
-        loops.Add(new("repacking", s_loopInterval, logger, repacker.Run, isPaced: true));
+        loops.Add(new("repacking", s_loopInterval, logger, repacker.Run));
         work.ReapNoted = removal.Signal;
         work.FoldNoted = packing.Signal;
         work.FlattenNoted = flattening.Signal;
@@ -256,7 +256,10 @@ public sealed partial class StorageNode : IAsyncDisposable
         }
 
         if (!work.TryTakeRested(out ClusterToFold next)) { return false; }
-        restPacker.Fold(next.Drive, next.Node, next.Cluster, next.Depth, pace: new(cancellationToken));
+        Pace pace = new(cancellationToken);
+        Status status = restPacker.Fold(next.Drive, next.Node, next.Cluster, next.Depth, pace: pace);
+        if (status is Status.NoSpace or Status.Conflict) { work.FoldLater(next); }
+        pace.Rest();
         return true;
     }
 

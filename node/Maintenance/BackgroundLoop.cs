@@ -16,17 +16,11 @@ public sealed partial class BackgroundLoop : IAsyncDisposable
     private readonly SemaphoreSlim signal = new(0, 1);
     private readonly Task run;
 
-    /// <param name="name">For the log.</param>
-    /// <param name="interval">Between steps when there is no more to do.</param>
-    /// <param name="logger">Is told of steps that fail.</param>
-    /// <param name="step">The work.</param>
-    /// <param name="isPaced">Steps that follow each other keep a <see cref="Pace"/>.</param>
-    public BackgroundLoop(
-        string name, TimeSpan interval, ILogger logger, Func<CancellationToken, bool> step, bool isPaced = false)
+    public BackgroundLoop(string name, TimeSpan interval, ILogger logger, Func<CancellationToken, bool> step)
     {
         ArgumentNullException.ThrowIfNull(step);
         run = Task.Factory.StartNew(
-            () => Run(name, interval, logger, step, isPaced),
+            () => Run(name, interval, logger, step),
             CancellationToken.None,
             TaskCreationOptions.LongRunning,
             TaskScheduler.Default);
@@ -50,8 +44,7 @@ public sealed partial class BackgroundLoop : IAsyncDisposable
         signal.Dispose();
     }
 
-    private void Run(
-        string name, TimeSpan interval, ILogger logger, Func<CancellationToken, bool> step, bool isPaced)
+    private void Run(string name, TimeSpan interval, ILogger logger, Func<CancellationToken, bool> step)
     {
         Thread.CurrentThread.Name = $"kvfs-{name}";
 
@@ -63,9 +56,7 @@ public sealed partial class BackgroundLoop : IAsyncDisposable
             try
             {
                 if (!more) { signal.Wait(interval, stop.Token); }
-                Pace pace = new(stop.Token);
                 more = step(stop.Token);
-                if (more && isPaced) { pace.Rest(); }
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)
             {

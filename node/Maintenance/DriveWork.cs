@@ -69,7 +69,7 @@ public sealed partial class DriveWork : IDriveWork
     public void Fold(HostedDrive drive, CrowdedCluster cluster)
     {
         ArgumentNullException.ThrowIfNull(drive);
-        if (!FoldPlanner.IsWorthwhile(cluster)) { return; }
+        if (!FoldPlanner.IsWorthwhile(cluster) && !FoldPlanner.IsFragmented(cluster)) { return; }
         bool isUrgent = FoldPlanner.IsUrgent(cluster);
         ClusterKey key = new(drive.Id, cluster.Node, cluster.Cluster);
         lock (noted)
@@ -82,12 +82,18 @@ public sealed partial class DriveWork : IDriveWork
         if (isUrgent) { FoldNoted?.Invoke(); }
     }
 
+    /// <summary>A fold of a cluster that rested came to nothing, and may not the next time.</summary>
+    public void FoldLater(in ClusterToFold cluster)
+    {
+        lock (noted) { Note(written, new(cluster.Drive.Id, cluster.Node, cluster.Cluster), cluster.Drive); }
+    }
+
     /// <summary>Whether so many clusters wait that there is no need to look for more.</summary>
     public bool HasMuchToFold
     {
         get
         {
-            lock (noted) { return Math.Max(rested.Count, written.Count) >= MaxCrowded / 2; }
+            lock (noted) { return Math.Max(crowded.Count, Math.Max(rested.Count, written.Count)) >= MaxCrowded / 2; }
         }
     }
 

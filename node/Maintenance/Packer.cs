@@ -48,7 +48,7 @@ public sealed class Packer(BlockStore blocks)
     /// <param name="cluster">Which cluster.</param>
     /// <param name="depth">What to copy.</param>
     /// <param name="use">What the copies count for: Data if a client waits for them.</param>
-    /// <param name="pace">Kept while copying, if nobody waits.</param>
+    /// <param name="pace">Kept while copying, if nobody waits; then what was changed meanwhile does not rest, and is left.</param>
     /// <returns>Ok: it has less slices now; NoData: there was nothing to fold; Stale and the like: no such file; Conflict: it
     /// was changed again and again meanwhile; else what failed: NoSpace, Corrupt, IoError.</returns>
     public Status Fold(
@@ -84,7 +84,7 @@ public sealed class Packer(BlockStore blocks)
                 else { failures++; }
                 goesOn = status == Status.Ok
                     ? request.IsPartial && parts < Parts
-                    : (status == Status.Conflict || unreadable.Count > known) && failures < Attempts;
+                    : ((status == Status.Conflict && pace is null) || unreadable.Count > known) && failures < Attempts;
             }
             while (goesOn);
 

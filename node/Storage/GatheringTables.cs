@@ -5,7 +5,7 @@ namespace KvFs.Node.Storage;
 /// <summary>Tables before which changes gather: many writes become one, and of what is written again and again only the last
 /// reaches the tables.</summary>
 /// <remarks>
-/// Thread safe: one lock, which a writer also holds while the tables take what gathered. Why: what a write costs the tables is
+/// Thread safe: one lock for writers, one at a time; another one for moments, while what gathered is changed or read. Why: what a write costs the tables is
 /// mostly the way to the place of each key, and of a transaction's keys half are written by the next one, too (its directory,
 /// the marks), or forgotten soon (its log entry).
 /// <para>What the tables have is at every moment a prefix of the writes, with the last mark in it, as <see
@@ -19,6 +19,10 @@ internal sealed class GatheringTables(ITableStore tables, int capacity) : ITable
     /// <summary>Bytes that gather at the most.</summary>
     private const int MaxBytes = 512 << 10;
 
+    /// <summary>Held by who writes, also while the tables take what gathered, which may take long: readers go on.</summary>
+    private readonly Lock writing = new();
+
+    /// <summary>What gathered is changed with both locks held, so that either is enough to read it.</summary>
     private readonly Lock gate = new();
     private readonly PendingChanges pending = new(capacity);
     private readonly KeyValueBatch batch = new();
@@ -57,7 +61,7 @@ internal sealed class GatheringTables(ITableStore tables, int capacity) : ITable
     /// <remarks>Room is made before anything is taken: NoSpace leaves all as it was.</remarks>
     public Status Write(KeyValueBatch changes, JournalMark? mark, out string? failure)
     {
-        lock (gate)
+        lock (writing)
         {
             bool fits = changes.Count <= pending.Room && changes.Bytes <= MaxBytes - pending.Bytes;
             Status status = Status.Ok;
@@ -69,15 +73,19 @@ internal sealed class GatheringTables(ITableStore tables, int capacity) : ITable
                 return tables.Write(changes, mark, out failure);
             }
 
-            pending.Add(changes);
-            pendingMark = mark ?? pendingMark;
+            lock (gate)
+            {
+                pending.Add(changes);
+                pendingMark = mark ?? pendingMark;
+            }
+
             return Status.Ok;
         }
     }
 
     public Status Flush(out string? failure)
     {
-        lock (gate)
+        lock (writing)
         {
             Status status = HandOver(out failure);
             if (status != Status.Ok) { return status; }
@@ -100,7 +108,8 @@ internal sealed class GatheringTables(ITableStore tables, int capacity) : ITable
             : cursor;
     }
 
-    /// <summary>Gives the tables what gathered; under the gate. Else than Ok: it is kept, as far as anybody knows.</summary>
+    /// <summary>Gives the tables what gathered; with the writers' lock held. Meanwhile readers find it in both places, which
+    /// is the same. Else than Ok: it is kept, as far as anybody knows.</summary>
     private Status HandOver(out string? failure)
     {
         failure = null;
@@ -110,8 +119,12 @@ internal sealed class GatheringTables(ITableStore tables, int capacity) : ITable
         Status status = tables.Write(batch, pendingMark, out failure);
         batch.Clear();
         if (status != Status.Ok) { return status; }
-        pending.Clear();
-        pendingMark = null;
+        lock (gate)
+        {
+            pending.Clear();
+            pendingMark = null;
+        }
+
         return Status.Ok;
     }
 

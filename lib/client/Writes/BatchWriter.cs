@@ -154,6 +154,7 @@ internal sealed class BatchWriter(
             return Status.Ok;
         }
 
+        if (status == Status.Unknown) { batch.MayHaveNamed(); }
         if (FlushRetry.MayRetry(status) || status == Status.Conflict) { return status; }
         return commits.Count == 1 ? batch.FailRest(status) : await CommitEachAsync(batch);
     }
@@ -169,6 +170,7 @@ internal sealed class BatchWriter(
             one[0] = entry.Commit;
             batch.Results.Clear();
             Status status = await CommitAsync(one, batch.Results);
+            if (status == Status.Unknown) { batch.MayHaveNamed(); }
             if (FlushRetry.MayRetry(status) || status == Status.Conflict) { return status; }
             if (status == Status.Ok) { batch.TakeResult(entry, batch.Results[0]); }
             else { entry.Outcome = status; }

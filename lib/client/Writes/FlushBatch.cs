@@ -198,7 +198,7 @@ internal sealed class FlushBatch
 
     public bool IsBlockWritten { get; set; }
 
-    /// <summary>A file of it was committed and names its block.</summary>
+    /// <summary>A file of it was committed and names its block, or may have been.</summary>
     public bool IsBlockNamed { get; private set; }
 
     /// <summary>Bytes of its block.</summary>
@@ -289,6 +289,9 @@ internal sealed class FlushBatch
         abandoned.Add(left);
         Block = null;
     }
+
+    /// <summary>Nobody knows whether a commit that names its block was made.</summary>
+    public void MayHaveNamed() => IsBlockNamed |= !IsInline;
 
     /// <summary>Its block died: the files that named it are gone. The others need another one.</summary>
     public void LeaveBlock()

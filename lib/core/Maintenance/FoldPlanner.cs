@@ -46,6 +46,9 @@ public static class FoldPlanner
         || cluster.HiddenBytes >= Limits.FoldHiddenBytes
         || IsHalfHidden(cluster.HiddenBytes, cluster.MappedBytes);
 
+    /// <summary>Whether a base may have windows to rewrite: what a fold that pressed leaves behind.</summary>
+    public static bool IsFragmented(in CrowdedCluster cluster) => cluster.BaseRuns > WindowSeams;
+
     /// <summary>Whether a cluster hides as much as it shows, and that is not little.</summary>
     internal static bool IsHalfHidden(ulong hiddenBytes, ulong mappedBytes) =>
         hiddenBytes >= Limits.FoldHalfHiddenBytes && hiddenBytes >= mappedBytes;
@@ -60,8 +63,13 @@ public static class FoldPlanner
         ArgumentNullException.ThrowIfNull(map);
         ArgumentNullException.ThrowIfNull(plan);
         Fill(map, plan, copies, unreadable);
-        while (plan.RunCount > Limits.ClusterRuns && copies < FoldCopies.Gaps) { Fill(map, plan, ++copies, unreadable); }
+        while (plan.RunCount > RunsWith(copies) && copies < FoldCopies.Gaps) { Fill(map, plan, ++copies, unreadable); }
     }
+
+    /// <summary>Runs that a base may have before more is copied. Half of what fits where nothing but inline bytes is: such
+    /// folds follow each other, and each writes all runs anew.</summary>
+    private static int RunsWith(FoldCopies copies) =>
+        copies == FoldCopies.Inline ? Limits.ClusterRuns / 2 : Limits.ClusterRuns;
 
     internal static void Fill(ClusterMap map, FoldPlan plan, FoldCopies copies, IReadOnlySet<uint>? unreadable = null)
     {

@@ -67,6 +67,30 @@ public sealed class PackerTests : QuietNodeTests
         Assert.Equal(Status.Ok, await WriteTagsAsync(session, file, 2));
     }
 
+    [Fact]
+    public async Task What_presses_is_folded_without_copies_and_laid_out_well_once_it_rests()
+    {
+        IDriveSession session = await OpenAsync("d");
+        VNodeId file = await WriteBlockAsync(session);
+        await WriteShuffledAsync(session, file);
+
+        Node.FoldPressing();
+        ClusterMap map = (await session.GetClusterAsync(file, 0, CowNumber.Head)).Value;
+        Assert.Equal((1L, 0L, 0, MiB / Page), (Node.Folds, Node.PackedBytes, map.DeltaCount, map.Runs.Count));
+
+        Node.Fold();
+        map = (await session.GetClusterAsync(file, 0, CowNumber.Head)).Value;
+        Assert.Equal((2L, (long)MiB, 0, 1), (Node.Folds, Node.PackedBytes, map.DeltaCount, map.Runs.Count));
+        byte[] read = new byte[MiB];
+        Assert.Equal(Status.Ok, await session.Blocks.ReadBlockAsync(map.Runs[0].Block, map.Runs[0].SourceOffset, read));
+        Assert.True(content.AsSpan().SequenceEqual(read));
+
+        // A base that is laid out well is left alone.
+        Node.Work.Fold(Node.Drive("d"), new(file, 0, Limits.MaxSlices, 0, 0, 1));
+        Node.Fold();
+        Assert.Equal(2L, Node.Folds);
+    }
+
     private async Task<VNodeId> WriteBlockAsync(IDriveSession session)
     {
         new Random(3).NextBytes(content);
@@ -77,6 +101,26 @@ public sealed class PackerTests : QuietNodeTests
         commit.Runs.Add(new(0, MiB, SliceKind.Block, block, 0));
         Assert.Equal(Status.Ok, await session.CommitAsync([commit], []));
         return file;
+    }
+
+    /// <summary>Writes all pages anew, from a block that has them in another order, as one transaction.</summary>
+    private async Task WriteShuffledAsync(IDriveSession session, VNodeId file)
+    {
+        Random random = new(4);
+        random.NextBytes(content);
+        int[] places = [.. Enumerable.Range(0, MiB / Page)];
+        random.Shuffle(places);
+        byte[] shuffled = new byte[MiB];
+        FileCommit commit = new() { Node = file };
+        BlockName block = new(session.Drive, (await session.GrantBlocksAsync(1)).Value);
+        for (int page = 0; page < places.Length; page++)
+        {
+            content.AsSpan(page * Page, Page).CopyTo(shuffled.AsSpan(places[page] * Page));
+            commit.Runs.Add(new((ulong)(page * Page), Page, SliceKind.Block, block, (uint)(places[page] * Page)));
+        }
+
+        Assert.Equal(Status.Ok, await session.Blocks.WriteBlockAsync(block, shuffled));
+        Assert.Equal(Status.Ok, await session.CommitAsync([commit], []));
     }
 
     /// <summary>Two bytes into the middle of every page, as one transaction.</summary>

@@ -59,6 +59,8 @@ internal sealed class QuietNode : IAsyncDisposable
 
     public long Folds => packer.Folds;
 
+    public long PackedBytes => packer.PackedBytes;
+
     public IDriveAdmin Admin { get; }
 
     public HostedDrive Drive(string name) => Host.Find(name)!;
@@ -68,6 +70,12 @@ internal sealed class QuietNode : IAsyncDisposable
     {
         DriveStatistics used = Blocks.GetStatistics(Drive(name).Id)!;
         return used.CapacityBytes - used.FreeBytes;
+    }
+
+    /// <summary>Folds what must be folded soon.</summary>
+    public void FoldPressing()
+    {
+        while (work.TryTakeCrowded(out ClusterToFold next)) { packer.Fold(next.Drive, next.Node, next.Cluster, next.Depth); }
     }
 
     /// <summary>Folds all that was noted, and rests by now.</summary>
