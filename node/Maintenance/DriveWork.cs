@@ -69,7 +69,7 @@ public sealed partial class DriveWork : IDriveWork
     public void Fold(HostedDrive drive, CrowdedCluster cluster)
     {
         ArgumentNullException.ThrowIfNull(drive);
-        if (!FoldPlanner.IsWorthwhile(cluster) && !FoldPlanner.IsFragmented(cluster)) { return; }
+        if (!FoldPlanner.IsWorthwhile(cluster)) { return; }
         bool isUrgent = FoldPlanner.IsUrgent(cluster);
         ClusterKey key = new(drive.Id, cluster.Node, cluster.Cluster);
         lock (noted)

@@ -48,7 +48,7 @@ public sealed class CrowdWalk
     {
         CrowdedCluster cluster = new(
             place.Node, place.Cluster, coverage.Deltas, coverage.BaseRuns, coverage.HiddenBytes, coverage.MappedBytes);
-        if (FoldPlanner.IsWorthwhile(cluster) || FoldPlanner.IsFragmented(cluster)) { found.Add(cluster); }
+        if (FoldPlanner.IsWorthwhile(cluster)) { found.Add(cluster); }
         coverage.Clear();
     }
 }

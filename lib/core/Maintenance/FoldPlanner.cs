@@ -35,9 +35,11 @@ public static class FoldPlanner
         || deltas >= Math.Max(Limits.FoldSlices, baseRuns / 4)
         || (deltas > 0 && (hiddenBytes >= Limits.FoldHiddenBytes || IsHalfHidden(hiddenBytes, mappedBytes)));
 
-    /// <summary>The same for what a transaction told.</summary>
+    /// <summary>The same for what a transaction or a search told; also of a base alone that may have windows to rewrite, which a
+    /// fold that pressed leaves behind.</summary>
     public static bool IsWorthwhile(in CrowdedCluster cluster) =>
-        IsWorthwhile(cluster.Deltas, cluster.BaseRuns, cluster.HiddenBytes, cluster.MappedBytes);
+        IsWorthwhile(cluster.Deltas, cluster.BaseRuns, cluster.HiddenBytes, cluster.MappedBytes)
+        || (cluster.Deltas == 0 && cluster.BaseRuns > WindowSeams);
 
     /// <summary>Whether a worthwhile fold should not wait until the writes have come to rest: it gives much space back, or its
     /// slices are on the way to where writers wait. A fold of many slices costs little more than one of few.</summary>
@@ -45,9 +47,6 @@ public static class FoldPlanner
         cluster.Deltas >= Limits.MaxSlices / 4
         || cluster.HiddenBytes >= Limits.FoldHiddenBytes
         || IsHalfHidden(cluster.HiddenBytes, cluster.MappedBytes);
-
-    /// <summary>Whether a base may have windows to rewrite: what a fold that pressed leaves behind.</summary>
-    public static bool IsFragmented(in CrowdedCluster cluster) => cluster.BaseRuns > WindowSeams;
 
     /// <summary>Whether a cluster hides as much as it shows, and that is not little.</summary>
     internal static bool IsHalfHidden(ulong hiddenBytes, ulong mappedBytes) =>
