@@ -22,6 +22,21 @@ public sealed class FaultTests
         Assert.Equal(0UL, (await world.Stat(first.Id)).Size);
     }
 
+    [Fact]
+    public async Task A_read_that_ends_while_it_is_asked_whether_it_has_is_read()
+    {
+        await using ClientWorld world = new();
+        OpenFile file = await world.Create("a");
+        byte[] data = ClientWorld.Bytes(100_000, 1);
+        await world.Write(file, 0, data);
+        await world.Age();
+        ClientWorld.CheckSame(data, await world.Read(file, 0, data.Length));
+        world.Blocks.EndsReadsWhileAsked = true;
+        int before = world.Blocks.Reads;
+        ClientWorld.CheckSame(data, await world.Read(file, 0, data.Length));
+        Assert.Equal(before + 1, world.Blocks.Reads);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Threading.Tasks.Sources;
 using KvFs.Core;
 using KvFs.Protocol;
 
@@ -23,6 +24,9 @@ public sealed class MemoryBlocks : IBlockService
     /// <summary>Answers come later, from other threads.</summary>
     public bool IsSlow { get; set; }
 
+    /// <summary>A read is under way when it is asked for the first time whether it has ended, and has at the second.</summary>
+    public bool EndsReadsWhileAsked { get; set; }
+
     public int Reads => Volatile.Read(ref reads);
 
     public int Writes => Volatile.Read(ref writes);
@@ -45,7 +49,8 @@ public sealed class MemoryBlocks : IBlockService
         if (status != Status.Ok) { return new(status); }
         Interlocked.Increment(ref reads);
         if (IsSlow) { return ReadSlowlyAsync(name, offset, destination); }
-        return new(Read(name, offset, destination.Span));
+        Status read = Read(name, offset, destination.Span);
+        return EndsReadsWhileAsked ? new(new EndingAnswer(read), 0) : new(read);
     }
 
     public void Prefetch(BlockName name, uint offset, uint length)
@@ -64,5 +69,24 @@ public sealed class MemoryBlocks : IBlockService
         if (offset + destination.Length > block.Length) { return Status.Invalid; }
         block.AsSpan((int)offset, destination.Length).CopyTo(destination);
         return Status.Ok;
+    }
+
+    /// <summary>An answer that arrives between two questions for it.</summary>
+    private sealed class EndingAnswer(Status status) : IValueTaskSource<Status>
+    {
+        private bool wasAsked;
+
+        public Status GetResult(short token) => status;
+
+        public ValueTaskSourceStatus GetStatus(short token)
+        {
+            if (wasAsked) { return ValueTaskSourceStatus.Succeeded; }
+            wasAsked = true;
+            return ValueTaskSourceStatus.Pending;
+        }
+
+        public void OnCompleted(
+            Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+            continuation(state);
     }
 }

@@ -40,10 +40,13 @@ internal sealed class FileReader(IDriveSession session, ReadAhead readAhead, Flu
         readAhead.Note(handle.ReadAhead, offset, destination.Length, size, cluster, map);
         if (!hasDirty && map is not null && TryReadRun(map, offset, destination, out ValueTask<Status> read))
         {
+            // Asked once: a read that ends between two questions would be taken for neither.
+            if (!read.IsCompletedSuccessfully) { return FinishAsync(file, offset, destination, read); }
+
             // House: the answer is there.
-            Status status = read.IsCompletedSuccessfully ? read.Result : Status.Unknown;
+            Status status = read.Result;
             if (status == Status.Ok) { return new(Reply.Ok(destination.Length)); }
-            return FinishAsync(file, offset, destination, read.IsCompletedSuccessfully ? new(status) : read);
+            return FinishAsync(file, offset, destination, new(status));
         }
 
         return ReadSlowlyAsync(file, offset, destination);
