@@ -192,11 +192,13 @@ public sealed partial class StorageNode : IAsyncDisposable
         loops.Add(packing);
         loops.Add(tidying);
         loops.Add(flattening);
-        loops.Add(new("repacking", s_loopInterval, logger, repacker.Run));
+        loops.Add(new("repacking", s_loopInterval, logger, stop => repacker.Run(stop, PaceUntil(stop))));
         work.ReapNoted = removal.Signal;
         work.FoldNoted = packing.Signal;
         work.FlattenNoted = flattening.Signal;
     }
+
+    private Pace PaceUntil(CancellationToken stop) => Pace.Until(() => host.Requests, Options.Clock, stop);
 
     internal bool RunReaper(CancellationToken cancellationToken)
     {
@@ -256,7 +258,7 @@ public sealed partial class StorageNode : IAsyncDisposable
         }
 
         if (!work.TryTakeRested(out ClusterToFold next)) { return false; }
-        Pace pace = new(cancellationToken);
+        Pace pace = PaceUntil(cancellationToken);
         Status status = restPacker.Fold(next.Drive, next.Node, next.Cluster, next.Depth, pace: pace);
         if (status is Status.NoSpace or Status.Conflict) { work.FoldLater(next); }
         pace.Rest();

@@ -43,6 +43,9 @@ public sealed class DriveHost
     /// <summary>The drives, hidden ones included, ascending by RUID.</summary>
     public IEnumerable<HostedDrive> All => Volatile.Read(ref drives).Values.OrderBy(static drive => drive.Id);
 
+    /// <summary>Requests of clients since the start, of the drives that are there.</summary>
+    public long Requests => Volatile.Read(ref drives).Values.Sum(static drive => drive.Requests);
+
     public IRecordReader Records => records;
 
     /// <summary>Who has which name, as the loaded drives have it: a damaged record of one is not in another's way.</summary>

@@ -47,6 +47,7 @@ public sealed partial class HostedDrive
     private DriveState state;
     private DriveCounters counters;
     private long looseBytes;
+    private long requests;
     private long committedBytes;
 
     /// <summary>Its records are gone: whoever still knows of it, in the background, writes none any more.</summary>
@@ -84,6 +85,9 @@ public sealed partial class HostedDrive
     /// <summary>Bytes of live blocks that nothing refers to any more, of all transactions since somebody last took the sum:
     /// what a repack may give back.</summary>
     public long LooseBytes => Interlocked.Read(ref looseBytes);
+
+    /// <summary>Requests of clients since the start.</summary>
+    public long Requests => Interlocked.Read(ref requests);
 
     /// <summary>Immutable, replaced whole: any thread may read it.</summary>
     public DriveState State => Volatile.Read(ref state);
@@ -221,6 +225,9 @@ public sealed partial class HostedDrive
 
     /// <summary>Takes what <see cref="LooseBytes"/> has come to: who takes it looks for the blocks.</summary>
     public void TakeLooseBytes() => Interlocked.Exchange(ref looseBytes, 0);
+
+    /// <summary>A client asks for something.</summary>
+    public void CountRequest() => Interlocked.Increment(ref requests);
 
     /// <summary>Something was left for the reaper.</summary>
     public void Reap() => work.Reap(this);

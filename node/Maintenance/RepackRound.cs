@@ -27,6 +27,10 @@ internal sealed class RepackRound
     /// <summary>Bytes of copies in one block, at the least: where space is short, blocks are small.</summary>
     private const long MinBlockBytes = 1L << 20;
 
+    /// <summary>Records between two rests, and pieces that are copied between two: a few milliseconds.</summary>
+    private const int PaceRecords = 4 << 10;
+    private const int PacePieces = 64;
+
     private readonly IRecordReader records;
     private readonly BlockStore blocks;
     private readonly RepackPlanner planner;
@@ -39,6 +43,7 @@ internal sealed class RepackRound
     private ulong nextBlock;
     private RecordKey nextSlice = RecordKey.Single(RecordKind.Slice);
     private int looked;
+    private Pace? pace;
 
     public RepackRound(HostedDrive drive, IRecordReader records, BlockStore blocks, long copyBytes)
     {
@@ -66,11 +71,15 @@ internal sealed class RepackRound
     public long ReclaimedBytes { get; private set; }
 
     /// <summary>Does a bounded part of the round.</summary>
+    /// <param name="kept">The pace that is kept meanwhile; none: without rests.</param>
+    /// <param name="cancellationToken">Ends the part early.</param>
+    /// <param name="done">Whether the round is at its end.</param>
     /// <returns>Ok; else what failed: the round is over.</returns>
-    public Status Run(CancellationToken cancellationToken, out bool done)
+    public Status Run(Pace? kept, CancellationToken cancellationToken, out bool done)
     {
         done = false;
         looked = 0;
+        pace = kept;
         Status status = Status.Ok;
         try
         {
@@ -105,6 +114,15 @@ internal sealed class RepackRound
     /// <summary>The drive's own records: what it inherited names blocks of its origins, which are not its to move.</summary>
     private StoredDriveView Own => new(records, [new(Drive.Id, CowNumber.Head)]);
 
+    /// <summary>Counts a record that is looked at; true if it must wait for the next call.</summary>
+    private bool HasLookedEnough()
+    {
+        if (looked >= RecordsPerCall) { return true; }
+        looked++;
+        if (looked % PaceRecords == 0) { pace?.Rest(); }
+        return false;
+    }
+
     private void Choose()
     {
         RecordKey end = RecordKey.Single(RecordKind.BlockLive);
@@ -122,7 +140,7 @@ internal sealed class RepackRound
             }
 
             nextBlock = block;
-            if (looked++ >= RecordsPerCall) { return; }
+            if (HasLookedEnough()) { return; }
             while (hasStored && stored.Name.Id.Value < block) { hasStored = stored.MoveNext(); }
             if (hasStored && stored.Name.Id.Value == block && stored.Entry is { } entry)
             {
@@ -141,7 +159,7 @@ internal sealed class RepackRound
         while (cursor.MoveNext())
         {
             nextSlice = RecordKey.FromRelative(cursor.Key);
-            if (looked++ >= RecordsPerCall) { return; }
+            if (HasLookedEnough()) { return; }
             if (!tally!.TryCount(cursor.Payload, cursor.Header, Drive.State)) { throw Damaged(); }
         }
 
@@ -165,7 +183,7 @@ internal sealed class RepackRound
             while (!(atEnd = !cursor.MoveNext()))
             {
                 nextSlice = RecordKey.FromRelative(cursor.Key);
-                if (isFull || looked++ >= RecordsPerCall) { break; }
+                if (isFull || HasLookedEnough()) { break; }
                 if (!TryCopy(cursor, copies.GetSpan(), ref copied)) { break; }
                 isFull = request.Records.Count == RecordsPerBlock;
             }
@@ -203,6 +221,7 @@ internal sealed class RepackRound
             if (blocks.ReadBlock(run.Block, (int)run.SourceOffset, target) != Status.Ok) { break; }
             request.Offsets.Add((uint)copied);
             copied += (int)run.Length;
+            if (request.Offsets.Count % PacePieces == 0) { pace?.Rest(); }
         }
 
         int count = request.Offsets.Count - first;

@@ -47,10 +47,12 @@ public sealed class Repacker(DriveHost host, BlockStore blocks, TimeProvider clo
     public long ReclaimedBytes => Volatile.Read(ref reclaimedBytes);
 
     /// <summary>Does a part of a round; true if there is more to do without a rest.</summary>
-    public bool Run(CancellationToken cancellationToken)
+    /// <param name="cancellationToken">Ends the part early.</param>
+    /// <param name="pace">Kept meanwhile, unless space is short.</param>
+    public bool Run(CancellationToken cancellationToken, Pace? pace = null)
     {
         if (round is null && !TryBegin(out round)) { return false; }
-        Status status = round.Run(cancellationToken, out bool done);
+        Status status = round.Run(blocks.Space.IsShort() ? null : pace, cancellationToken, out bool done);
         bool isShort = blocks.Space.IsShort();
         if (status == Status.Ok && !done) { return isShort; }
         End(round, status);

@@ -63,6 +63,7 @@ public sealed partial class LocalDriveSession : IDriveSession
         result = default!;
         if (IsReadOnly) { return Status.ReadOnly; }
         if (Volatile.Read(ref closed) != 0) { return Status.SessionExpired; }
+        drive.CountRequest();
         return drive.Transact(Id, operation, in request, use, out result, committed: committed);
     }
 
@@ -72,9 +73,9 @@ public sealed partial class LocalDriveSession : IDriveSession
         where TArgument : allows ref struct
     {
         result = default!;
-        return Volatile.Read(ref closed) != 0
-            ? Status.SessionExpired
-            : drive.Read(at, reading, argument, out result);
+        if (Volatile.Read(ref closed) != 0) { return Status.SessionExpired; }
+        drive.CountRequest();
+        return drive.Read(at, reading, argument, out result);
     }
 
     private static ValueTask<Reply<T>> Answer<T>(Status status, T value) => new(new Reply<T>(status, value));
