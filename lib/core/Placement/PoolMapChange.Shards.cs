@@ -1,0 +1,174 @@
+using System.Collections.Immutable;
+
+namespace KvFs.Core;
+
+// Changes of shards. Those of one shard compare its whole entry with the one that the caller decided by.
+public static partial class PoolMapChange
+{
+    /// <summary>Lets a node learn a shard. Asked by the shard's primary, which sends it everything from then on.</summary>
+    public static MapChange AddLearner(PoolMap map, ShardId shard, ShardEntry compared, NodeId node)
+    {
+        if (Compare(map, shard, compared) is { } refusal) { return refusal; }
+        if (map.Find(node) is not { } known || known.State == NodeState.Gone) { return NoNode(node); }
+        if (known.State == NodeState.Draining)
+        {
+            return MapChange.Refuse(Status.NotPermitted, $"node {node.Value} is draining: it takes no copies");
+        }
+
+        if (compared.IsInSync(node) || compared.IsLearner(node))
+        {
+            return MapChange.Refuse(Status.Exists, $"node {node.Value} has a copy of shard {shard} already");
+        }
+
+        return Put(map, shard, compared.WithLearner(node));
+    }
+
+    /// <summary>Lets a node stop learning a shard.</summary>
+    public static MapChange DropLearner(PoolMap map, ShardId shard, ShardEntry compared, NodeId node) =>
+        Compare(map, shard, compared)
+        ?? (compared.IsLearner(node) ? Put(map, shard, compared.Without(node)) : NoCopy(shard, node, "learning"));
+
+    /// <summary>Counts a learner among those in sync. Asked by the primary, once it has compared logs with that very process:
+    /// disk and boot id are the ones it compared with.</summary>
+    public static MapChange Promote(PoolMap map, ShardId shard, ShardEntry compared, InSyncReplica caughtUp) =>
+        Compare(map, shard, compared)
+        ?? CheckDisk(map, caughtUp)
+        ?? (compared.IsLearner(caughtUp.Node) ? Put(map, shard, compared.With(caughtUp)) : NoCopy(shard, caughtUp.Node, "learning"));
+
+    /// <summary>Lists an in-sync node under the boot id of its new process. Asked by the primary, once it has compared logs and
+    /// sent the difference.</summary>
+    public static MapChange Relist(PoolMap map, ShardId shard, ShardEntry compared, InSyncReplica caughtUp)
+    {
+        if ((Compare(map, shard, compared) ?? CheckDisk(map, caughtUp)) is { } refusal) { return refusal; }
+        if (compared.Find(caughtUp.Node) is not { } listed) { return NoCopy(shard, caughtUp.Node, "in sync"); }
+        if (listed == caughtUp) { return MapChange.Refuse(Status.Exists, $"node {caughtUp.Node.Value} is listed so already"); }
+        return compared.Primary == caughtUp.Node
+            ? MapChange.Refuse(Status.NotPermitted, $"node {caughtUp.Node.Value} is the primary: it cannot list itself")
+            : Put(map, shard, compared.With(caughtUp));
+    }
+
+    /// <summary>Counts a copy no longer. Asked by the primary.</summary>
+    /// <param name="map">The map to change.</param>
+    /// <param name="shard">The shard.</param>
+    /// <param name="compared">The entry that the caller decided by.</param>
+    /// <param name="node">Whose copy; never the primary's own.</param>
+    /// <param name="byMajority">Whether a majority of votes calls the node silent: then the copies may become fewer than
+    /// minInSync.</param>
+    public static MapChange DropReplica(PoolMap map, ShardId shard, ShardEntry compared, NodeId node, bool byMajority)
+    {
+        if (Compare(map, shard, compared) is { } refusal) { return refusal; }
+        if (!compared.IsInSync(node)) { return NoCopy(shard, node, "in sync"); }
+        if (compared.Primary == node)
+        {
+            return MapChange.Refuse(Status.NotPermitted, $"node {node.Value} is the primary of shard {shard}: hand over first");
+        }
+
+        return !byMajority && compared.InSync.Length <= map.Settings.MinInSync
+            ? MapChange.Refuse(
+                Status.NotPermitted,
+                $"shard {shard} would have {compared.InSync.Length - 1} copies in sync, below {map.Settings.MinInSync}")
+            : Put(map, shard, compared.Without(node));
+    }
+
+    /// <summary>Makes another in-sync node the primary, which the old one has signed.</summary>
+    public static MapChange HandOver(PoolMap map, ShardId shard, ShardEntry compared, NodeId to)
+    {
+        if (Compare(map, shard, compared) is { } refusal) { return refusal; }
+        if (compared.Primary == to) { return MapChange.Refuse(Status.Exists, $"node {to.Value} is the primary already"); }
+        return compared.IsInSync(to) ? Put(map, shard, compared.Under(to)) : NoCopy(shard, to, "in sync");
+    }
+
+    /// <summary>Takes over from a node that the votes call silent: in every shard of which it is primary and the candidate is in
+    /// sync, the candidate is primary now; there, and where the candidate is primary already, the silent node is out.</summary>
+    /// <param name="map">The map to change.</param>
+    /// <param name="dead">The silent node.</param>
+    /// <param name="candidate">Who asks, with the disk and boot id it runs with: a copy that is listed under others does not
+    /// count.</param>
+    public static MapChange TakeOver(PoolMap map, NodeId dead, InSyncReplica candidate)
+    {
+        if (map.Find(dead) is null) { return NoNode(dead); }
+        if (dead == candidate.Node) { return MapChange.Refuse(Status.Invalid, "a node cannot take over from itself"); }
+        ImmutableArray<ShardEntry>.Builder shards = map.Shards.ToBuilder();
+        int changed = 0;
+        for (int shard = 0; shard < shards.Count; shard++)
+        {
+            ShardEntry entry = shards[shard];
+            bool mine = entry.Primary == candidate.Node || entry.Primary == dead;
+            bool concerns = entry.IsInSync(dead) || entry.IsLearner(dead);
+            if (!mine || !concerns || entry.Find(candidate.Node) != candidate) { continue; }
+            shards[shard] = entry.Without(dead) with { Primary = candidate.Node };
+            changed++;
+        }
+
+        return changed == 0
+            ? MapChange.Refuse(Status.NotFound, $"node {candidate.Node.Value} can take over no shard from node {dead.Value}")
+            : map.Change(shards.MoveToImmutable());
+    }
+
+    /// <summary>Drops a node that stops politely from every in-sync set at once, but where copies would become fewer than
+    /// minInSync. It has handed its primacies over before.</summary>
+    public static MapChange Leave(PoolMap map, NodeId node)
+    {
+        if (map.Find(node) is null) { return NoNode(node); }
+        int led = map.Shards.Count(entry => entry.Primary == node && entry.InSync.Length > map.Settings.MinInSync);
+        if (led > 0)
+        {
+            return MapChange.Refuse(Status.NotPermitted, $"node {node.Value} is the primary of {led} shards: hand over first");
+        }
+
+        if (!map.Shards.Any(Leaves)) { return MapChange.Refuse(Status.Exists, $"node {node.Value} has left already"); }
+        return map.Change([.. map.Shards.Select(entry => Leaves(entry) ? entry.Without(node) : entry)]);
+
+        bool Leaves(ShardEntry entry) =>
+            entry.IsLearner(node) || (entry.IsInSync(node) && entry.InSync.Length > map.Settings.MinInSync);
+    }
+
+    /// <summary>Starts a shard of which no listed process runs any more: the copy that is furthest leads, and is the only one
+    /// that counts until the others, now learners, have been compared with it.</summary>
+    /// <param name="map">The map to change.</param>
+    /// <param name="shard">The shard.</param>
+    /// <param name="compared">The entry that the caller decided by.</param>
+    /// <param name="leader">A copy that was in sync last, on its disk, under the boot id of its new process.</param>
+    public static MapChange ColdStart(PoolMap map, ShardId shard, ShardEntry compared, InSyncReplica leader) =>
+        Compare(map, shard, compared)
+        ?? CheckDisk(map, leader)
+        ?? (compared.IsInSync(leader.Node) ? Put(map, shard, Led(compared, leader)) : NoCopy(shard, leader.Node, "in sync"));
+
+    /// <summary>As <see cref="ColdStart"/>, but with any copy, whatever it lacks: what only the others had is lost. For people
+    /// who have said that they accept this.</summary>
+    public static MapChange Force(PoolMap map, ShardId shard, ShardEntry compared, InSyncReplica leader) =>
+        Compare(map, shard, compared) ?? CheckDisk(map, leader) ?? Put(map, shard, Led(compared, leader));
+
+    private static ShardEntry Led(ShardEntry entry, InSyncReplica leader) => new(
+        new(entry.Epoch.Value + 1),
+        leader.Node,
+        [leader],
+        [.. entry.InSync.Select(static replica => replica.Node).Concat(entry.Learners)
+            .Where(node => node != leader.Node).OrderBy(static node => node.Value)]);
+
+    private static MapChange? Compare(PoolMap map, ShardId shard, ShardEntry compared)
+    {
+        if (shard.Value >= map.Shards.Length)
+        {
+            return MapChange.Refuse(Status.NotFound, $"the pool has {map.Shards.Length} shards, and no shard {shard}");
+        }
+
+        return map[shard].Equals(compared)
+            ? null
+            : MapChange.Refuse(Status.StaleEpoch, $"shard {shard} is at epoch {map[shard].Epoch}, not at {compared.Epoch}, or differs");
+    }
+
+    private static MapChange? CheckDisk(PoolMap map, InSyncReplica copy)
+    {
+        if (map.Find(copy.Node) is not { } node || node.State == NodeState.Gone) { return NoNode(copy.Node); }
+        return node.Disk == copy.Disk
+            ? null
+            : MapChange.Refuse(Status.NotPermitted, $"disk {copy.Disk} is not the one that node {node.Id.Value} joined with");
+    }
+
+    private static MapChange Put(PoolMap map, ShardId shard, ShardEntry entry) =>
+        map.Change(map.Shards.SetItem(shard.Value, entry));
+
+    private static MapChange NoCopy(ShardId shard, NodeId node, string what) =>
+        MapChange.Refuse(Status.NotFound, $"node {node.Value} is not {what} for shard {shard}");
+}
