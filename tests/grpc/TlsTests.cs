@@ -1,4 +1,5 @@
 using System.Net.Security;
+using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using KvFs.Grpc.Tests.Support;
 
@@ -52,6 +53,31 @@ public sealed class TlsTests : IDisposable
         await AssertUnavailableAsync(misnamed);
         using GrpcChannel system = new(GrpcTarget.Tcp("127.0.0.1", server.Port, new ClientTls()), new GrpcChannelOptions());
         await AssertUnavailableAsync(system);
+    }
+
+    [Fact]
+    public async Task The_last_word_on_a_server_is_the_callers_own_and_its_reason_is_told()
+    {
+        await using TestServer server = await TestServer.OverTlsAsync(new ServerTls { Certificate = Fixed(authority.ServerContext("server")) });
+        List<string> asked = [];
+        GrpcTarget Checked(TestAuthority trusted, string? refusal) => GrpcTarget.Tcp("127.0.0.1", server.Port, new ClientTls
+        {
+            Authorities = () => trusted.Bundle,
+            CheckServer = shown =>
+            {
+                asked.Add(shown.Subject);
+                if (refusal is not null) { throw new AuthenticationException(refusal); }
+            },
+        });
+        using GrpcChannel refusing = new(Checked(authority, "not today"), new GrpcChannelOptions());
+        GrpcException failure = await AssertUnavailableAsync(refusing);
+        Assert.Contains("not today", failure.Message, StringComparison.Ordinal);
+        using GrpcChannel content = new(Checked(authority, refusal: null), new GrpcChannelOptions());
+        Assert.Equal("nobody", await WhoAsync(content));
+        Assert.Equal(["CN=server", "CN=server"], asked);
+        using GrpcChannel stranger = new(Checked(other, refusal: null), new GrpcChannelOptions());
+        await AssertUnavailableAsync(stranger);
+        Assert.Equal(2, asked.Count);  // Nobody is asked about a certificate that is bad anyway.
     }
 
     [Fact]
@@ -113,9 +139,10 @@ public sealed class TlsTests : IDisposable
     private static async Task<string> WhoAsync(GrpcChannel channel) => Text.Of(
         await channel.UnaryAsync(TestServices.Who, Text.Bytes(""), GrpcCallOptions.None, CancellationToken.None));
 
-    private static async Task AssertUnavailableAsync(GrpcChannel channel)
+    private static async Task<GrpcException> AssertUnavailableAsync(GrpcChannel channel)
     {
         GrpcException failure = await Assert.ThrowsAsync<GrpcException>(() => WhoAsync(channel));
         Assert.Equal(GrpcStatusCode.Unavailable, failure.Code);
+        return failure;
     }
 }

@@ -1,4 +1,5 @@
 using System.Net.Security;
+using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using KvFs.Grpc.Tls;
 
@@ -19,10 +20,14 @@ public sealed class ClientTls
     /// of the target.</summary>
     public string? ServerName { get; init; }
 
+    /// <summary>Asked about a server's certificate that is good in all else; throws an <see cref="AuthenticationException"/>
+    /// whose message says why it is refused.</summary>
+    public Action<X509Certificate2>? CheckServer { get; init; }
+
     internal SslClientAuthenticationOptions Options()
     {
         SslClientAuthenticationOptions options = new();
-        if (Authorities is not null) { options.RemoteCertificateValidationCallback = IsTrusted; }
+        if (Authorities is not null || CheckServer is not null) { options.RemoteCertificateValidationCallback = IsTrusted; }
         if (Certificate is not null)
         {
             options.LocalCertificateSelectionCallback = (_, _, _, _, _) => Certificate()!;
@@ -34,11 +39,18 @@ public sealed class ClientTls
 
     private bool IsTrusted(object sender, X509Certificate? certificate, X509Chain? presented, SslPolicyErrors errors)
     {
-        if (certificate is not X509Certificate2 peer) { return false; }
+        if (certificate is not X509Certificate2 peer || !LeadsToAuthority(peer, presented, errors)) { return false; }
+        CheckServer?.Invoke(peer);
+        return true;
+    }
+
+    private bool LeadsToAuthority(X509Certificate2 peer, X509Chain? presented, SslPolicyErrors errors)
+    {
+        if (Authorities is null) { return errors == SslPolicyErrors.None; }
         // What the system thinks of the chain does not matter; the name does.
         if ((errors & ~SslPolicyErrors.RemoteCertificateChainErrors) != SslPolicyErrors.None) { return false; }
         using X509Chain chain = new();
-        chain.ChainPolicy = PeerPolicy.For(Authorities!(), PeerPolicy.ServerUsage);
+        chain.ChainPolicy = PeerPolicy.For(Authorities(), PeerPolicy.ServerUsage);
         if (presented is not null) { chain.ChainPolicy.ExtraStore.AddRange(presented.ChainPolicy.ExtraStore); }
         return chain.Build(peer);
     }
