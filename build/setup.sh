@@ -20,6 +20,7 @@ packages=(
   rsync           # tests: both ways
   attr acl        # tests: extended attributes and POSIX ACLs as their own tools see them
   python3         # tests and benchmark: small drivers, sums, tables
+  openssl         # tests: another opinion on the certificates that lib/pki makes
   python3-grpcio  # tests: a gRPC peer that is not ours, for lib/grpc
   fio             # benchmark: the I/O patterns
 )

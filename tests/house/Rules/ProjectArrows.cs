@@ -13,12 +13,14 @@ public static class ProjectArrows
         ["lib/protocol"] = ["lib/core"],
         ["lib/client"] = ["lib/protocol"],
         ["lib/mount"] = ["lib/client"],
-        ["node"] = ["lib/protocol", "lib/rocksdb"],
-        ["cli"] = ["lib/client", "lib/mount", "node"],
+        ["node"] = ["lib/protocol", "lib/rocksdb", "lib/peers"],
+        ["cli"] = ["lib/client", "lib/mount", "node", "lib/peers", "lib/pki"],
         ["lib/rocksdb"] = [],
         ["lib/grpc"] = [],
         ["lib/kubernetes"] = [],
         ["lib/metrics"] = [],
+        ["lib/pki"] = [],
+        ["lib/peers"] = ["lib/grpc", "lib/pki"],
     };
 
     /// <summary>Libraries that stand in for a public package: each is useful without KvFs.</summary>
