@@ -24,6 +24,7 @@ internal static class KvfsCommandLine
             DfCommand.Build(),
             FsckCommand.Build(),
             BenchCommand.Build(),
+            PkiCommand.Build(),
             CompletionCommand.Build(),
             VersionCommand.Build(),
         };

@@ -77,6 +77,7 @@ internal static class SharedOptions
                 return null;
             },
         };
+        option.CompletionSources.Clear();  // It would offer the names as the code spells them, too.
         option.CompletionSources.Add(_ => words.Select(word => new System.CommandLine.Completions.CompletionItem(word)));
         return option;
     }

@@ -1,8 +1,10 @@
 using System.Text.Json;
 using KvFs.Cli.CommandLine;
+using KvFs.Cli.Pki;
 using KvFs.Core;
 using KvFs.Mount;
 using KvFs.Node.Storage;
+using KvFs.Pki;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
@@ -24,6 +26,8 @@ internal static partial class ControlErrors
                 return new ControlError(CodeOf(storage.Status), storage.Message, null);
             case FuseMountException mount:
                 return new ControlError(CodeOf(mount.Reason), mount.Message, null);
+            case PkiException pki:
+                return new ControlError(PkiErrors.CodeOf(pki.Failure), pki.Message, null);
             case UnauthorizedAccessException denied:
                 return new ControlError(ExitCode.NotPermitted, denied.Message, null);
             case IOException io:

@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using KvFs.Cli.Bench;
+using KvFs.Cli.Pki;
 
 namespace KvFs.Cli.Control;
 
@@ -36,6 +37,9 @@ namespace KvFs.Cli.Control;
 [JsonSerializable(typeof(AnswerLine<StopReport>))]
 [JsonSerializable(typeof(AnswerLine<CheckReport>))]
 [JsonSerializable(typeof(BenchReport))]
+[JsonSerializable(typeof(CertificateList))]
+[JsonSerializable(typeof(WrittenReport))]
+[JsonSerializable(typeof(RenewReport))]
 [JsonSerializable(typeof(VersionReport))]
 [JsonSerializable(typeof(ExitCodeList))]
 internal sealed partial class ControlJson : JsonSerializerContext

@@ -31,6 +31,22 @@ public static class CertificateFolder
         update.Commit();
     }
 
+    /// <summary>Whether all three are there and fit together: what <see cref="CertificateFiles"/> would start with.</summary>
+    /// <exception cref="IOException">One cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">This user may not read it.</exception>
+    public static bool IsUsable(string folder)
+    {
+        try
+        {
+            FilesStamp.Of(folder).Check(folder);
+            return CertificateSet.Read(folder).Certificate.HasPrivateKey;
+        }
+        catch (PkiException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>All certificates in a PEM file, in their order; at least one. A peer's own is the first.</summary>
     /// <exception cref="PkiException">The file is missing, or malformed.</exception>
     public static X509Certificate2Collection ReadCertificates(string path) => PemFile.Read(path).Certificates();

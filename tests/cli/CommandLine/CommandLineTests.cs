@@ -45,11 +45,28 @@ public sealed class CommandLineTests
     [InlineData("bench /tmp --files 0", "from 1 to")]
     [InlineData("completion tcsh", "tcsh")]
     [InlineData("drive create", "Required argument")]
+    [InlineData("pki init --dir a", "--pool")]
+    [InlineData("pki init --dir a --pool A", "cannot be the name of a pool")]
+    [InlineData("pki issue --dir a --role node --out b", "--name")]
+    [InlineData("pki issue --dir a --role king --name n --out b", "is not one of node, client, operator, csi, admin")]
+    [InlineData("pki issue --dir a --role node --name N --out b", "cannot be the name of a part of a pool")]
+    [InlineData("pki issue --dir a --role node --name n --out b --ip here", "is no address")]
+    [InlineData("pki issue --dir a --role node --name n --out b --usage none", "is not one of server, client, both")]
+    [InlineData("pki issue --dir a --role node --name n --out b --days 0", "from 1 to 3650")]
+    [InlineData("pki renew --dir a --out b --days 3651", "from 1 to 3650")]
     public void A_wrong_word_is_refused_with_what_would_be_right(string line, string expected)
     {
         ParseResult parsed = Root.Parse(line);
         Assert.Contains(parsed.Errors, error => error.Message.Contains(expected, StringComparison.Ordinal));
     }
+
+    [Theory]
+    [InlineData("status --output ", "json table")]
+    [InlineData("pki issue --role ", "admin client csi node operator")]
+    [InlineData("pki ", "init issue renew show")]
+    public void The_shell_is_offered_words_that_are_understood(string line, string expected) => Assert.Equal(
+        expected.Split(' '),
+        Root.Parse(line).GetCompletions(line.Length).Select(item => item.Label).Where(label => char.IsAsciiLetter(label[0])).Order());
 
     [Theory]
     [InlineData("create", "creat", true)]
