@@ -18,8 +18,9 @@ public readonly record struct PoolId(UInt128 Value)
     public override string ToString() => Value.ToString("x32", CultureInfo.InvariantCulture);
 }
 
-/// <summary>One life of a node's process: drawn at each start. 0 is "none".</summary>
-public readonly record struct BootId(UInt128 Value)
+/// <summary>One life of a node's process: greater with each start on the same disk. 0 is "none".</summary>
+/// <remarks>The upper 64 bits: how often the disk was started from; the lower ones: drawn at the start.</remarks>
+public readonly record struct BootId(UInt128 Value) : IComparable<BootId>
 {
     /// <summary>Length of the binary form, in bytes.</summary>
     public const int Size = 16;
@@ -28,6 +29,16 @@ public readonly record struct BootId(UInt128 Value)
 
     /// <summary>Writes 16 big-endian bytes.</summary>
     public void Write(Span<byte> destination) => BinaryPrimitives.WriteUInt128BigEndian(destination, Value);
+
+    public int CompareTo(BootId other) => Value.CompareTo(other.Value);
+
+    public static bool operator <(BootId left, BootId right) => left.Value < right.Value;
+
+    public static bool operator >(BootId left, BootId right) => left.Value > right.Value;
+
+    public static bool operator <=(BootId left, BootId right) => left.Value <= right.Value;
+
+    public static bool operator >=(BootId left, BootId right) => left.Value >= right.Value;
 
     /// <summary>32 lower-case hexadecimal digits.</summary>
     public override string ToString() => Value.ToString("x32", CultureInfo.InvariantCulture);

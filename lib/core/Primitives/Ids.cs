@@ -98,8 +98,18 @@ public readonly record struct BlockName(DriveId Owner, BlockId Id)
 }
 
 /// <summary>A placement unit of the pool.</summary>
-public readonly record struct ShardId(ushort Value)
+public readonly record struct ShardId(ushort Value) : IComparable<ShardId>
 {
+    public int CompareTo(ShardId other) => Value.CompareTo(other.Value);
+
+    public static bool operator <(ShardId left, ShardId right) => left.Value < right.Value;
+
+    public static bool operator >(ShardId left, ShardId right) => left.Value > right.Value;
+
+    public static bool operator <=(ShardId left, ShardId right) => left.Value <= right.Value;
+
+    public static bool operator >=(ShardId left, ShardId right) => left.Value >= right.Value;
+
     public override string ToString() => Value.ToString(CultureInfo.InvariantCulture);
 }
 

@@ -1,9 +1,23 @@
 using System.Collections.Immutable;
+using System.Globalization;
 
 namespace KvFs.Core;
 
 /// <summary>The name of a storage node in the pool map. 0 is "none".</summary>
-public readonly record struct NodeId(uint Value);
+public readonly record struct NodeId(uint Value) : IComparable<NodeId>
+{
+    public int CompareTo(NodeId other) => Value.CompareTo(other.Value);
+
+    public override string ToString() => Value.ToString(CultureInfo.InvariantCulture);
+
+    public static bool operator <(NodeId left, NodeId right) => left.Value < right.Value;
+
+    public static bool operator >(NodeId left, NodeId right) => left.Value > right.Value;
+
+    public static bool operator <=(NodeId left, NodeId right) => left.Value <= right.Value;
+
+    public static bool operator >=(NodeId left, NodeId right) => left.Value >= right.Value;
+}
 
 /// <summary>Decides when an entry of one shard's log is committed, and when it is durable.</summary>
 /// <remarks>

@@ -1,0 +1,196 @@
+namespace KvFs.Core;
+
+/// <summary>Who is a shard's primary and who is in sync: learns it from the pool map, and has it changed.</summary>
+public sealed partial class ShardReplica
+{
+    /// <summary>Entries that a node may lack when it is waited for from then on: a few milliseconds of them.</summary>
+    private const ulong NearEntries = 512;
+
+    private Reign? proposed;
+    private LogIndex joinFrom;
+    private TimeSpan leasesOver;
+
+    /// <summary>The pool map says something else of this shard.</summary>
+    /// <param name="next">What it says.</param>
+    /// <param name="now">When that came to be known here.</param>
+    /// <param name="effects">What to do.</param>
+    public void OnReign(Reign next, TimeSpan now, List<ReplicationEffect> effects)
+    {
+        ArgumentNullException.ThrowIfNull(next);
+        ArgumentNullException.ThrowIfNull(effects);
+        if (Reign is not null && next.Epoch <= Reign.Epoch) { return; }
+        Reign? last = Reign;
+        bool isSuccession = last is not null && last.Epoch.Value + 1 == next.Epoch.Value;
+        NoteLease(last, next, isSuccession);
+        bool isMine = next.Primary == self && next.Has(self, boot) && next.Epoch >= seen;
+        Reign = next;
+        if (next.Epoch > seen)
+        {
+            seen = next.Epoch;
+            leader = default;
+            hasMatched = false;
+        }
+
+        if (!isMine)
+        {
+            EndReign(effects);
+            return;
+        }
+
+        if (!IsPrimary || !isSuccession)
+        {
+            EndReign(effects);
+            BeginReign(leasesOver, now, effects);
+            return;
+        }
+
+        if (joining is { } one && next.Has(one.Node, one.Boot)) { joining = null; }
+        UpdateFollowers(now, effects);
+        AdvanceCommit(effects);
+        AdvanceDurable();
+    }
+
+    /// <summary>What became of a proposal; if it was taken, <see cref="OnReign"/> was told before.</summary>
+    public void OnProposed(Reign next)
+    {
+        ArgumentNullException.ThrowIfNull(next);
+        if (proposed is null || !proposed.Equals(next)) { return; }
+        proposed = null;
+        joining = null;
+        isSigningOver = false;
+    }
+
+    /// <summary>Takes no requests any more, and hands the shard to another in-sync replica once all is committed.</summary>
+    public void Leave() => isLeaving = IsPrimary;
+
+    /// <summary>Time passed: sends again what was not answered, drops who is silent, takes in who has caught up.</summary>
+    /// <param name="now">The time.</param>
+    /// <param name="isVotedSilent">Whether a majority of the pool calls a node silent.</param>
+    /// <param name="effects">What to do.</param>
+    public void Tick(TimeSpan now, Func<NodeId, bool> isVotedSilent, List<ReplicationEffect> effects)
+    {
+        ArgumentNullException.ThrowIfNull(isVotedSilent);
+        ArgumentNullException.ThrowIfNull(effects);
+        if (!IsPrimary) { return; }
+        foreach ((NodeId node, FollowerProgress follower) in followers)
+        {
+            if (peers.BootOf(node) > follower.Boot)
+            {
+                follower.Restart(peers.BootOf(node), log.Last.Index.Next);
+                SendMore(node, follower, now, effects, evenNothing: true);
+            }
+            else if (follower.OwesSince is { } since && now - since >= times.Resend)
+            {
+                SendAgain(node, follower, times.Resend, now, effects);
+            }
+            else if (now - follower.SentAt >= times.Resend)
+            {
+                // Nothing is missing: it is told what is committed.
+                SendMore(node, follower, now, effects, evenNothing: true);
+            }
+        }
+
+        if (!isServing && now >= serveFrom && Committed >= reignEntry && Reign!.InSync.Length >= Reign.Enough
+            && now < LeaseEnd())
+        {
+            isServing = true;
+            effects.Add(new BeginServing(Shard, Reign.Epoch));
+        }
+
+        if (proposed is not null) { return; }
+        if (isLeaving && TrySignOver(now, effects)) { return; }
+        if (!DropSilent(now, isVotedSilent, effects)) { TakeIn(now, effects); }
+    }
+
+    /// <summary>Until when the primaries before may have served, if this node was in sync with them.</summary>
+    private void NoteLease(Reign? last, Reign next, bool isSuccession)
+    {
+        if (last is null) { return; }
+        if (!isSuccession)
+        {
+            // Reigns were missed: any node may have been primary.
+            foreach (NodeId node in peers.Nodes) { Note(peers.LeaseOver(node)); }
+            return;
+        }
+
+        bool isProvenOver = next.IsSignedOver || peers.IsOver(last.Replica(last.Primary));
+        if (last.Primary != self && last.Primary != next.Primary && !isProvenOver) { Note(peers.LeaseOver(last.Primary)); }
+
+        void Note(TimeSpan over)
+        {
+            if (over > leasesOver) { leasesOver = over; }
+        }
+    }
+
+    private bool TrySignOver(TimeSpan now, List<ReplicationEffect> effects)
+    {
+        if (Committed != log.Last.Index) { return false; }
+        foreach (InSyncReplica replica in Reign!.InSync)
+        {
+            if (replica.Node == self || IsSilent(replica, now)) { continue; }
+            isSigningOver = true;
+            Propose(Reign.SignedOverTo(replica.Node), $"node {self} stops", effects);
+            return true;
+        }
+
+        return false;
+    }
+
+    private bool DropSilent(TimeSpan now, Func<NodeId, bool> isVotedSilent, List<ReplicationEffect> effects)
+    {
+        Reign reign = Reign!;
+        foreach (InSyncReplica replica in reign.InSync)
+        {
+            if (replica.Node == self || !IsSilent(replica, now)) { continue; }
+            int left = reign.InSync.Length - 1;
+            if (left < reign.Enough && (left < 1 || !isVotedSilent(replica.Node))) { continue; }
+            Propose(reign.Without(replica.Node, self, Math.Min(reign.Enough, left)), $"node {replica.Node} is silent", effects);
+            return true;
+        }
+
+        return false;
+    }
+
+    private bool IsSilent(InSyncReplica replica, TimeSpan now)
+    {
+        if (peers.IsOver(replica) || now - peers.LeaseFrom(replica) >= TimeSpan.Zero) { return now >= silentFrom; }
+        return followers.TryGetValue(replica.Node, out FollowerProgress? follower)
+            && follower.OwesSince is { } since && now - since >= times.Lease;
+    }
+
+    /// <summary>Has a node listed that has all of the log: first nothing is committed without it any more, then it gets what it
+    /// still lacks, then it is listed; because that may happen before it is known here.</summary>
+    private void TakeIn(TimeSpan now, List<ReplicationEffect> effects)
+    {
+        if (joining is { } one)
+        {
+            if (!IsThere(one, now)) { joining = null; }
+            else if (followers[one.Node].Matched >= joinFrom)
+            {
+                Propose(Reign!.With(one, minInSync), $"node {one.Node} has all of the log", effects);
+            }
+
+            return;
+        }
+
+        foreach ((NodeId node, FollowerProgress follower) in followers)
+        {
+            InSyncReplica replica = peers.ReplicaOf(node);
+            bool isNear = !follower.IsProbing && log.Last.Index.Value - follower.Matched.Value <= NearEntries;
+            if (!isNear || Reign!.Has(node, replica.Boot) || !IsThere(replica, now)) { continue; }
+            joining = replica;
+            joinFrom = log.Last.Index;
+            return;
+        }
+    }
+
+    private bool IsThere(InSyncReplica replica, TimeSpan now) =>
+        followers.TryGetValue(replica.Node, out FollowerProgress? follower) && follower.Boot == replica.Boot
+        && replica.Boot.Value != 0 && now < peers.LeaseFrom(replica);
+
+    private void Propose(Reign next, string reason, List<ReplicationEffect> effects)
+    {
+        proposed = next;
+        effects.Add(new ProposeReign(Reign!, next, reason));
+    }
+}

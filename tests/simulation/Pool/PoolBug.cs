@@ -1,0 +1,37 @@
+namespace KvFs.Simulation.Pool;
+
+/// <summary>Bugs that are planted in what drives the replicas, each one of the traps that the design's rules exist for.</summary>
+internal enum PoolBug
+{
+    None,
+
+    /// <summary>A replica acknowledges entries that it did not store.</summary>
+    AcknowledgeUnstored,
+
+    /// <summary>A process that comes back says that it is the one that was listed.</summary>
+    KeepBootId,
+
+    /// <summary>A process that comes back cuts what it does not know to be committed, and may have acknowledged.</summary>
+    CutAtStart,
+
+    /// <summary>A sync is told to be done, and was not.</summary>
+    SkipSync,
+
+    /// <summary>What the primary alone has on disk is taken for durable.</summary>
+    DurableAlone,
+
+    /// <summary>Requests are answered without a look at the lease.</summary>
+    IgnoreLease,
+
+    /// <summary>The pool map is changed without comparing.</summary>
+    SwapWithoutCompare,
+
+    /// <summary>What is not the primary's stays in a replica's log.</summary>
+    KeepTail,
+
+    /// <summary>Entries are answered before every in-sync replica has them.</summary>
+    AnswerEarly,
+
+    /// <summary>A snapshot is told to be installed, and was not.</summary>
+    SkipSnapshot,
+}

@@ -1,0 +1,143 @@
+using KvFs.Core;
+
+namespace KvFs.Simulation.Pool;
+
+/// <summary>Does to a pool what happens to pools.</summary>
+/// <remarks>It keeps to what redundancy covers: no power cut takes the last copy that the process which acknowledged it still
+/// has in memory, unless <paramref name="cutsAll"/>, after which only what was durable counts.</remarks>
+internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
+{
+    private bool isStopped;
+
+    public void Start() => world.After(world.Between(200, 2_000), Next);
+
+    /// <summary>All faults end: what is cut is healed, what stopped starts.</summary>
+    public void Stop()
+    {
+        isStopped = true;
+        world.Network.Heal();
+        world.LossRate = 0;
+        world.Authority.IsAway = false;
+        foreach (SimulatedNode node in world.Nodes)
+        {
+            node.SyncDelay = TimeSpan.FromMilliseconds(5);
+            node.Start();
+        }
+    }
+
+    private void Next()
+    {
+        if (isStopped) { return; }
+        SimulatedNode node = world.Nodes[world.Random.Next(world.Nodes.Count)];
+        switch (world.Random.Next(12))
+        {
+            case 0 or 1:
+                Kill(node);
+                break;
+            case 2:
+                CutPower(node);
+                break;
+            case 3:
+                Isolate(node);
+                break;
+            case 4:
+                CutOneWay(node);
+                break;
+            case 5:
+                world.Note("pause");
+                node.Pause(world.Between(100, 4_000));
+                break;
+            case 6:
+                world.Note("authority away");
+                world.Authority.IsAway = true;
+                world.After(world.Between(500, 6_000), () => world.Authority.IsAway = false);
+                break;
+            case 7:
+                world.Note("slow disk");
+                node.SyncDelay = world.Between(500, 3_000);
+                world.After(world.Between(1_000, 5_000), () => node.SyncDelay = TimeSpan.FromMilliseconds(5));
+                break;
+            case 8:
+                world.LossRate = world.Random.NextDouble() * 0.1;
+                world.After(world.Between(1_000, 6_000), () => world.LossRate = 0);
+                break;
+            case 9:
+                world.Note("polite stop");
+                node.StopPolitely(world.Between(500, 4_000), () => StartLater(node));
+                break;
+            case 10 or 11 when cutsAll:
+                CutAll();
+                break;
+            default:
+                break;
+        }
+
+        world.After(world.Between(200, 4_000), Next);
+    }
+
+    private void Kill(SimulatedNode node)
+    {
+        world.Note("kill");
+        node.Stop(power: false);
+        StartLater(node);
+    }
+
+    private void CutPower(SimulatedNode node)
+    {
+        if (!cutsAll && !IsCovered(node)) { return; }
+        world.Note("power cut");
+        node.Stop(power: true);
+        StartLater(node);
+    }
+
+    private void CutAll()
+    {
+        world.Note("power cut of all");
+        foreach (SimulatedNode node in world.Nodes)
+        {
+            node.Stop(power: true);
+            StartLater(node);
+        }
+    }
+
+    private void StartLater(SimulatedNode node) => world.After(
+        world.Random.Next(3) == 0 ? world.Between(20, 400) : world.Between(1_000, 9_000), node.Start);
+
+    private void Isolate(SimulatedNode node)
+    {
+        world.Note("node cut off");
+        foreach (SimulatedNode other in world.Nodes)
+        {
+            if (other == node) { continue; }
+            world.Network.Cut(node.Id, other.Id);
+            world.Network.Cut(other.Id, node.Id);
+        }
+
+        HealLater();
+    }
+
+    private void CutOneWay(SimulatedNode node)
+    {
+        world.Note("one way cut");
+        SimulatedNode other = world.Nodes[world.Random.Next(world.Nodes.Count)];
+        if (other != node) { world.Network.Cut(node.Id, other.Id); }
+        HealLater();
+    }
+
+    private void HealLater() => world.After(world.Between(500, 8_000), world.Network.Heal);
+
+    /// <summary>Whether for every shard that counts on a node another one of its in-sync replicas has what it acknowledged, and
+    /// goes on being one: with the last of two copies in sync no redundancy covers a power cut.</summary>
+    private bool IsCovered(SimulatedNode node)
+    {
+        foreach (Reign reign in world.Authority.View.Reigns)
+        {
+            if (world.Authority.IsChanging(reign.Shard)) { return false; }
+            if (reign.BootOf(node.Id).Value == 0) { continue; }
+            if (!reign.InSync.Any(replica => replica.Node != node.Id
+                && world.Nodes[(int)replica.Node.Value - 1].CutBoot < replica.Boot)) { return false; }
+        }
+
+        return true;
+    }
+}

@@ -1,0 +1,93 @@
+using KvFs.Core;
+
+namespace KvFs.Simulation.Pool;
+
+/// <summary>One run of a pool from one seed: faults and clients, then quiet, then everything is checked.</summary>
+internal sealed class PoolSimulation
+{
+    private static readonly TimeSpan s_faults = TimeSpan.FromSeconds(60);
+
+    /// <summary>Within which a pool is in full health again after all faults end: a cold start's wait, and some takeovers.
+    /// </summary>
+    private static readonly TimeSpan s_healing = TimeSpan.FromSeconds(150);
+
+    private readonly bool cutsAll;
+
+    public PoolSimulation(int seed, PoolBug bug = PoolBug.None)
+    {
+        // The shape of the pool is part of the seed.
+        int nodes = 3 + (seed % 3);
+        cutsAll = seed % 4 == 3;
+        TimeSpan coldStartWait = cutsAll ? TimeSpan.FromSeconds(3) : TimeSpan.FromSeconds(120);
+        World = new(seed, nodes, shards: 1 + (seed / 3 % 3), coldStartWait, bug);
+    }
+
+    public PoolWorld World { get; }
+
+    public int Answered => World.Clients.Sum(static client => client.Answered);
+
+    /// <exception cref="PoolFailedException">What went wrong.</exception>
+    public void Run()
+    {
+        foreach (SimulatedNode node in World.Nodes) { node.Start(); }
+        foreach (SimulatedClient client in World.Clients) { client.Start(); }
+        PoolFaults faults = new(World, cutsAll);
+        faults.Start();
+        SimulatedPlanner planner = new(World);
+        planner.Start();
+        World.Run(s_faults);
+        faults.Stop();
+        planner.Stop();
+        Heal();
+        foreach (SimulatedClient client in World.Clients) { client.Stop(); }
+        World.Run(World.Now + TimeSpan.FromSeconds(10));
+        for (int shard = 0; shard < World.Authority.View.Reigns.Length; shard++) { Check(shard); }
+    }
+
+    /// <summary>Runs on until every shard is served by all of its copies.</summary>
+    private void Heal()
+    {
+        TimeSpan latest = World.Now + s_healing;
+        while (!World.Authority.View.Reigns.All(reign => World.Nodes.Any(node => node.IsHealthy(reign.Shard))))
+        {
+            if (World.Now >= latest)
+            {
+                string ill = string.Join("; ", World.Authority.View.Reigns
+                    .Where(reign => !World.Nodes.Any(node => node.IsHealthy(reign.Shard)))
+                    .Select(static reign => reign.ToString()));
+                throw new PoolFailedException($"not in full health {s_healing} after the last fault: {ill}");
+            }
+
+            World.Run(World.Now + TimeSpan.FromMilliseconds(500));
+        }
+    }
+
+    private void Check(int number)
+    {
+        ShardId shard = new((ushort)number);
+        SimulatedNode primary = World.Nodes.Single(node => node.MayAnswer(shard));
+        ShardDisk disk = primary.Disks[shard].Now;
+        foreach (InSyncReplica replica in World.Authority.ReignOf(shard).InSync)
+        {
+            ShardDisk other = World.Nodes[(int)replica.Node.Value - 1].Disks[shard].Now;
+            if (other.Last != disk.Last || !other.Values.SequenceEqual(disk.Values))
+            {
+                throw new PoolFailedException($"nodes {primary.Id} and {replica.Node} have different lists of shard {shard}");
+            }
+        }
+
+        List<PoolOperation> operations = [.. World.Clients
+            .SelectMany(static client => client.Operations).Where(one => one.Shard == number)];
+        if (cutsAll)
+        {
+            // What was only answered may be gone with the power, and with it what reads saw.
+            HashSet<long> there = [.. disk.Values];
+            PoolOperation? lost = operations.Find(one => one.IsDurable && !there.Contains(one.Value));
+            if (lost is not null) { throw new PoolFailedException($"{lost.Value}, durable at {lost.Ended}, is lost"); }
+        }
+        else if (PoolHistory.Check(operations, disk.Values) is { } wrong)
+        {
+            throw new PoolFailedException($"shard {shard}: {wrong}");
+        }
+    }
+}

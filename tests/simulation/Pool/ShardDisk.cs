@@ -1,0 +1,102 @@
+using KvFs.Core;
+
+namespace KvFs.Simulation.Pool;
+
+/// <summary>An entry of a simulated log; value 0: it begins a reign.</summary>
+internal readonly record struct SimulatedEntry(Epoch Epoch, long Value);
+
+/// <summary>What a simulated disk has of one shard: its log, and the list that the log was applied to.</summary>
+internal sealed class ShardDisk
+{
+    public LogPosition Start { get; set; }
+
+    public List<SimulatedEntry> Entries { get; } = [];
+
+    public LogIndex Applied { get; set; }
+
+    /// <summary>The values of all applied entries, in order.</summary>
+    public List<long> Values { get; } = [];
+
+    public LogIndex Last => new(Start.Index.Value + (ulong)Entries.Count);
+
+    public SimulatedEntry this[LogIndex index] => Entries[(int)(index.Value - Start.Index.Value - 1)];
+
+    public ShardDisk Clone()
+    {
+        ShardDisk copy = new();
+        copy.Restore(this);
+        return copy;
+    }
+
+    public void Restore(ShardDisk other)
+    {
+        Start = other.Start;
+        Entries.Clear();
+        Entries.AddRange(other.Entries);
+        Applied = other.Applied;
+        Values.Clear();
+        Values.AddRange(other.Values);
+    }
+
+    public void Cut(LogIndex after) =>
+        Entries.RemoveRange((int)(after.Value - Start.Index.Value), (int)(Last.Value - after.Value));
+
+    public void Apply(LogIndex upTo)
+    {
+        while (Applied < upTo)
+        {
+            Applied = Applied.Next;
+            long value = this[Applied].Value;
+            if (value != 0) { Values.Add(value); }
+        }
+    }
+
+    public void TrimTo(LogIndex upTo)
+    {
+        Epoch epoch = this[upTo].Epoch;
+        Entries.RemoveRange(0, (int)(upTo.Value - Start.Index.Value));
+        Start = new(epoch, upTo);
+    }
+
+    public LogShape Shape()
+    {
+        LogShape shape = new(Start);
+        foreach (SimulatedEntry entry in Entries) { shape.Append(entry.Epoch); }
+        return shape;
+    }
+}
+
+/// <summary>A disk that forgets what was not synced: at a power cut some of the last changes are gone, the later ones first.
+/// </summary>
+internal sealed class SimulatedShardDisk
+{
+    private readonly ShardDisk durable = new();
+    private readonly List<Action<ShardDisk>> changes = [];
+
+    /// <summary>What the operating system shows: all of it survives the death of the process.</summary>
+    public ShardDisk Now { get; } = new();
+
+    /// <summary>Changes that were not synced.</summary>
+    public int Unsynced => changes.Count;
+
+    public void Change(Action<ShardDisk> change)
+    {
+        change(Now);
+        changes.Add(change);
+    }
+
+    /// <summary>The first changes of those that were not synced are on disk now.</summary>
+    public void Synced(int count)
+    {
+        for (int at = 0; at < count; at++) { changes[at](durable); }
+        changes.RemoveRange(0, count);
+    }
+
+    public void CutPower(Random random)
+    {
+        int kept = random.Next(changes.Count + 1);
+        for (int at = 0; at < kept; at++) { changes[at](durable); }
+        changes.Clear();
+        Now.Restore(durable);
+    }
+}

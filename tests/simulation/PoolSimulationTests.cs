@@ -1,0 +1,120 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using KvFs.Core;
+using KvFs.Simulation.Pool;
+using Xunit.Abstractions;
+
+namespace KvFs.Simulation;
+
+/// <summary>Pools of three to five nodes under faults: replication, leases, takeovers, cold starts, learners.</summary>
+public sealed class PoolSimulationTests(ITestOutputHelper output)
+{
+    private const int DefaultSeeds = 150;
+
+    /// <summary>Runs for each seed that KVFS_SEEDS asks for.</summary>
+    private const int SeedsForEach = 20;
+
+    /// <summary>Runs in which a planted bug must show.</summary>
+    private const int PlantedSeeds = 2000;
+
+    /// <summary>What all runs together must have reached.</summary>
+    private static readonly string[] s_rare =
+    [
+        "append unknown", "authority away", "copy dropped", "kill", "learner added", "log cut", "message lost", "message twice", "node cut off", "one way cut",
+        "pause", "polite stop", "power cut", "power cut of all", "proposal refused", "proposal taken", "proposal unknown",
+        "reign served", "slow disk", "shard is new", "snapshot", "snapshot installed",
+    ];
+
+    [Fact]
+    public void Nothing_that_was_acknowledged_is_lost_and_every_pool_heals()
+    {
+        int seeds = int.TryParse(
+            Environment.GetEnvironmentVariable("KVFS_SEEDS"), CultureInfo.InvariantCulture, out int asked)
+            ? Math.Max(asked * SeedsForEach, DefaultSeeds)
+            : DefaultSeeds;
+        int first = int.TryParse(
+            Environment.GetEnvironmentVariable("KVFS_SEED"), CultureInfo.InvariantCulture, out int seed) ? seed : 1;
+        SortedDictionary<string, long> reached = new(StringComparer.Ordinal);
+        ConcurrentDictionary<int, Exception> failures = new();
+        long events = 0;
+        long answered = 0;
+        Parallel.For(first, first + seeds, (number, all) =>
+        {
+            PoolSimulation run = new(number);
+            if (Fails(run) is { } failure)
+            {
+                failures[number] = failure;
+                all.Break();
+            }
+
+            lock (reached)
+            {
+                events += run.World.Events;
+                answered += run.Answered;
+                foreach ((string what, int times) in run.World.Reached) { reached[what] = reached.GetValueOrDefault(what) + times; }
+            }
+        });
+        if (!failures.IsEmpty)
+        {
+            int least = failures.Keys.Min();
+            Assert.Fail($"KVFS_SEED={least}: {failures[least]}");
+        }
+
+        output.WriteLine($"{seeds} runs, {events} events, {answered} operations answered");
+        output.WriteLine(string.Join(", ", reached.Select(static kind => $"{kind.Key} {kind.Value}")));
+        Assert.True(answered > seeds * 100L);
+        Assert.DoesNotContain(s_rare, kind => reached.GetValueOrDefault(kind) == 0);
+    }
+
+    [Theory]
+    [InlineData(nameof(PoolBug.AcknowledgeUnstored))]
+    [InlineData(nameof(PoolBug.KeepBootId))]
+    [InlineData(nameof(PoolBug.CutAtStart))]
+    [InlineData(nameof(PoolBug.SkipSync))]
+    [InlineData(nameof(PoolBug.DurableAlone))]
+    [InlineData(nameof(PoolBug.IgnoreLease))]
+    [InlineData(nameof(PoolBug.SwapWithoutCompare))]
+    [InlineData(nameof(PoolBug.KeepTail))]
+    [InlineData(nameof(PoolBug.AnswerEarly))]
+    [InlineData(nameof(PoolBug.SkipSnapshot))]
+    public void A_planted_bug_is_found(string bug)
+    {
+        for (int seed = 1; seed <= PlantedSeeds; seed++)
+        {
+            if (Fails(new(seed, Enum.Parse<PoolBug>(bug))) is { } failure)
+            {
+                output.WriteLine($"seed {seed}: {failure.Message}");
+                return;
+            }
+        }
+
+        Assert.Fail($"{bug} was not found in {PlantedSeeds} runs");
+    }
+
+    [Fact]
+    public void A_run_is_the_same_each_time()
+    {
+        PoolSimulation first = new(5);
+        PoolSimulation second = new(5);
+        first.Run();
+        second.Run();
+        Assert.Equal(first.World.Events, second.World.Events);
+        Assert.Equal(first.Answered, second.Answered);
+        Assert.Equal(first.World.Reached, second.World.Reached);
+    }
+
+    private static Exception? Fails(PoolSimulation run)
+    {
+        try
+        {
+            run.Run();
+            return null;
+        }
+#pragma warning disable CA1031 // Whatever a run throws is its failure, to be told with the seed.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            return exception;
+        }
+    }
+}
