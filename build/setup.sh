@@ -79,23 +79,24 @@ install_packages() {
   fi
 }
 
-# promtool comes only with the Prometheus server. The tests want the one program, not a daemon on the user's machine, so the
-# package is unpacked under artifacts/ and never installed.
-fetch_promtool() {
-  if command -v promtool >/dev/null || [ -x artifacts/tools/promtool ]; then return 0; fi
-  say 'fetching promtool (for the tests of the metrics page)'
+# Programs that come only with a server: the tests want the one program, not a daemon on the user's machine, so the package is
+# unpacked under artifacts/ and never installed.
+fetch_program() {
+  local program=$1 package=$2 purpose=$3
+  if command -v "$program" >/dev/null || [ -x "artifacts/tools/$program" ]; then return 0; fi
+  say "fetching $program (for $purpose)"
   local folder=artifacts/tools/unpack prefix
   rm -rf "$folder" && mkdir -p "$folder"
   # An image whose package lists were removed has nothing to download from until they are fetched again.
-  if ! apt-cache show prometheus >/dev/null 2>&1; then
+  if ! apt-cache show "$package" >/dev/null 2>&1; then
     prefix=$(root_prefix) && $prefix apt-get -q update >"$log" 2>&1 </dev/null || true
   fi
-  if (cd "$folder" && apt-get -q -o APT::Sandbox::User="$(id -un)" download prometheus) >"$log" 2>&1 </dev/null \
-      && dpkg-deb -x "$folder"/prometheus_*.deb "$folder" && mv "$folder/usr/bin/promtool" artifacts/tools/promtool; then
+  if (cd "$folder" && apt-get -q -o APT::Sandbox::User="$(id -un)" download "$package") >"$log" 2>&1 </dev/null \
+      && dpkg-deb -x "$folder/${package}"_*.deb "$folder" && mv "$folder/usr/bin/$program" "artifacts/tools/$program"; then
     rm -rf "$folder"
   else
     rm -rf "$folder"
-    fail 3 "could not download Debian's package prometheus, of which the tests need promtool (see $log)"
+    fail 3 "could not download Debian's package $package, of which the tests need $program (see $log)"
   fi
 }
 
@@ -146,7 +147,8 @@ mkdir -p "$stamps"
 need_dotnet
 if command -v dpkg-query >/dev/null; then
   install_packages
-  fetch_promtool
+  fetch_program promtool prometheus 'the tests of the metrics page'
+  fetch_program etcd etcd-server 'the tests of the authorities'
 else
   check_foreign_system
 fi

@@ -28,6 +28,8 @@ public sealed class ProjectArrowsTests
     [InlineData("lib/grpc/A.csproj", "../pki/P.csproj")]
     [InlineData("lib/peers/A.csproj", "../protocol/P.csproj")]
     [InlineData("lib/client/A.csproj", "../../node/N.csproj")]
+    [InlineData("lib/client/A.csproj", "../authority/A.csproj")]
+    [InlineData("lib/authority/A.csproj", "../grpc/G.csproj")]
     [InlineData("lib/client/A.csproj", "..\\rocksdb\\R.csproj")]
     [InlineData("node/A.csproj", "../lib/core/C.csproj")]
     [InlineData("node/A.csproj", "../lib/mount/M.csproj")]
@@ -38,6 +40,8 @@ public sealed class ProjectArrowsTests
     [Theory]
     [InlineData("lib/mount/A.csproj", "../client/C.csproj")]
     [InlineData("node/A.csproj", "../lib/metrics/M.csproj")]
+    [InlineData("node/A.csproj", "../lib/authority/A.csproj")]
+    [InlineData("lib/authority/A.csproj", "../core/C.csproj")]
     [InlineData("tests/node/A.csproj", "../../lib/mount/M.csproj")]
     public void An_arrow_that_the_design_draws_is_left_alone(string path, string reference) =>
         Report.Nothing(ProjectArrows.Check(Project(path, reference)));

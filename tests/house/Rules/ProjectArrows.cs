@@ -11,10 +11,11 @@ public static class ProjectArrows
     {
         ["lib/core"] = [],
         ["lib/protocol"] = ["lib/core"],
+        ["lib/authority"] = ["lib/core"],
         ["lib/client"] = ["lib/protocol"],
         ["lib/mount"] = ["lib/client"],
-        ["node"] = ["lib/protocol", "lib/rocksdb", "lib/peers"],
-        ["cli"] = ["lib/client", "lib/mount", "node", "lib/peers", "lib/pki"],
+        ["node"] = ["lib/protocol", "lib/authority", "lib/rocksdb", "lib/peers"],
+        ["cli"] = ["lib/client", "lib/mount", "lib/authority", "node", "lib/peers", "lib/pki"],
         ["lib/rocksdb"] = [],
         ["lib/grpc"] = [],
         ["lib/kubernetes"] = [],
