@@ -19,6 +19,7 @@ internal sealed class EtcdGateway : IDisposable
     // Codes of gRPC that the gateway puts into its errors.
     private const long InvalidArgument = 3;
     private const long PermissionDenied = 7;
+    private const long ResourceExhausted = 8;
     private const long Unauthenticated = 16;
 
     private readonly EtcdOptions options;
@@ -190,7 +191,9 @@ internal sealed class EtcdGateway : IDisposable
         string message = EtcdJson.Text(EtcdJson.Get(error, "error")) ?? EtcdJson.Text(EtcdJson.Get(error, "message")) ?? string.Empty;
         long code = EtcdJson.Number(EtcdJson.Get(error, "code"));
         string reason = $"{options.Endpoints[member]} answers {(int)status}: {message}";
-        if (code == InvalidArgument && message.Contains("too large", StringComparison.Ordinal))
+        // The second is gRPC's own bound, half a megabyte above etcd's.
+        if ((code == InvalidArgument && message.Contains("too large", StringComparison.Ordinal))
+            || (code == ResourceExhausted && message.Contains("larger than max", StringComparison.Ordinal)))
         {
             return new(Verdict.Refused, default, reason) { Kind = EtcdReplyKind.TooLarge };
         }
