@@ -12,7 +12,11 @@ internal sealed class MapProgress(ulong after)
     /// <exception cref="AuthorityException">It must not be.</exception>
     internal bool IsNews(AuthorityAnswer answer)
     {
-        if (answer.Outcome == AuthorityOutcome.Damaged) { throw new AuthorityException($"The pool map is damaged: {answer.Reason}"); }
+        if (answer.Outcome == AuthorityOutcome.Damaged)
+        {
+            throw new AuthorityException($"The pool map is damaged: {answer.Reason}");
+        }
+
         if (answer.Outcome != AuthorityOutcome.Ok) { return false; }
         if (answer.Map is not { } map)
         {
@@ -21,11 +25,16 @@ internal sealed class MapProgress(ulong after)
 
         if (map.Revision < seen)
         {
-            throw new AuthorityException($"The pool map went back from revision {seen} to {map.Revision}. Was its store restored?");
+            throw new AuthorityException(
+                $"The pool map went back from revision {seen} to {map.Revision}. Was its store restored?");
         }
 
         pool ??= map.Pool;
-        if (map.Pool != pool) { throw new AuthorityException($"The map of pool {pool} was replaced by one of pool {map.Pool}."); }
+        if (map.Pool != pool)
+        {
+            throw new AuthorityException($"The map of pool {pool} was replaced by one of pool {map.Pool}.");
+        }
+
         if (map.Revision == seen) { return false; }
         seen = map.Revision;
         return true;

@@ -3,8 +3,10 @@ using KvFs.Core;
 
 namespace KvFs.Authority.Tests;
 
-/// <summary>A process of its own that changes the map in a file again and again, and says each revision once it stands there.</summary>
-/// <remarks>Arguments: the file; the node whose weight counts the changes; how many changes, 0: until it is killed.</remarks>
+/// <summary>A process of its own that changes the map in a file again and again, and says each revision once it stands
+/// there.</summary>
+/// <remarks>Arguments: the file; the node whose weight counts the changes; how many changes, 0: until it is
+/// killed.</remarks>
 internal static class MapWriter
 {
     private static async Task<int> Main(string[] arguments)

@@ -8,10 +8,10 @@ namespace KvFs.Authority;
 
 /// <summary>A pool map in etcd (3.4 and later), through its JSON gateway.</summary>
 /// <remarks>
-/// Keys: <c>(prefix)/map</c> has the map's text. <c>(prefix)/changes/(n)</c>, n = revision modulo 64, has the map's revision and a
-/// number that who changed it drew, put in the same transaction: so a swap whose answer was lost finds out what became of it. The
-/// compared revision is the map's; which revision of etcd that is, is remembered, or looked up. Source:
-/// docs/placement.md#etcd.
+/// Keys: <c>(prefix)/map</c> has the map's text. <c>(prefix)/changes/(n)</c>, n = revision modulo 64, has the map's
+/// revision and a number that who changed it drew, put in the same transaction: so a swap whose answer was lost finds
+/// out what became of it. The compared revision is the map's; which revision of etcd that is, is remembered, or looked
+/// up. Source: docs/placement.md#etcd.
 /// </remarks>
 public sealed class EtcdAuthority : IPoolAuthority
 {
@@ -24,7 +24,8 @@ public sealed class EtcdAuthority : IPoolAuthority
     private readonly EtcdGateway gateway;
     private readonly byte[] mapKey;
 
-    /// <summary>A map that stood there, and where etcd counted then. A hint: an old one makes a swap fail, as it should.</summary>
+    /// <summary>A map that stood there, and where etcd counted then. A hint: an old one makes a swap fail, as it
+    /// should.</summary>
     private volatile Standing? known;
 
     /// <exception cref="ArgumentException">The options make no sense.</exception>
@@ -49,7 +50,9 @@ public sealed class EtcdAuthority : IPoolAuthority
         if (text.Length > options.MaxMapBytes)
         {
             return new(
-                AuthorityOutcome.TooLarge, null, $"the map has {text.Length} bytes, and etcd takes {options.MaxMapBytes} as one value");
+                AuthorityOutcome.TooLarge,
+                null,
+                $"the map has {text.Length} bytes, and etcd takes {options.MaxMapBytes} as one value");
         }
 
         if (expected == 0) { return await SwapAsync(expected, compared: 0, map, text, cancellation); }
@@ -130,7 +133,10 @@ public sealed class EtcdAuthority : IPoolAuthority
         }
 
         JsonElement[] found =
-            [.. EtcdJson.Items(EtcdJson.Get(reply.Body, "responses")).Select(static item => EtcdJson.Get(item, "response_range"))];
+        [
+            .. EtcdJson.Items(EtcdJson.Get(reply.Body, "responses"))
+                .Select(static item => EtcdJson.Get(item, "response_range")),
+        ];
         if (found.Length != 2) { return Fail(AuthorityOutcome.Unknown, NotEtcd); }
         EtcdValue? noted = EtcdJson.Found(found[1]);
         string last = noted is { } value ? Encoding.ASCII.GetString(value.Value) : string.Empty;
@@ -146,8 +152,10 @@ public sealed class EtcdAuthority : IPoolAuthority
         return standing.Outcome == AuthorityOutcome.Ok ? AuthorityAnswer.Conflict(expected, standing.Map) : standing;
     }
 
-    /// <summary>What one connection to one member says, until it breaks, ends, or is quiet for so long that we ask again.</summary>
-    private async IAsyncEnumerable<AuthorityAnswer> FollowAsync(long start, [EnumeratorCancellation] CancellationToken cancellation)
+    /// <summary>What one connection to one member says, until it breaks, ends, or is quiet for so long that we ask
+    /// again.</summary>
+    private async IAsyncEnumerable<AuthorityAnswer> FollowAsync(
+        long start, [EnumeratorCancellation] CancellationToken cancellation)
     {
         await using IAsyncEnumerator<EtcdEvent> events =
             EtcdWatch.RunAsync(gateway, options, mapKey, start, cancellation).GetAsyncEnumerator(cancellation);
@@ -195,11 +203,12 @@ public sealed class EtcdAuthority : IPoolAuthority
     }
 
     private static bool IsOfLaterChange(string change, ulong revision) =>
-        ulong.TryParse(change.Split(' ')[0], NumberStyles.None, CultureInfo.InvariantCulture, out ulong noted) && noted > revision;
+        ulong.TryParse(change.Split(' ')[0], NumberStyles.None, CultureInfo.InvariantCulture, out ulong noted)
+        && noted > revision;
 
     private sealed record Standing(PoolMap Map, long ModRevision);
 
-    /// <summary>What stands there; the revision of etcd at which it did, 0 if it did not answer; and the one at which it was put, 0 if
-    /// nothing is there.</summary>
+    /// <summary>What stands there; the revision of etcd at which it did, 0 if it did not answer; and the one at which
+    /// it was put, 0 if nothing is there.</summary>
     private readonly record struct Sight(AuthorityAnswer Answer, long StoreRevision, long ModRevision);
 }

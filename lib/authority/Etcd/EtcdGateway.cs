@@ -6,8 +6,10 @@ using System.Text.Json;
 
 namespace KvFs.Authority;
 
-/// <summary>Asks etcd through the JSON gateway of its members: the one that answered last first, then the others in turn.</summary>
-/// <remarks>Requests are sent again until one is answered, so only such may be sent that do no harm twice. Thread safe.</remarks>
+/// <summary>Asks etcd through the JSON gateway of its members: the one that answered last first, then the others in
+/// turn.</summary>
+/// <remarks>Requests are sent again until one is answered, so only such may be sent that do no harm twice. Thread
+/// safe.</remarks>
 internal sealed class EtcdGateway : IDisposable
 {
     /// <summary>Bytes of one answer: two maps in base64, with room.</summary>
@@ -185,10 +187,13 @@ internal sealed class EtcdGateway : IDisposable
             : Judge(member, response.StatusCode, document.RootElement);
     }
 
-    /// <summary>What an error of etcd means: some say that the request was not carried out, and asking again would not help.</summary>
+    /// <summary>What an error of etcd means: some say that the request was not carried out, and asking again would not
+    /// help.</summary>
     private Attempt Judge(int member, HttpStatusCode status, JsonElement error)
     {
-        string message = EtcdJson.Text(EtcdJson.Get(error, "error")) ?? EtcdJson.Text(EtcdJson.Get(error, "message")) ?? string.Empty;
+        string message = EtcdJson.Text(EtcdJson.Get(error, "error"))
+            ?? EtcdJson.Text(EtcdJson.Get(error, "message"))  // Where newer ones have it.
+            ?? string.Empty;
         long code = EtcdJson.Number(EtcdJson.Get(error, "code"));
         string reason = $"{options.Endpoints[member]} answers {(int)status}: {message}";
         // The second is gRPC's own bound, half a megabyte above etcd's.
@@ -198,7 +203,8 @@ internal sealed class EtcdGateway : IDisposable
             return new(Verdict.Refused, default, reason) { Kind = EtcdReplyKind.TooLarge };
         }
 
-        bool isOfToken = code == Unauthenticated || (code == InvalidArgument && message.Contains("auth store", StringComparison.Ordinal));
+        bool isOfToken = code == Unauthenticated
+            || (code == InvalidArgument && message.Contains("auth store", StringComparison.Ordinal));
         if (isOfToken && options.User is not null && token is not null)
         {
             token = null;

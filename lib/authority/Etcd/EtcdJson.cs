@@ -11,8 +11,8 @@ namespace KvFs.Authority;
 internal readonly record struct EtcdValue(byte[] Value, long ModRevision);
 
 /// <summary>Requests and answers of etcd's JSON gateway, version 3.</summary>
-/// <remarks>Numbers are strings; what is false, zero or empty is left out; keys and values are base64. What is not as expected reads
-/// as left out: the caller finds that something is missing.</remarks>
+/// <remarks>Numbers are strings; what is false, zero or empty is left out; keys and values are base64. What is not as
+/// expected reads as left out: the caller finds that something is missing.</remarks>
 internal static class EtcdJson
 {
     internal static byte[] Write(Action<Utf8JsonWriter> write)
@@ -29,12 +29,15 @@ internal static class EtcdJson
     }
 
     /// <summary>Opens an answer.</summary>
-    /// <exception cref="JsonException">It is none, or has text that is no Unicode: reading that would fail only later.</exception>
+    /// <exception cref="JsonException">It is none, or has text that is no Unicode: reading that would fail only
+    /// later.</exception>
     internal static JsonDocument Parse(ReadOnlyMemory<byte> answer)
     {
         ReadOnlySpan<byte> bytes = answer.Span;
         bool hasSurrogates = bytes.IndexOf("\\ud"u8) >= 0 || bytes.IndexOf("\\uD"u8) >= 0;
-        return hasSurrogates || !Utf8.IsValid(bytes) ? throw new JsonException("Text that is no Unicode.") : JsonDocument.Parse(answer);
+        return hasSurrogates || !Utf8.IsValid(bytes)
+            ? throw new JsonException("Text that is no Unicode.")
+            : JsonDocument.Parse(answer);
     }
 
     internal static byte[] Range(byte[] key) => Write(json => json.WriteBase64String("key", key));
@@ -54,7 +57,8 @@ internal static class EtcdJson
         json.WriteEndObject();
     });
 
-    /// <summary>Puts two values if the first key was put last at a revision of the store (0: it is not there); otherwise reads both.
+    /// <summary>Puts two values if the first key was put last at a revision of the store (0: it is not there);
+    /// otherwise reads both.
     /// </summary>
     internal static byte[] Swap(
         (byte[] Key, byte[] Value) compared, long modRevision, (byte[] Key, byte[] Value) beside) => Write(json =>
@@ -107,7 +111,8 @@ internal static class EtcdJson
     /// <summary>A number, as string or as number; 0 if it is left out.</summary>
     internal static long Number(JsonElement element) => element.ValueKind switch
     {
-        JsonValueKind.String when long.TryParse(element.GetString(), NumberStyles.None, CultureInfo.InvariantCulture, out long value) => value,
+        JsonValueKind.String when long.TryParse(
+            element.GetString(), NumberStyles.None, CultureInfo.InvariantCulture, out long value) => value,
         JsonValueKind.Number when element.TryGetInt64(out long value) => value,
         _ => 0,
     };
@@ -115,7 +120,8 @@ internal static class EtcdJson
     internal static byte[] Bytes(JsonElement element) =>
         element.ValueKind == JsonValueKind.String && element.TryGetBytesFromBase64(out byte[]? value) ? value : [];
 
-    /// <summary>The store's revision at which an answer was given; 0 if it says none, which no answer to us does.</summary>
+    /// <summary>The store's revision at which an answer was given; 0 if it says none, which no answer to us
+    /// does.</summary>
     internal static long StoreRevision(JsonElement answer) => Number(Get(Get(answer, "header"), "revision"));
 
     /// <summary>What a range of one key found.</summary>

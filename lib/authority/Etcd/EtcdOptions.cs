@@ -22,10 +22,12 @@ public sealed class EtcdOptions
 
     public string? Password { get; init; }
 
-    /// <summary>Bytes of an encoded map: what etcd takes of one request by default (1.5 MiB), less what stands around it.</summary>
+    /// <summary>Bytes of an encoded map: what etcd takes of one request by default (1.5 MiB), less what stands around
+    /// it.</summary>
     public int MaxMapBytes { get; init; } = (3 << 19) - (8 << 10);
 
-    /// <summary>How long one member is waited for before the next is asked: an election takes one to two seconds.</summary>
+    /// <summary>How long one member is waited for before the next is asked: an election takes one to two
+    /// seconds.</summary>
     public TimeSpan AttemptTime { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>How long all of them together are asked before the answer is "unavailable".</summary>
@@ -34,8 +36,8 @@ public sealed class EtcdOptions
     /// <summary>Pause after all members were asked in vain, and between two tries of a watch.</summary>
     public TimeSpan RetryPause { get; init; } = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>How long a watch may be quiet before it asks whether it has missed something: a member that was cut off from the
-    /// others, or a connection that died without a word, says nothing.</summary>
+    /// <summary>How long a watch may be quiet before it asks whether it has missed something: a member that was cut
+    /// off from the others, or a connection that died without a word, says nothing.</summary>
     public TimeSpan QuietTime { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>Whose time all that is.</summary>
@@ -48,7 +50,8 @@ public sealed class EtcdOptions
         {
             if (!endpoint.IsAbsoluteUri || endpoint.Scheme is not ("http" or "https"))
             {
-                throw new ArgumentException($"'{endpoint}' is no endpoint of etcd: it must be http://host:port or https://host:port.");
+                throw new ArgumentException(
+                    $"'{endpoint}' is no endpoint of etcd: it must be http://host:port or https://host:port.");
             }
         }
 

@@ -30,16 +30,24 @@ internal static class EtcdWatch
     /// <summary>Bytes of one line: a map in base64, with room.</summary>
     private const int MaxLineBytes = 16 << 20;
 
-    /// <summary>Everything from a revision of the store on. Ends when the member ends it, or after a compaction.</summary>
+    /// <summary>Everything from a revision of the store on. Ends when the member ends it, or after a
+    /// compaction.</summary>
     /// <exception cref="HttpRequestException">The member cannot be reached.</exception>
     /// <exception cref="IOException">The connection broke.</exception>
     /// <exception cref="JsonException">It is not etcd that talks.</exception>
     /// <exception cref="TimeoutException">Nothing was said for so long.</exception>
     internal static async IAsyncEnumerable<EtcdEvent> RunAsync(
-        EtcdGateway gateway, EtcdOptions options, byte[] key, long start, [EnumeratorCancellation] CancellationToken cancellation)
+        EtcdGateway gateway,
+        EtcdOptions options,
+        byte[] key,
+        long start,
+        [EnumeratorCancellation] CancellationToken cancellation)
     {
         using HttpResponseMessage response = await InTimeAsync(
-            token => gateway.OpenAsync("/v3/watch", EtcdJson.Watch(key, start), token), options.AttemptTime, options.Clock, cancellation);
+            token => gateway.OpenAsync("/v3/watch", EtcdJson.Watch(key, start), token),
+            options.AttemptTime,
+            options.Clock,
+            cancellation);
         PipeReader lines = PipeReader.Create(await response.Content.ReadAsStreamAsync(cancellation));
         try
         {

@@ -4,8 +4,9 @@ using KvFs.Core;
 namespace KvFs.Authority;
 
 /// <summary>A pool map in a file: for one process, or several on one machine.</summary>
-/// <remarks>The file must lie on a local file system: locks and the order of writes are its own. A change is durable when it is
-/// answered. Watchers of the same object wake at once; those of other objects and processes see a change at their next look.
+/// <remarks>The file must lie on a local file system: locks and the order of writes are its own. A change is durable
+/// when it is answered. Watchers of the same object wake at once; those of other objects and processes see a change at
+/// their next look.
 /// </remarks>
 public sealed class FileAuthority : IPoolAuthority
 {

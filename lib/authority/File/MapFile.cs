@@ -6,9 +6,9 @@ using KvFs.Core;
 namespace KvFs.Authority;
 
 /// <summary>The bytes of a file with a pool map.</summary>
-/// <remarks>One line of <see cref="HeaderBytes"/> bytes, <c>kvfs-pool-map 1 revision=(20 digits) bytes=(8 digits) crc=(8 hex
-/// digits)</c> and a line feed; then so many bytes of map text (<see cref="PoolMapCodec"/>). crc: CRC-32C of the line up to and with
-/// <c>crc=</c>, and of the text. Source: docs/placement.md#the-file.</remarks>
+/// <remarks>One line of <see cref="HeaderBytes"/> bytes, <c>kvfs-pool-map 1 revision=(20 digits) bytes=(8 digits)
+/// crc=(8 hex digits)</c> and a line feed; then so many bytes of map text (<see cref="PoolMapCodec"/>). crc: CRC-32C
+/// of the line up to and with <c>crc=</c>, and of the text. Source: docs/placement.md#the-file.</remarks>
 internal static class MapFile
 {
     internal const int HeaderBytes = 74;
@@ -27,7 +27,8 @@ internal static class MapFile
     /// <summary>Reads the revision alone: 0 if the bytes are no whole header. Not checked against the checksum.</summary>
     internal static ulong PeekRevision(ReadOnlySpan<byte> header) =>
         header.Length >= HeaderBytes
-        && Utf8Parser.TryParse(header.Slice(RevisionAt, RevisionDigits), out ulong revision, out int used) && used == RevisionDigits
+        && Utf8Parser.TryParse(header.Slice(RevisionAt, RevisionDigits), out ulong revision, out int used)
+        && used == RevisionDigits
             ? revision
             : 0;
 
@@ -36,7 +37,11 @@ internal static class MapFile
     {
         ReadOnlySpan<byte> header = bytes.Span[..Math.Min(HeaderBytes, bytes.Length)];
         if (!header.StartsWith("kvfs-pool-map "u8)) { return Damaged("it does not begin as one"); }
-        if (!header.StartsWith("kvfs-pool-map 1 revision="u8)) { return Damaged("it is of a format that this program does not know"); }
+        if (!header.StartsWith("kvfs-pool-map 1 revision="u8))
+        {
+            return Damaged("it is of a format that this program does not know");
+        }
+
         ReadOnlyMemory<byte> text = bytes[header.Length..];
         ulong revision = PeekRevision(header);
         if (!header.SequenceEqual(Header(revision, text.Span))) { return Damaged("its length or checksum does not match"); }

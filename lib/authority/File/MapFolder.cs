@@ -4,8 +4,8 @@ using Microsoft.Win32.SafeHandles;
 namespace KvFs.Authority;
 
 /// <summary>A map's file on disk: read as a whole, replaced as a whole, under a lock that other processes see.</summary>
-/// <remarks>Beside the file lie <c>(name).lock</c>, which is never removed, and while it is replaced <c>(name).new</c>. Source:
-/// flock(2), rename(2), fsync(2).</remarks>
+/// <remarks>Beside the file lie <c>(name).lock</c>, which is never removed, and while it is replaced
+/// <c>(name).new</c>. Source: flock(2), rename(2), fsync(2).</remarks>
 internal sealed class MapFolder(string path)
 {
     private const int LockMode = 0x180;  // 0600
@@ -60,8 +60,8 @@ internal sealed class MapFolder(string path)
         return error == FileCalls.EWOULDBLOCK ? null : throw Failed("lock", path + ".lock", error);
     }
 
-    /// <summary>Puts other bytes in the place of the file's, so that at each moment, also of a power cut, either are there as a
-    /// whole. The lock is held.</summary>
+    /// <summary>Puts other bytes in the place of the file's, so that at each moment, also of a power cut, either are
+    /// there as a whole. The lock is held.</summary>
     /// <param name="bytes">The new bytes.</param>
     /// <param name="isPut">Whether they stand there for everybody; so also if what follows fails.</param>
     /// <exception cref="IOException">The disk fails or is full.</exception>

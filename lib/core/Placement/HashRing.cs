@@ -11,12 +11,13 @@ namespace KvFs.Core;
 /// <param name="Weight">Its share, in percent: 100 is one share, 150 points.</param>
 public readonly record struct RingNode(NodeId Node, string Place, string Zone, uint Weight);
 
-/// <summary>The consistent-hash ring: which nodes should keep a shard. Adding a node moves only what the node takes.</summary>
+/// <summary>The consistent-hash ring: which nodes should keep a shard. Adding a node moves only what the node
+/// takes.</summary>
 /// <remarks>
 /// A node has 150 × weight / 100 points (rounded down, at least one): point i is XXH64, seed 0, of the bytes of
-/// <c>place#i</c>, i in decimal. A shard's point is that of <c>shard n</c>. Points are ordered by number, then by the bytes
-/// of the place, then by i; the walk of a shard starts at the first point that is not below the shard's and goes up and
-/// around. Immutable. The order in which the nodes are given does not matter. Source: docs/placement.md#the-ring.
+/// <c>place#i</c>, i in decimal. A shard's point is that of <c>shard n</c>. Points are ordered by number, then by the
+/// bytes of the place, then by i; the walk of a shard starts at the first point that is not below the shard's and goes
+/// up and around. Immutable. The order in which the nodes are given does not matter. Source: docs/placement.md#the-ring.
 /// </remarks>
 public sealed class HashRing
 {

@@ -4,12 +4,12 @@ namespace KvFs.Core;
 
 /// <summary>Says how to come from the copies that a pool has to those that its ring wants: a few next steps.</summary>
 /// <remarks>
-/// Pure and without memory: it looks at the map alone, so whoever asks goes on where another stopped, and a step that was not
-/// carried out, or twice, or in another order, does no harm. For each shard: a wanted node that has no copy learns it; once
-/// it is in sync, a copy that is not wanted goes, if the pool's number of copies is there without it. So no step ever makes
-/// the copies in sync fewer than the pool asks for. A primary that is not wanted hands over first: at once if it drains.
-/// Shards with the fewest copies come first. What only nodes that are not here could do is left alone. Source:
-/// docs/placement.md#the-planner.
+/// Pure and without memory: it looks at the map alone, so whoever asks goes on where another stopped, and a step that
+/// was not carried out, or twice, or in another order, does no harm. For each shard: a wanted node that has no copy
+/// learns it; once it is in sync, a copy that is not wanted goes, if the pool's number of copies is there without it.
+/// So no step ever makes the copies in sync fewer than the pool asks for. A primary that is not wanted hands over
+/// first: at once if it drains. Shards with the fewest copies come first. What only nodes that are not here could do
+/// is left alone. Source: docs/placement.md#the-planner.
 /// </remarks>
 public static class PlacementPlanner
 {
@@ -21,8 +21,7 @@ public static class PlacementPlanner
         PoolMap map, PlacementLimits limits, Func<NodeId, NodePresence> presence)
     {
         HashRing ring = map.Ring(node => presence(node) == NodePresence.Lost);
-        ImmutableArray<ShardPlacement> shards =
-            [.. map.ShardIds.Select(shard => new ShardPlacement(map, shard, ring.Replicas(shard, map.Settings.Replicas), presence))];
+        ImmutableArray<ShardPlacement> shards = ShardPlacement.OfAll(map, ring, presence);
         List<PlacementStep> steps = [];
         foreach (ShardPlacement shard in shards) { AddEndings(shard, steps); }
         AddLearners(shards, limits, presence, steps);
@@ -91,7 +90,9 @@ public static class PlacementPlanner
         RingNode[] here = [.. ring.Nodes.Where(node => presence(node.Node) == NodePresence.Here)];
         PrimaryBalance balance = new(here, candidates, primaries);
         int left = limits.PrimaryMoves;
-        foreach (ShardPlacement shard in shards.Where(static shard => shard.MustMovePrimary).OrderBy(static shard => shard.PrimaryDrains ? 0 : 1))
+        foreach (ShardPlacement shard in shards
+            .Where(static shard => shard.MustMovePrimary)
+            .OrderBy(static shard => shard.PrimaryDrains ? 0 : 1))
         {
             if (left-- <= 0) { return; }
             ImmutableArray<NodeId> successors = candidates[shard.Id.Value];

@@ -23,7 +23,8 @@ public enum ShardCondition
     /// <summary>The primary does not answer; another copy can take over, and will.</summary>
     NoPrimary = 5,
 
-    /// <summary>No copy that counts is here: nothing is served, and only the nodes that have one can change that.</summary>
+    /// <summary>No copy that counts is here: nothing is served, and only the nodes that have one can change
+    /// that.</summary>
     Down = 6,
 }
 
@@ -42,8 +43,8 @@ public readonly record struct ShardHealth(ShardId Shard, ShardCondition Conditio
 /// <param name="Learning">Shards that it learns.</param>
 public readonly record struct NodeLoad(NodeId Node, NodePresence Presence, int Primaries, int InSync, int Learning);
 
-/// <summary>How a pool is: what lacks copies, what is at risk, what heals, what is down. For <c>kvfs pool status</c>, metrics
-/// and the gate of the operator.</summary>
+/// <summary>How a pool is: what lacks copies, what is at risk, what heals, what is down. For <c>kvfs pool status</c>,
+/// metrics and the gate of the operator.</summary>
 /// <remarks>Pure: a function of the map and of who is there.</remarks>
 public sealed class PoolHealth
 {
@@ -80,17 +81,19 @@ public sealed class PoolHealth
     public static PoolHealth Of(PoolMap map, Func<NodeId, NodePresence> presence)
     {
         HashRing ring = map.Ring(node => presence(node) == NodePresence.Lost);
-        ImmutableArray<ShardPlacement> shards =
-            [.. map.ShardIds.Select(shard => new ShardPlacement(map, shard, ring.Replicas(shard, map.Settings.Replicas), presence))];
         return new(
-            [.. shards.Select(shard => Of(shard, map.Settings))],
-            [.. map.Nodes.Where(static node => node.State != NodeState.Gone).Select(node => Of(map, node.Id, presence(node.Id)))],
+            [.. ShardPlacement.OfAll(map, ring, presence).Select(shard => Of(shard, map.Settings))],
+            [
+                .. map.Nodes
+                    .Where(static node => node.State != NodeState.Gone)
+                    .Select(node => Of(map, node.Id, presence(node.Id))),
+            ],
             map.Settings.Replicas,
             Math.Min(ring.Nodes.Length, map.Settings.Replicas));
     }
 
-    /// <summary>One line for people, the worst first: <c>64 shards: 2 at risk, 5 healing, 57 full</c>. What needs a person is
-    /// said behind it.</summary>
+    /// <summary>One line for people, the worst first: <c>64 shards: 2 at risk, 5 healing, 57 full</c>. What needs a
+    /// person is said behind it.</summary>
     public string Summarize()
     {
         string conditions = string.Join(", ", Shards

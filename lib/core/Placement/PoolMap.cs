@@ -12,10 +12,11 @@ public readonly record struct PoolSettings(int Replicas, int MinInSync)
     public static readonly PoolSettings Default = new(3, 2);
 }
 
-/// <summary>Nodes and shards of a pool, the whole under one revision. Immutable, and valid: see <see cref="PoolMapRules"/>.
+/// <summary>Nodes and shards of a pool, the whole under one revision. Immutable, and valid: see
+/// <see cref="PoolMapRules"/>.
 /// </summary>
-/// <remarks>Made by <see cref="TryCreate"/>, by <see cref="PoolMapCodec"/> and by the changes of <see cref="PoolMapChange"/>.
-/// Source: docs/placement.md#the-map.</remarks>
+/// <remarks>Made by <see cref="TryCreate"/>, by <see cref="PoolMapCodec"/> and by the changes of
+/// <see cref="PoolMapChange"/>. Source: docs/placement.md#the-map.</remarks>
 public sealed class PoolMap
 {
     private PoolMap(
@@ -97,7 +98,8 @@ public sealed class PoolMap
         .Select(static node => node.OnRing));
 
     /// <summary>Numbers of all shards.</summary>
-    public IEnumerable<ShardId> ShardIds => Enumerable.Range(0, Shards.Length).Select(static number => new ShardId((ushort)number));
+    public IEnumerable<ShardId> ShardIds =>
+        Enumerable.Range(0, Shards.Length).Select(static number => new ShardId((ushort)number));
 
     /// <summary>The same map one revision on, with other nodes.</summary>
     internal MapChange Change(ImmutableArray<PoolNode> nodes, NodeId? nextNode = null) =>

@@ -2,7 +2,8 @@ using System.Collections.Immutable;
 
 namespace KvFs.Core;
 
-/// <summary>How a pool map changes. Each function is one change: it returns the map one revision on, or why not.</summary>
+/// <summary>How a pool map changes. Each function is one change: it returns the map one revision on, or why
+/// not.</summary>
 /// <remarks>Pure. A change that comes to stand in the authority by compare-and-swap was made to the map that stood there.
 /// Source: docs/placement.md#changes.</remarks>
 public static partial class PoolMapChange
@@ -49,8 +50,9 @@ public static partial class PoolMapChange
     }
 
     /// <summary>Adds a node, under an id that no node had. It keeps nothing yet.</summary>
-    /// <remarks>A disk that the map knows is refused, also if its node is gone: its content is stale, and it must be emptied,
-    /// which makes it another disk. Where the list of nodes is full, the oldest that is gone is forgotten.</remarks>
+    /// <remarks>A disk that the map knows is refused, also if its node is gone: its content is stale, and it must be
+    /// emptied, which makes it another disk. Where the list of nodes is full, the oldest that is gone is
+    /// forgotten.</remarks>
     public static MapChange Join(PoolMap map, NodeIntroduction node)
     {
         if (map.Nodes.FirstOrDefault(other => other.Disk == node.Disk) is { } known)
@@ -101,7 +103,8 @@ public static partial class PoolMapChange
         return Edit(map, id, static node => node with { State = NodeState.Up });
     }
 
-    /// <summary>Puts a node that has just joined in the place of another, which drains: exactly its copies move.</summary>
+    /// <summary>Puts a node that has just joined in the place of another, which drains: exactly its copies
+    /// move.</summary>
     public static MapChange Replace(PoolMap map, NodeId old, NodeId by)
     {
         PoolNode? leaving = map.Find(old);
@@ -118,8 +121,8 @@ public static partial class PoolMapChange
             .Replace(coming, coming with { Place = leaving.Place }));
     }
 
-    /// <summary>Removes a node for good. It must keep no copy that counts: the planner, or a takeover and votes, see to that;
-    /// the last copy of a shard leaves only by <see cref="Force"/>.</summary>
+    /// <summary>Removes a node for good. It must keep no copy that counts: the planner, or a takeover and votes, see
+    /// to that; the last copy of a shard leaves only by <see cref="Force"/>.</summary>
     public static MapChange Remove(PoolMap map, NodeId id)
     {
         if (map.Find(id) is not { } node || node.State == NodeState.Gone) { return NoNode(id); }

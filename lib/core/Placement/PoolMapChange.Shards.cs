@@ -5,7 +5,8 @@ namespace KvFs.Core;
 // Changes of shards. Those of one shard compare its whole entry with the one that the caller decided by.
 public static partial class PoolMapChange
 {
-    /// <summary>Lets a node learn a shard. Asked by the shard's primary, which sends it everything from then on.</summary>
+    /// <summary>Lets a node learn a shard. Asked by the shard's primary, which sends it everything from then
+    /// on.</summary>
     public static MapChange AddLearner(PoolMap map, ShardId shard, ShardEntry compared, NodeId node)
     {
         if (Compare(map, shard, compared) is { } refusal) { return refusal; }
@@ -28,15 +29,15 @@ public static partial class PoolMapChange
         Compare(map, shard, compared)
         ?? (compared.IsLearner(node) ? Put(map, shard, compared.Without(node)) : NoCopy(shard, node, "learning"));
 
-    /// <summary>Counts a learner among those in sync. Asked by the primary, once it has compared logs with that very process:
-    /// disk and boot id are the ones it compared with.</summary>
+    /// <summary>Counts a learner among those in sync. Asked by the primary, once it has compared logs with that very
+    /// process: disk and boot id are the ones it compared with.</summary>
     public static MapChange Promote(PoolMap map, ShardId shard, ShardEntry compared, InSyncReplica caughtUp) =>
         Compare(map, shard, compared)
         ?? CheckDisk(map, caughtUp)
         ?? (compared.IsLearner(caughtUp.Node) ? Put(map, shard, compared.With(caughtUp)) : NoCopy(shard, caughtUp.Node, "learning"));
 
-    /// <summary>Lists an in-sync node under the boot id of its new process. Asked by the primary, once it has compared logs and
-    /// sent the difference.</summary>
+    /// <summary>Lists an in-sync node under the boot id of its new process. Asked by the primary, once it has compared
+    /// logs and sent the difference.</summary>
     public static MapChange Relist(PoolMap map, ShardId shard, ShardEntry compared, InSyncReplica caughtUp)
     {
         if ((Compare(map, shard, compared) ?? CheckDisk(map, caughtUp)) is { } refusal) { return refusal; }
@@ -78,12 +79,13 @@ public static partial class PoolMapChange
         return compared.IsInSync(to) ? Put(map, shard, compared.Under(to)) : NoCopy(shard, to, "in sync");
     }
 
-    /// <summary>Takes over from a node that the votes call silent: in every shard of which it is primary and the candidate is in
-    /// sync, the candidate is primary now; there, and where the candidate is primary already, the silent node is out.</summary>
+    /// <summary>Takes over from a node that the votes call silent: in every shard of which it is primary and the
+    /// candidate is in sync, the candidate is primary now; there, and where the candidate is primary already, the
+    /// silent node is out.</summary>
     /// <param name="map">The map to change.</param>
     /// <param name="dead">The silent node.</param>
-    /// <param name="candidate">Who asks, with the disk and boot id it runs with: a copy that is listed under others does not
-    /// count.</param>
+    /// <param name="candidate">Who asks, with the disk and boot id it runs with: a copy that is listed under others
+    /// does not count.</param>
     public static MapChange TakeOver(PoolMap map, NodeId dead, InSyncReplica candidate)
     {
         if (map.Find(dead) is null) { return NoNode(dead); }
@@ -123,8 +125,8 @@ public static partial class PoolMapChange
             entry.IsLearner(node) || (entry.IsInSync(node) && entry.InSync.Length > map.Settings.MinInSync);
     }
 
-    /// <summary>Starts a shard of which no listed process runs any more: the copy that is furthest leads, and is the only one
-    /// that counts until the others, now learners, have been compared with it.</summary>
+    /// <summary>Starts a shard of which no listed process runs any more: the copy that is furthest leads, and is the
+    /// only one that counts until the others, now learners, have been compared with it.</summary>
     /// <param name="map">The map to change.</param>
     /// <param name="shard">The shard.</param>
     /// <param name="compared">The entry that the caller decided by.</param>
@@ -134,8 +136,8 @@ public static partial class PoolMapChange
         ?? CheckDisk(map, leader)
         ?? (compared.IsInSync(leader.Node) ? Put(map, shard, Led(compared, leader)) : NoCopy(shard, leader.Node, "in sync"));
 
-    /// <summary>As <see cref="ColdStart"/>, but with any copy, whatever it lacks: what only the others had is lost. For people
-    /// who have said that they accept this.</summary>
+    /// <summary>As <see cref="ColdStart"/>, but with any copy, whatever it lacks: what only the others had is lost.
+    /// For people who have said that they accept this.</summary>
     public static MapChange Force(PoolMap map, ShardId shard, ShardEntry compared, InSyncReplica leader) =>
         Compare(map, shard, compared) ?? CheckDisk(map, leader) ?? Put(map, shard, Led(compared, leader));
 

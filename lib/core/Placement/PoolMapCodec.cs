@@ -6,11 +6,12 @@ namespace KvFs.Core;
 
 /// <summary>The pool map as text: JSON with sorted keys, one line.</summary>
 /// <remarks>
-/// <c>{"format":1,"minInSync":2,"nextNode":4,"nodes":[{"addresses":["a:1"],"disk":"(32 hex)","id":1,"name":"a","place":"a",
-/// "state":"up","weight":100,"zone":"z"}],"pool":"(32 hex)","replicas":3,"revision":7,"shards":[{"epoch":2,"inSync":[{"boot":
-/// "(32 hex)","disk":"(32 hex)","node":1}],"learners":[],"primary":1}]}</c>. A format that is not known is refused, and so is
-/// every field that the format does not have, that is missing or stands twice: a change of the fields is another format.
-/// Encoding gives the same bytes for the same map. Source: docs/placement.md#the-text-of-the-map.
+/// <c>{"format":1,"minInSync":2,"nextNode":4,"nodes":[{"addresses":["a:1"],"disk":"(32
+/// hex)","id":1,"name":"a","place":"a", "state":"up","weight":100,"zone":"z"}],"pool":"(32
+/// hex)","replicas":3,"revision":7,"shards":[{"epoch":2,"inSync":[{"boot": "(32 hex)","disk":"(32
+/// hex)","node":1}],"learners":[],"primary":1}]}</c>. A format that is not known is refused, and so is every field
+/// that the format does not have, that is missing or stands twice: a change of the fields is another format. Encoding
+/// gives the same bytes for the same map. Source: docs/placement.md#the-text-of-the-map.
 /// </remarks>
 public static class PoolMapCodec
 {
@@ -46,8 +47,8 @@ public static class PoolMapCodec
         return buffer.WrittenSpan.ToArray();
     }
 
-    /// <summary>Reads a map: Ok; Corrupt if it is none, or breaks a rule; NotSupported if it is of another format; TooLarge. The
-    /// reason is for people.</summary>
+    /// <summary>Reads a map: Ok; Corrupt if it is none, or breaks a rule; NotSupported if it is of another format;
+    /// TooLarge. The reason is for people.</summary>
     public static Status TryDecode(ReadOnlyMemory<byte> text, out PoolMap? map, out string reason)
     {
         map = null;

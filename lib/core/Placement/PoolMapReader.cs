@@ -4,13 +4,15 @@ using System.Text.Json;
 
 namespace KvFs.Core;
 
-/// <summary>Reads the text of a pool map. What it does not know exactly it refuses, with the place where that stands.</summary>
+/// <summary>Reads the text of a pool map. What it does not know exactly it refuses, with the place where that
+/// stands.</summary>
 internal static class PoolMapReader
 {
     /// <summary>Objects in lists in an object in a list in the map.</summary>
     private const int MaxDepth = 8;
 
-    /// <summary>Printable ASCII but the backslash, and what JSON has as white space: so no string has an escape.</summary>
+    /// <summary>Printable ASCII but the backslash, and what JSON has as white space: so no string has an
+    /// escape.</summary>
     private static readonly SearchValues<byte> Characters = SearchValues.Create(
         [.. Enumerable.Range(' ', '~' - ' ' + 1).Select(static code => (byte)code).Where(static code => code != '\\'), .. "\t\n\r"u8]);
 

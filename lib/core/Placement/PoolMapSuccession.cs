@@ -27,8 +27,16 @@ public static class PoolMapSuccession
         foreach (PoolNode node in next.Nodes)
         {
             PoolNode? earlier = before.Find(node.Id);
-            if (earlier is null && node.Id.Value < before.NextNode.Value) { return $"the id of node {node.Id.Value} was used before"; }
-            if (earlier is { State: NodeState.Gone } && node.State != NodeState.Gone) { return $"node {node.Id.Value} was gone"; }
+            if (earlier is null && node.Id.Value < before.NextNode.Value)
+            {
+                return $"the id of node {node.Id.Value} was used before";
+            }
+
+            if (earlier is { State: NodeState.Gone } && node.State != NodeState.Gone)
+            {
+                return $"node {node.Id.Value} was gone";
+            }
+
             if (earlier is not null && (earlier.Disk != node.Disk || earlier.Name != node.Name))
             {
                 return $"node {node.Id.Value} has another name or disk";

@@ -2,7 +2,8 @@ using System.Collections.Immutable;
 
 namespace KvFs.Core;
 
-/// <summary>What a pool wants of a node. Numbers as the map's text has them by name: see <see cref="PoolMapCodec"/>.</summary>
+/// <summary>What a pool wants of a node. Numbers as the map's text has them by name: see
+/// <see cref="PoolMapCodec"/>.</summary>
 public enum NodeState : byte
 {
     /// <summary>On the ring: gets and keeps copies.</summary>
@@ -11,15 +12,16 @@ public enum NodeState : byte
     /// <summary>Off the ring: its copies move away, primacies first. Serves until then.</summary>
     Draining = 2,
 
-    /// <summary>Removed for good. Keeps nothing and never comes back; its disk is not taken again under any name.</summary>
+    /// <summary>Removed for good. Keeps nothing and never comes back; its disk is not taken again under any
+    /// name.</summary>
     Gone = 3,
 }
 
 /// <summary>A storage node of the pool map.</summary>
 /// <param name="Id">Given by the map when it joined; never reused.</param>
 /// <param name="Name">What people call it. No other node that is not gone has the same.</param>
-/// <param name="Place">The name it has on the ring; its own, or that of the node that it replaced. Unique among those that
-/// are up.</param>
+/// <param name="Place">The name it has on the ring; its own, or that of the node that it replaced. Unique among those
+/// that are up.</param>
 /// <param name="Addresses">Where it listens, best first: <c>host:port</c>, or what else its transport knows.</param>
 /// <param name="Zone">What fails together with it; empty is a zone, too.</param>
 /// <param name="Weight">Its share of the pool, in percent: 1 to <see cref="PoolLimits.MaxWeight"/>.</param>

@@ -4,10 +4,11 @@ namespace KvFs.Core;
 
 /// <summary>Evens out how many primacies each node has, by as few moves as lead there.</summary>
 /// <remarks>
-/// A node's share is its part of the ring's weight. It may have an eighth more or less, rounded away from the share: nothing
-/// moves within that bound, so nothing moves back and forth. Who has too many gives along the shortest chain of replica sets
-/// to who has room; then who has too few takes likewise. Each chain brings the sum of all excess and lack down, and none
-/// raises it, so there is an end; where the replica sets allow no chain, it stays uneven. Deterministic.
+/// A node's share is its part of the ring's weight. It may have an eighth more or less, rounded away from the share:
+/// nothing moves within that bound, so nothing moves back and forth. Who has too many gives along the shortest chain
+/// of replica sets to who has room; then who has too few takes likewise. Each chain brings the sum of all excess and
+/// lack down, and none raises it, so there is an end; where the replica sets allow no chain, it stays uneven.
+/// Deterministic.
 /// </remarks>
 internal sealed class PrimaryBalance
 {
@@ -83,14 +84,16 @@ internal sealed class PrimaryBalance
     private IEnumerable<KeyValuePair<uint, Load>> ByDistance(Func<Load, int> distance) =>
         loads.Where(item => distance(item.Value) > 0).OrderByDescending(item => distance(item.Value));
 
-    /// <summary>Searches breadth first from a node to the nearest with room, along shards that one end leads and the other may.
+    /// <summary>Searches breadth first from a node to the nearest with room, along shards that one end leads and the
+    /// other may.
     /// </summary>
     private List<(int Shard, NodeId To)>? Chain(uint start, Func<Load, bool> isEnd, bool gives)
     {
         Dictionary<uint, (uint Node, int Shard)> cameFrom = new() { [start] = (0, -1) };
         Queue<uint> open = new([start]);
         ILookup<uint, int> shards = Enumerable.Range(0, primaries.Count)
-            .SelectMany(shard => (gives ? [primaries[shard]] : candidates[shard]).Select(node => (Node: node.Value, Shard: shard)))
+            .SelectMany(shard => (gives ? [primaries[shard]] : candidates[shard])
+                .Select(node => (Node: node.Value, Shard: shard)))
             .ToLookup(static item => item.Node, static item => item.Shard);
         while (open.TryDequeue(out uint node))
         {

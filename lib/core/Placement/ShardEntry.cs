@@ -36,11 +36,15 @@ public sealed record ShardEntry(
         return null;
     }
 
-    /// <summary>The entry of the next reign with the copy among those in sync, instead of the node's earlier one.</summary>
+    /// <summary>The entry of the next reign with the copy among those in sync, instead of the node's earlier
+    /// one.</summary>
     internal ShardEntry With(InSyncReplica replica) => this with
     {
         Epoch = Next,
-        InSync = [.. InSync.Where(other => other.Node != replica.Node).Append(replica).OrderBy(static other => other.Node.Value)],
+        InSync =
+        [
+            .. InSync.Where(other => other.Node != replica.Node).Append(replica).OrderBy(static other => other.Node.Value),
+        ],
         Learners = Learners.Remove(replica.Node),
     };
 

@@ -6,9 +6,9 @@ namespace KvFs.Core;
 /// <remarks>
 /// A drive's blocks are spread over k = ⌈shards × spread / 100⌉ shards, its home shard and those that follow it by number
 /// (modulo the number of shards): neighbours by number lie nowhere near one another on the ring. Of these, the block's is
-/// number h mod k, where h is XXH64, seed 0, of 24 bytes: 0-15: RUID of the owner; 16-23: block id; big-endian. The spread
-/// is the owner's, also for blocks that a clone's slices name, and never changes while the owner has blocks: they would be
-/// looked for where they are not. Source: docs/placement.md#blocks.
+/// number h mod k, where h is XXH64, seed 0, of 24 bytes: 0-15: RUID of the owner; 16-23: block id; big-endian. The
+/// spread is the owner's, also for blocks that a clone's slices name, and never changes while the owner has blocks:
+/// they would be looked for where they are not. Source: docs/placement.md#blocks.
 /// </remarks>
 public static class ShardOfBlock
 {

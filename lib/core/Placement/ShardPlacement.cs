@@ -2,19 +2,19 @@ using System.Collections.Immutable;
 
 namespace KvFs.Core;
 
-/// <summary>One shard as it is, beside what the ring wants: what <see cref="PlacementPlanner"/> and <see cref="PoolHealth"/>
-/// decide by.</summary>
+/// <summary>One shard as it is, beside what the ring wants: what <see cref="PlacementPlanner"/> and
+/// <see cref="PoolHealth"/> decide by.</summary>
 internal sealed class ShardPlacement
 {
     private readonly PoolMap map;
+
+    /// <summary>Who should keep it, the ring's first first.</summary>
     private readonly ImmutableArray<NodeId> desired;
+
+    /// <summary>Who is there.</summary>
     private readonly Func<NodeId, NodePresence> presence;
 
-    /// <param name="map">The pool.</param>
-    /// <param name="id">The shard.</param>
-    /// <param name="desired">Who should keep it, the ring's first first.</param>
-    /// <param name="presence">Who is there.</param>
-    internal ShardPlacement(
+    private ShardPlacement(
         PoolMap map, ShardId id, ImmutableArray<NodeId> desired, Func<NodeId, NodePresence> presence)
     {
         this.map = map;
@@ -24,6 +24,13 @@ internal sealed class ShardPlacement
         Entry = map[id];
         Present = Entry.InSync.Count(copy => IsHere(copy.Node));
     }
+
+    /// <summary>All shards of a pool, by number, beside what a ring wants.</summary>
+    internal static ImmutableArray<ShardPlacement> OfAll(PoolMap map, HashRing ring, Func<NodeId, NodePresence> presence) =>
+    [
+        .. map.ShardIds.Select(shard =>
+            new ShardPlacement(map, shard, ring.Replicas(shard, map.Settings.Replicas), presence)),
+    ];
 
     internal ShardId Id { get; }
 
@@ -52,8 +59,8 @@ internal sealed class ShardPlacement
 
     internal bool Wants(NodeId node) => desired.Contains(node);
 
-    /// <summary>Copies that can go, all of them together: enough are here without them. Of those that are not wanted, ones on
-    /// draining nodes go first, then ones whose zone has another.</summary>
+    /// <summary>Copies that can go, all of them together: enough are here without them. Of those that are not wanted,
+    /// ones on draining nodes go first, then ones whose zone has another.</summary>
     internal IEnumerable<NodeId> Droppable()
     {
         int spare = Present - map.Settings.Replicas;
@@ -69,7 +76,8 @@ internal sealed class ShardPlacement
         }
     }
 
-    /// <summary>Who may be primary instead, or stay it, the best first. None where nobody is there to hand over.</summary>
+    /// <summary>Who may be primary instead, or stay it, the best first. None where nobody is there to hand
+    /// over.</summary>
     internal ImmutableArray<NodeId> Successors()
     {
         if (!IsLed) { return []; }

@@ -104,7 +104,8 @@ public sealed class EtcdAccessTests
         await authority.DisposeAsync();
     }
 
-    /// <summary>Users root, pool (may read and write the pool's keys) and stranger (may nothing); from then on etcd asks.</summary>
+    /// <summary>Users root, pool (may read and write the pool's keys) and stranger (may nothing); from then on etcd
+    /// asks.</summary>
     private static async Task AskForPasswordsAsync(EtcdServer server)
     {
         foreach (string name in (string[])["root", "pool", "stranger"])

@@ -78,8 +78,12 @@ public sealed class EtcdFaultTests
     {
         await using EtcdScene scene = await EtcdScene.StartAsync();
         PoolMap map = await TestPool.PutAsync(scene.Direct, TestPool.Found());
-        EtcdOptions hasty = new() { Endpoints = [scene.Wire.Endpoint], AttemptTime = TimeSpan.FromMilliseconds(300), RequestTime = TimeSpan.FromSeconds(1) };
-        await using EtcdAuthority impatient = new(hasty);
+        await using EtcdAuthority impatient = new(new()
+        {
+            Endpoints = [scene.Wire.Endpoint],
+            AttemptTime = TimeSpan.FromMilliseconds(300),
+            RequestTime = TimeSpan.FromSeconds(1),
+        });
         await impatient.ReadAsync(TestTime.Limit());
         scene.Wire.Set(WireMode.Hold);
         AuthorityAnswer unknown = await impatient.CompareAndSwapAsync(1, TestPool.Next(map), TestTime.Limit());
@@ -145,7 +149,8 @@ public sealed class EtcdFaultTests
         EtcdOptions options = new() { Endpoints = [scene.Server.Endpoint] };
         using EtcdGateway gateway = new(options);
         List<EtcdEventKind> kinds = [];
-        await foreach (EtcdEvent said in EtcdWatch.RunAsync(gateway, options, "/kvfs/pool/map"u8.ToArray(), compacted - 3, TestTime.Limit()))
+        byte[] key = "/kvfs/pool/map"u8.ToArray();
+        await foreach (EtcdEvent said in EtcdWatch.RunAsync(gateway, options, key, compacted - 3, TestTime.Limit()))
         {
             kinds.Add(said.Kind);
         }

@@ -48,7 +48,7 @@ public sealed class FileAuthorityTests : AuthorityConformance
 
         for (int length = 0; length < bytes.Length; length++) { Damaged(MapFile.Decode(bytes.AsMemory(0, length))); }
         Damaged(MapFile.Decode((byte[])[.. bytes, 0]));
-        Damaged(MapFile.Decode("kvfs-pool-map 2 something else, of whatever length it may be in that version of the format\n"u8.ToArray()));
+        Damaged(MapFile.Decode("kvfs-pool-map 2 and then something else, as long as that format wants it to be\n"u8.ToArray()));
 
         static void Damaged(AuthorityAnswer answer) =>
             Assert.Equal((AuthorityOutcome.Damaged, null), (answer.Outcome, answer.Map));

@@ -61,7 +61,8 @@ internal sealed class EtcdServer : IAsyncDisposable
         process = new() { StartInfo = start, EnableRaisingEvents = true };
         process.ErrorDataReceived += (_, line) => Note(line.Data, ready);
         process.OutputDataReceived += (_, line) => Note(line.Data, ready);
-        process.Exited += (_, _) => ready.TrySetException(new InvalidOperationException($"etcd ended:\n{string.Join('\n', log.TakeLast(20))}"));
+        process.Exited += (_, _) => ready.TrySetException(
+            new InvalidOperationException($"etcd ended:\n{string.Join('\n', log.TakeLast(20))}"));
         process.Start();
         process.BeginErrorReadLine();
         process.BeginOutputReadLine();

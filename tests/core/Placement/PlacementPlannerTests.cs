@@ -115,7 +115,11 @@ public sealed class PlacementPlannerTests
 
         static ShardEntry Keep(int copies, ShardEntry entry) => entry with
         {
-            InSync = [.. entry.InSync.OrderBy(copy => copy.Node == entry.Primary ? 0 : 1).Take(copies).OrderBy(static copy => copy.Node.Value)],
+            InSync =
+            [
+                .. entry.InSync.OrderBy(copy => copy.Node == entry.Primary ? 0 : 1).Take(copies)
+                    .OrderBy(static copy => copy.Node.Value),
+            ],
         };
     }
 

@@ -1,7 +1,7 @@
 namespace KvFs.Core.Tests;
 
-/// <summary>A pool in which primaries carry out what the planner says, in any order and not always, while nodes die and come
-/// back and an operator changes the pool. Checks every step.</summary>
+/// <summary>A pool in which primaries carry out what the planner says, in any order and not always, while nodes die
+/// and come back and an operator changes the pool. Checks every step.</summary>
 internal sealed class PlacementRun(PoolMap start, PlacementLimits limits, int seed)
 {
     private readonly Random random = new(seed);
@@ -100,7 +100,8 @@ internal sealed class PlacementRun(PoolMap start, PlacementLimits limits, int se
         }
     }
 
-    /// <summary>Carries a step out and checks what it does to the copies. A step that the planner did not say is found here.</summary>
+    /// <summary>Carries a step out and checks what it does to the copies. A step that the planner did not say is found
+    /// here.</summary>
     internal void Take(PlacementStep step, PoolMap next)
     {
         Assert.Null(PoolMapSuccession.FindBroken(Map, next));
@@ -155,8 +156,8 @@ internal sealed class PlacementRun(PoolMap start, PlacementLimits limits, int se
         }
     }
 
-    /// <summary>A node comes back as another process: where it is listed still, it is listed anew or, if nobody is there, it starts
-    /// the shard.</summary>
+    /// <summary>A node comes back as another process: where it is listed still, it is listed anew or, if nobody is
+    /// there, it starts the shard.</summary>
     private void Return(NodeId node)
     {
         away.Remove(node.Value);

@@ -42,7 +42,8 @@ public sealed class PoolHealthTests
     [Fact]
     public void The_last_copy_is_at_risk()
     {
-        PoolHealth health = PoolHealth.Of(map, node => node == Follower(0) || node == Follower(1) ? NodePresence.Silent : NodePresence.Here);
+        PoolHealth health = PoolHealth.Of(
+            map, node => node == Follower(0) || node == Follower(1) ? NodePresence.Silent : NodePresence.Here);
         Assert.Equal(new(new(5), ShardCondition.AtRisk, 1, 0), health.Shards[5]);
     }
 

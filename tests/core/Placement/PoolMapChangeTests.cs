@@ -214,7 +214,8 @@ public sealed class PoolMapChangeTests
         {
             ShardEntry was = map[shard];
             ShardEntry now = taken[shard];
-            bool concerned = was.IsInSync(dead) && was.IsInSync(candidate.Node) && (was.Primary == dead || was.Primary == candidate.Node);
+            bool concerned = was.IsInSync(dead) && was.IsInSync(candidate.Node)
+                && (was.Primary == dead || was.Primary == candidate.Node);
             Assert.Equal(concerned, now != was);
             if (!concerned) { continue; }
             Assert.Equal(candidate.Node, now.Primary);

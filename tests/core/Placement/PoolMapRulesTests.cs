@@ -44,7 +44,8 @@ public sealed class PoolMapRulesTests
     {
         PoolMap gone = Pools.Done(PoolMapChange.Join(Map, Pools.Node(9)));
         gone = Pools.Done(PoolMapChange.Remove(gone, new(5)), gone);
-        Assert.Null(Reason(nodes: [.. gone.Nodes, gone.Nodes[4] with { Id = new(6), Disk = new(77), State = NodeState.Up }], nextNode: new(7)));
+        PoolNode again = gone.Nodes[4] with { Id = new(6), Disk = new(77), State = NodeState.Up };
+        Assert.Null(Reason(nodes: [.. gone.Nodes, again], nextNode: new(7)));
         Assert.Null(Reason(nodes:
         [
             Map.Nodes[0] with { State = NodeState.Draining }, Map.Nodes[1] with { Place = Map.Nodes[0].Place }, .. Map.Nodes[2..],
@@ -86,7 +87,8 @@ public sealed class PoolMapRulesTests
         Broken("not in the pool", new ShardEntry(new(1), new(1), [one, one with { Node = new(5) }], []));
         Broken("another disk", new ShardEntry(new(1), new(1), [one with { Disk = two.Disk }], []));
         Broken("no boot id", new ShardEntry(new(1), new(1), [one with { Boot = default }], []));
-        Broken("copies", new ShardEntry(new(1), new(1), [one], [.. Enumerable.Range(2, 16).Select(static id => new NodeId((uint)id))]));
+        NodeId[] many = [.. Enumerable.Range(2, 16).Select(static id => new NodeId((uint)id))];
+        Broken("copies", new ShardEntry(new(1), new(1), [one], [.. many]));
         ImmutableArray<PoolNode> gone = Map.Nodes.SetItem(0, Map.Nodes[0] with { State = NodeState.Gone });
         Broken("node 1 is not in the pool", nodes: gone, shards: [new ShardEntry(new(1), new(1), [one], [])]);
         Broken("1 is not in the pool", nodes: gone, shards: [new ShardEntry(new(1), new(2), [two], [new(1)])]);
@@ -103,20 +105,26 @@ public sealed class PoolMapRulesTests
         Cannot("shards", before, Remade(next, shards: [.. next.Shards, next.Shards[0]]));
         ShardEntry entry = before.Shards[0];
         Cannot("below", Pools.With(before, new(0), entry with { Epoch = new(50) }), next);
-        Cannot("differs", Pools.With(before, new(0), entry with { InSync = [entry.InSync[0] with { Boot = new(1234) }, .. entry.InSync[1..]] }), next);
+        ShardEntry other = entry with { InSync = [entry.InSync[0] with { Boot = new(1234) }, .. entry.InSync[1..]] };
+        Cannot("differs", Pools.With(before, new(0), other), next);
         PoolNode gone = next.Nodes[^1] with { State = NodeState.Gone };
         PoolMap removed = Remade(next, revision: next.Revision + 1, nodes: next.Nodes.SetItem(next.Nodes.Length - 1, gone));
         Assert.Null(PoolMapSuccession.FindBroken(next, removed));
         Cannot("gone", removed, Remade(next, revision: removed.Revision + 1));
         Cannot("another name or disk", before, Remade(next, nodes: next.Nodes.SetItem(0, next.Nodes[0] with { Name = "other" })));
-        Cannot("used before", before, Remade(next, nodes: next.Nodes.Insert(1, next.Nodes[0] with { Id = new(2), Name = "x", Place = "x", Disk = new(999) })));
+        PoolNode reused = next.Nodes[0] with { Id = new(2), Name = "x", Place = "x", Disk = new(999) };
+        Cannot("used before", before, Remade(next, nodes: next.Nodes.Insert(1, reused)));
     }
 
     private static void Cannot(string word, PoolMap before, PoolMap next) =>
         Assert.Contains(word, PoolMapSuccession.FindBroken(before, next), StringComparison.Ordinal);
 
     private static PoolMap Remade(
-        PoolMap map, PoolId? pool = null, ulong? revision = null, ImmutableArray<PoolNode>? nodes = null, ImmutableArray<ShardEntry>? shards = null)
+        PoolMap map,
+        PoolId? pool = null,
+        ulong? revision = null,
+        ImmutableArray<PoolNode>? nodes = null,
+        ImmutableArray<ShardEntry>? shards = null)
     {
         bool made = PoolMap.TryCreate(
             pool ?? map.Pool, revision ?? map.Revision, map.Settings, map.NextNode, nodes ?? map.Nodes, shards ?? map.Shards,
@@ -128,7 +136,8 @@ public sealed class PoolMapRulesTests
     private static void Broken(string word, Func<PoolNode, string, PoolNode> node, string text) =>
         Broken(word, nodes: Map.Nodes.SetItem(3, node(Map.Nodes[3], text)));
 
-    private static void Broken(string word, Func<PoolNode, PoolNode> node) => Broken(word, nodes: Map.Nodes.SetItem(3, node(Map.Nodes[3])));
+    private static void Broken(string word, Func<PoolNode, PoolNode> node) =>
+        Broken(word, nodes: Map.Nodes.SetItem(3, node(Map.Nodes[3])));
 
     private static void Broken(string word, ShardEntry shard) => Broken(word, shards: [Map.Shards[0], shard]);
 

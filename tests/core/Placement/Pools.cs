@@ -61,7 +61,14 @@ internal static class Pools
         int nodeCount = random.Next(1, 12);
         int zones = random.Next(1, 5);
         NodeState[] states =
-            [.. Enumerable.Range(0, nodeCount).Select(_ => random.Next(6) switch { 0 => NodeState.Draining, 1 => NodeState.Gone, _ => NodeState.Up })];
+        [
+            .. Enumerable.Range(0, nodeCount).Select(_ => random.Next(6) switch
+            {
+                0 => NodeState.Draining,
+                1 => NodeState.Gone,
+                _ => NodeState.Up,
+            }),
+        ];
         states[random.Next(nodeCount)] = NodeState.Up;
         ImmutableArray<PoolNode> nodes = [.. states.Select((state, at) => new PoolNode(
             new((uint)(at * 2) + 1), $"n{at}", $"n{at}", [$"h{at}:1", "[::1]:2"], random.Next(3) == 0 ? "" : $"z{random.Next(zones)}",
