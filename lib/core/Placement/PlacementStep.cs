@@ -13,8 +13,8 @@ public enum PlacementStepKind
     /// <summary>The node learns in vain: <see cref="PoolMapChange.DropLearner"/>.</summary>
     DropLearner,
 
-    /// <summary>The primary drops a copy that enough others stand in for: <see cref="PoolMapChange.DropReplica"/>,
-    /// without a vote.</summary>
+    /// <summary>The primary drops a copy that enough others stand in for: <see cref="PoolMapChange.DropSurplus"/>.
+    /// </summary>
     DropSurplus,
 
     /// <summary>The primary hands over to the node: <see cref="PoolMapChange.HandOver"/>.</summary>

@@ -6,7 +6,7 @@ public static class PoolLimits
     /// <summary>Nodes that a map lists, those that are gone among them: more than one authority can watch over.</summary>
     public const int Nodes = 1024;
 
-    /// <summary>Shards of one pool. At three copies, their entries fill what etcd takes as one value.</summary>
+    /// <summary>Shards of one pool. At three copies, their entries are about what etcd takes as one value.</summary>
     public const int Shards = 4096;
 
     /// <summary>Copies of one shard, learners included: a transaction waits for the slowest of those in sync.</summary>

@@ -43,7 +43,8 @@ public static partial class PoolMapChange
             new(1),
             primaries[shard],
             [.. replicas.Select(node => copies[(int)node.Value - 1]).OrderBy(static copy => copy.Node.Value)],
-            []))];
+            [],
+            Math.Min(settings.MinInSync, replicas.Length)))];
         return PoolMap.TryCreate(pool, 1, settings, next, nodes, shards, out map, out reason)
             ? new(Status.Ok, map, string.Empty)
             : MapChange.Refuse(Status.Invalid, reason);
@@ -139,11 +140,19 @@ public static partial class PoolMapChange
             [.. map.Shards.Select(entry => entry.IsLearner(id) ? entry.Without(id) : entry)]);
     }
 
-    /// <summary>Asks another number of copies of every shard.</summary>
-    public static MapChange Set(PoolMap map, PoolSettings settings) =>
-        map.Settings == settings
-            ? MapChange.Refuse(Status.Exists, "these are the settings already")
-            : map.Change(settings, map.NextNode, map.Nodes, map.Shards);
+    /// <summary>Asks another number of copies of every shard. What is enough changes with it: to fewer at once, to more where
+    /// so many are in sync.</summary>
+    public static MapChange Set(PoolMap map, PoolSettings settings)
+    {
+        if (map.Settings == settings) { return MapChange.Refuse(Status.Exists, "these are the settings already"); }
+        return map.Change(settings, map.NextNode, map.Nodes, [.. map.Shards.Select(Adapt)]);
+
+        ShardEntry Adapt(ShardEntry entry)
+        {
+            int enough = ShardEntry.EnoughOf(entry.Enough, entry.InSync.Length, settings.MinInSync);
+            return enough == entry.Enough ? entry : entry.WithEnough(enough);
+        }
+    }
 
     private static PoolNode Introduce(NodeId id, NodeIntroduction node) =>
         new(id, node.Name, node.Name, node.Addresses, node.Zone, node.Weight, NodeState.Up, node.Disk);

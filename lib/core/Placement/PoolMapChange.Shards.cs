@@ -34,7 +34,7 @@ public static partial class PoolMapChange
     public static MapChange Promote(PoolMap map, ShardId shard, ShardEntry compared, InSyncReplica caughtUp) =>
         Compare(map, shard, compared)
         ?? CheckDisk(map, caughtUp)
-        ?? (compared.IsLearner(caughtUp.Node) ? Put(map, shard, compared.With(caughtUp)) : NoCopy(shard, caughtUp.Node, "learning"));
+        ?? (compared.IsLearner(caughtUp.Node) ? Put(map, shard, compared.With(caughtUp, map.Settings.MinInSync)) : NoCopy(shard, caughtUp.Node, "learning"));
 
     /// <summary>Lists an in-sync node under the boot id of its new process. Asked by the primary, once it has compared
     /// logs and sent the difference.</summary>
@@ -45,48 +45,41 @@ public static partial class PoolMapChange
         if (listed == caughtUp) { return MapChange.Refuse(Status.Exists, $"node {caughtUp.Node.Value} is listed so already"); }
         return compared.Primary == caughtUp.Node
             ? MapChange.Refuse(Status.NotPermitted, $"node {caughtUp.Node.Value} is the primary: it cannot list itself")
-            : Put(map, shard, compared.With(caughtUp));
+            : Put(map, shard, compared.With(caughtUp, map.Settings.MinInSync));
     }
 
-    /// <summary>Counts a copy no longer. Asked by the primary.</summary>
+    /// <summary>Counts the copy of a silent node no longer: it learns, once it is back. Asked by the primary.</summary>
     /// <param name="map">The map to change.</param>
     /// <param name="shard">The shard.</param>
     /// <param name="compared">The entry that the caller decided by.</param>
     /// <param name="node">Whose copy; never the primary's own.</param>
     /// <param name="byMajority">Whether a majority of votes calls the node silent: then the copies may become fewer than
-    /// minInSync.</param>
-    public static MapChange DropReplica(PoolMap map, ShardId shard, ShardEntry compared, NodeId node, bool byMajority)
-    {
-        if (Compare(map, shard, compared) is { } refusal) { return refusal; }
-        if (!compared.IsInSync(node)) { return NoCopy(shard, node, "in sync"); }
-        if (compared.Primary == node)
-        {
-            return MapChange.Refuse(Status.NotPermitted, $"node {node.Value} is the primary of shard {shard}: hand over first");
-        }
+    /// minInSync, and so many are enough.</param>
+    public static MapChange DropReplica(PoolMap map, ShardId shard, ShardEntry compared, NodeId node, bool byMajority) =>
+        CheckDrop(map, shard, compared, node, byMajority) ?? Put(map, shard, compared.Demoted(node, byMajority));
 
-        return !byMajority && compared.InSync.Length <= map.Settings.MinInSync
-            ? MapChange.Refuse(
-                Status.NotPermitted,
-                $"shard {shard} would have {compared.InSync.Length - 1} copies in sync, below {map.Settings.MinInSync}")
-            : Put(map, shard, compared.Without(node));
-    }
+    /// <summary>Ends a node's part in a shard for which enough others stand in. Asked by the primary.</summary>
+    public static MapChange DropSurplus(PoolMap map, ShardId shard, ShardEntry compared, NodeId node) =>
+        CheckDrop(map, shard, compared, node, byMajority: false) ?? Put(map, shard, compared.Without(node));
 
     /// <summary>Makes another in-sync node the primary, which the old one has signed.</summary>
     public static MapChange HandOver(PoolMap map, ShardId shard, ShardEntry compared, NodeId to)
     {
         if (Compare(map, shard, compared) is { } refusal) { return refusal; }
         if (compared.Primary == to) { return MapChange.Refuse(Status.Exists, $"node {to.Value} is the primary already"); }
-        return compared.IsInSync(to) ? Put(map, shard, compared.Under(to)) : NoCopy(shard, to, "in sync");
+        return compared.IsInSync(to) ? Put(map, shard, compared.SignedOverTo(to)) : NoCopy(shard, to, "in sync");
     }
 
-    /// <summary>Takes over from a node that the votes call silent: in every shard of which it is primary and the
-    /// candidate is in sync, the candidate is primary now; there, and where the candidate is primary already, the
-    /// silent node is out.</summary>
+    /// <summary>Takes over from a silent node: in every shard of which it is primary and the candidate is in sync, the
+    /// candidate is primary now; there, and where the candidate is primary already, the silent one's copy counts no
+    /// longer.</summary>
     /// <param name="map">The map to change.</param>
     /// <param name="dead">The silent node.</param>
     /// <param name="candidate">Who asks, with the disk and boot id it runs with: a copy that is listed under others
     /// does not count.</param>
-    public static MapChange TakeOver(PoolMap map, NodeId dead, InSyncReplica candidate)
+    /// <param name="byMajority">Whether a majority of votes calls the node silent: then what is left of a shard is
+    /// enough. Otherwise a shard with fewer copies than were enough is led, and serves once others have caught up.</param>
+    public static MapChange TakeOver(PoolMap map, NodeId dead, InSyncReplica candidate, bool byMajority)
     {
         if (map.Find(dead) is null) { return NoNode(dead); }
         if (dead == candidate.Node) { return MapChange.Refuse(Status.Invalid, "a node cannot take over from itself"); }
@@ -96,9 +89,9 @@ public static partial class PoolMapChange
         {
             ShardEntry entry = shards[shard];
             bool mine = entry.Primary == candidate.Node || entry.Primary == dead;
-            bool concerns = entry.IsInSync(dead) || entry.IsLearner(dead);
-            if (!mine || !concerns || entry.Find(candidate.Node) != candidate) { continue; }
-            shards[shard] = entry.Without(dead) with { Primary = candidate.Node };
+            if (!mine || !entry.IsInSync(dead) || entry.Find(candidate.Node) != candidate) { continue; }
+            if (entry.Primary != dead && !byMajority && entry.InSync.Length <= map.Settings.MinInSync) { continue; }
+            shards[shard] = entry.Demoted(dead, byMajority) with { Primary = candidate.Node };
             changed++;
         }
 
@@ -107,8 +100,8 @@ public static partial class PoolMapChange
             : map.Change(shards.MoveToImmutable());
     }
 
-    /// <summary>Drops a node that stops politely from every in-sync set at once, but where copies would become fewer than
-    /// minInSync. It has handed its primacies over before.</summary>
+    /// <summary>Takes a node that stops politely out of every in-sync set at once, but where copies would become fewer
+    /// than minInSync: it learns when it is back. It has handed its primacies over before.</summary>
     public static MapChange Leave(PoolMap map, NodeId node)
     {
         if (map.Find(node) is null) { return NoNode(node); }
@@ -119,14 +112,14 @@ public static partial class PoolMapChange
         }
 
         if (!map.Shards.Any(Leaves)) { return MapChange.Refuse(Status.Exists, $"node {node.Value} has left already"); }
-        return map.Change([.. map.Shards.Select(entry => Leaves(entry) ? entry.Without(node) : entry)]);
+        return map.Change([.. map.Shards.Select(entry => Leaves(entry) ? entry.Demoted(node, byMajority: false) : entry)]);
 
-        bool Leaves(ShardEntry entry) =>
-            entry.IsLearner(node) || (entry.IsInSync(node) && entry.InSync.Length > map.Settings.MinInSync);
+        bool Leaves(ShardEntry entry) => entry.IsInSync(node) && entry.InSync.Length > map.Settings.MinInSync;
     }
 
     /// <summary>Starts a shard of which no listed process runs any more: the copy that is furthest leads, and is the
-    /// only one that counts until the others, now learners, have been compared with it.</summary>
+    /// only one that counts until the others, now learners, have been compared with it. As many as before are enough.
+    /// </summary>
     /// <param name="map">The map to change.</param>
     /// <param name="shard">The shard.</param>
     /// <param name="compared">The entry that the caller decided by.</param>
@@ -134,19 +127,29 @@ public static partial class PoolMapChange
     public static MapChange ColdStart(PoolMap map, ShardId shard, ShardEntry compared, InSyncReplica leader) =>
         Compare(map, shard, compared)
         ?? CheckDisk(map, leader)
-        ?? (compared.IsInSync(leader.Node) ? Put(map, shard, Led(compared, leader)) : NoCopy(shard, leader.Node, "in sync"));
+        ?? (compared.IsInSync(leader.Node) ? Put(map, shard, compared.LedBy(leader)) : NoCopy(shard, leader.Node, "in sync"));
 
-    /// <summary>As <see cref="ColdStart"/>, but with any copy, whatever it lacks: what only the others had is lost.
-    /// For people who have said that they accept this.</summary>
+    /// <summary>As <see cref="ColdStart"/>, but with any copy, whatever it lacks, and that one is enough: what only the
+    /// others had is lost. For people who have said that they accept this.</summary>
     public static MapChange Force(PoolMap map, ShardId shard, ShardEntry compared, InSyncReplica leader) =>
-        Compare(map, shard, compared) ?? CheckDisk(map, leader) ?? Put(map, shard, Led(compared, leader));
+        Compare(map, shard, compared) ?? CheckDisk(map, leader)
+        ?? Put(map, shard, compared.LedBy(leader) with { Enough = 1 });
 
-    private static ShardEntry Led(ShardEntry entry, InSyncReplica leader) => new(
-        new(entry.Epoch.Value + 1),
-        leader.Node,
-        [leader],
-        [.. entry.InSync.Select(static replica => replica.Node).Concat(entry.Learners)
-            .Where(node => node != leader.Node).OrderBy(static node => node.Value)]);
+    private static MapChange? CheckDrop(PoolMap map, ShardId shard, ShardEntry compared, NodeId node, bool byMajority)
+    {
+        if (Compare(map, shard, compared) is { } refusal) { return refusal; }
+        if (!compared.IsInSync(node)) { return NoCopy(shard, node, "in sync"); }
+        if (compared.Primary == node)
+        {
+            return MapChange.Refuse(Status.NotPermitted, $"node {node.Value} is the primary of shard {shard}: hand over first");
+        }
+
+        int left = compared.InSync.Length - 1;
+        return !byMajority && left < map.Settings.MinInSync
+            ? MapChange.Refuse(
+                Status.NotPermitted, $"shard {shard} would have {left} copies in sync, below {map.Settings.MinInSync}")
+            : null;
+    }
 
     private static MapChange? Compare(PoolMap map, ShardId shard, ShardEntry compared)
     {

@@ -8,8 +8,8 @@ namespace KvFs.Core;
 /// <remarks>
 /// <c>{"format":1,"minInSync":2,"nextNode":4,"nodes":[{"addresses":["a:1"],"disk":"(32
 /// hex)","id":1,"name":"a","place":"a", "state":"up","weight":100,"zone":"z"}],"pool":"(32
-/// hex)","replicas":3,"revision":7,"shards":[{"epoch":2,"inSync":[{"boot": "(32 hex)","disk":"(32
-/// hex)","node":1}],"learners":[],"primary":1}]}</c>. A format that is not known is refused, and so is every field
+/// hex)","replicas":3,"revision":7,"shards":[{"enough":1,"epoch":2,"inSync":[{"boot": "(32 hex)","disk":"(32
+/// hex)","node":1}],"learners":[],"primary":1,"signedOver":false}]}</c>. A format that is not known is refused, and so is every field
 /// that the format does not have, that is missing or stands twice: a change of the fields is another format. Encoding
 /// gives the same bytes for the same map. Source: docs/placement.md#the-text-of-the-map.
 /// </remarks>
@@ -80,6 +80,7 @@ public static class PoolMapCodec
     private static void Write(Utf8JsonWriter json, ShardEntry entry)
     {
         json.WriteStartObject();
+        json.WriteNumber("enough"u8, entry.Enough);
         json.WriteNumber("epoch"u8, entry.Epoch.Value);
         json.WriteStartArray("inSync"u8);
         foreach (InSyncReplica copy in entry.InSync)
@@ -96,6 +97,7 @@ public static class PoolMapCodec
         foreach (NodeId learner in entry.Learners) { json.WriteNumberValue(learner.Value); }
         json.WriteEndArray();
         json.WriteNumber("primary"u8, entry.Primary.Value);
+        json.WriteBoolean("signedOver"u8, entry.IsSignedOver);
         json.WriteEndObject();
     }
 }

@@ -25,7 +25,7 @@ internal static class PoolMapReader
 
     private static readonly string[] NodeFields = ["addresses", "disk", "id", "name", "place", "state", "weight", "zone"];
 
-    private static readonly string[] ShardFields = ["epoch", "inSync", "learners", "primary"];
+    private static readonly string[] ShardFields = ["enough", "epoch", "inSync", "learners", "primary", "signedOver"];
 
     private static readonly string[] CopyFields = ["boot", "disk", "node"];
 
@@ -101,10 +101,12 @@ internal static class PoolMapReader
     {
         JsonElement[] fields = Fields(element, ShardFields, at);
         return new(
-            new(Number(fields[0], ulong.MaxValue, $"{at}.epoch")),
-            Node(fields[3], $"{at}.primary"),
-            [.. Items(fields[1], PoolLimits.Copies, $"{at}.inSync").Select(copy => ReadCopy(copy, $"{at}.inSync"))],
-            [.. Items(fields[2], PoolLimits.Copies, $"{at}.learners").Select(learner => Node(learner, $"{at}.learners"))]);
+            new(Number(fields[1], ulong.MaxValue, $"{at}.epoch")),
+            Node(fields[4], $"{at}.primary"),
+            [.. Items(fields[2], PoolLimits.Copies, $"{at}.inSync").Select(copy => ReadCopy(copy, $"{at}.inSync"))],
+            [.. Items(fields[3], PoolLimits.Copies, $"{at}.learners").Select(learner => Node(learner, $"{at}.learners"))],
+            (int)Number(fields[0], int.MaxValue, $"{at}.enough"),
+            Flag(fields[5], $"{at}.signedOver"));
     }
 
     private static InSyncReplica ReadCopy(JsonElement element, string at)
@@ -146,6 +148,11 @@ internal static class PoolMapReader
         element.ValueKind == JsonValueKind.Number && element.TryGetUInt64(out ulong value) && value <= most
             ? value
             : throw new MapTextException($"{at} is no whole number, or too large");
+
+    private static bool Flag(JsonElement element, string at) =>
+        element.ValueKind is JsonValueKind.True or JsonValueKind.False
+            ? element.GetBoolean()
+            : throw new MapTextException($"{at} is neither true nor false");
 
     private static NodeId Node(JsonElement element, string at) => new((uint)Number(element, uint.MaxValue, at));
 

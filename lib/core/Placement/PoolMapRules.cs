@@ -89,6 +89,11 @@ public static class PoolMapRules
     {
         if (entry.Epoch.Value is 0 or > MaxNumber) { return $"epoch {entry.Epoch} is not between 1 and 2^53 - 1"; }
         if (entry.InSync.IsDefaultOrEmpty) { return "no copy is in sync"; }
+        if (entry.Enough is < 1 or > PoolLimits.Replicas)
+        {
+            return $"{entry.Enough} copies being enough is not between 1 and {PoolLimits.Replicas}";
+        }
+
         if (entry.Learners.IsDefault) { return "it has no list of learners"; }
         if (entry.InSync.Length + entry.Learners.Length > PoolLimits.Copies)
         {

@@ -132,7 +132,7 @@ public sealed class PlacementPlannerTests
         {
             ShardEntry entry = map[shard];
             map = Pools.Done(entry.Primary == dead
-                ? PoolMapChange.TakeOver(map, dead, entry.InSync.First(copy => copy.Node != dead))
+                ? PoolMapChange.TakeOver(map, dead, entry.InSync.First(copy => copy.Node != dead), byMajority: true)
                 : PoolMapChange.DropReplica(map, shard, entry, dead, byMajority: true));
         }
 

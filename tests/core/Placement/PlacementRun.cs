@@ -123,7 +123,7 @@ internal sealed class PlacementRun(PoolMap start, PlacementLimits limits, int se
             PlacementStepKind.AddLearner => PoolMapChange.AddLearner(Map, step.Shard, entry, step.Node),
             PlacementStepKind.AwaitPromotion => PoolMapChange.Promote(Map, step.Shard, entry, Copy(step.Node)),
             PlacementStepKind.DropLearner => PoolMapChange.DropLearner(Map, step.Shard, entry, step.Node),
-            PlacementStepKind.DropSurplus => PoolMapChange.DropReplica(Map, step.Shard, entry, step.Node, byMajority: false),
+            PlacementStepKind.DropSurplus => PoolMapChange.DropSurplus(Map, step.Shard, entry, step.Node),
             _ => PoolMapChange.HandOver(Map, step.Shard, entry, step.Node),
         };
     }
@@ -151,7 +151,8 @@ internal sealed class PlacementRun(PoolMap start, PlacementLimits limits, int se
             if (entry.Primary != node) { Try(PoolMapChange.DropReplica(Map, shard, entry, node, byMajority: true)); }
             else if (Present(entry) > 0)
             {
-                Try(PoolMapChange.TakeOver(Map, node, entry.InSync.First(copy => Presence(copy.Node) == NodePresence.Here)));
+                InSyncReplica candidate = entry.InSync.First(copy => Presence(copy.Node) == NodePresence.Here);
+                Try(PoolMapChange.TakeOver(Map, node, candidate, byMajority: true));
             }
         }
     }

@@ -28,12 +28,14 @@ public sealed class PoolHealthTests
     public void A_missing_copy_is_missing_until_somebody_learns_it_and_healing_then()
     {
         NodeId lost = Follower(0);
-        PoolMap less = Pools.Done(PoolMapChange.DropReplica(map, new(5), Entry, lost, byMajority: false));
+        PoolMap less = Pools.Done(PoolMapChange.DropSurplus(map, new(5), Entry, lost));
         PoolHealth missing = PoolHealth.Of(less, Everybody);
         Assert.Equal(new(new(5), ShardCondition.MissingCopies, 2, 0), missing.Shards[5]);
         Assert.False(missing.IsFullyRedundant);
         PoolMap learning = Pools.Done(PoolMapChange.AddLearner(less, new(5), less.Shards[5], lost));
         PoolHealth healing = PoolHealth.Of(learning, Everybody);
+        PoolHealth gone = PoolHealth.Of(learning, node => node == lost ? NodePresence.Silent : NodePresence.Here);
+        Assert.Equal(new(new(5), ShardCondition.MissingCopies, 2, 0), gone.Shards[5]);
         Assert.Equal(new(new(5), ShardCondition.Healing, 2, 1), healing.Shards[5]);
         Assert.Equal("16 shards: 1 healing, 15 full", healing.Summarize());
         Assert.Equal(1, healing.Nodes.Sum(static node => node.Learning));

@@ -146,6 +146,7 @@ public sealed class PoolMapChangeTests
         [
             compared => PoolMapChange.AddLearner(map, Shard, compared, Outsider),
             compared => PoolMapChange.DropReplica(map, Shard, compared, Follower, byMajority: false),
+            compared => PoolMapChange.DropSurplus(map, Shard, compared, Follower),
             compared => PoolMapChange.HandOver(map, Shard, compared, Follower),
             compared => PoolMapChange.Relist(map, Shard, compared, copy),
             compared => PoolMapChange.ColdStart(map, Shard, compared, copy),
@@ -182,6 +183,47 @@ public sealed class PoolMapChangeTests
     }
 
     [Fact]
+    public void A_surplus_copy_goes_and_does_not_learn()
+    {
+        PoolMap less = Pools.Done(PoolMapChange.DropSurplus(map, Shard, Entry, Follower), map);
+        Assert.Equal((2, 0), (less[Shard].InSync.Length, less[Shard].Learners.Length));
+        Pools.Refused(Status.NotPermitted, PoolMapChange.DropSurplus(map, Shard, Entry, Entry.Primary));
+        Pools.Refused(Status.NotFound, PoolMapChange.DropSurplus(map, Shard, Entry, Outsider));
+    }
+
+    [Fact]
+    public void A_hand_over_is_signed_and_the_next_change_is_another_reign()
+    {
+        PoolMap handed = Pools.Done(PoolMapChange.HandOver(map, Shard, Entry, Follower), map);
+        Assert.True(handed[Shard].IsSignedOver);
+        Assert.Equal(Follower, handed[Shard].Primary);
+        PoolMap later = Pools.Done(PoolMapChange.AddLearner(handed, Shard, handed[Shard], Outsider), handed);
+        Assert.False(later[Shard].IsSignedOver);
+    }
+
+    [Fact]
+    public void What_is_enough_falls_by_vote_alone_and_rises_with_the_copies()
+    {
+        NodeId dead = Entry.Primary;
+        InSyncReplica one = Entry.InSync.First(copy => copy.Node != dead);
+        InSyncReplica two = Entry.InSync.Last(copy => copy.Node != dead);
+        PoolMap pair = Pools.Done(PoolMapChange.TakeOver(map, dead, one, byMajority: false), map);
+        Assert.Equal(2, pair[Shard].Enough);
+        PoolMap unserved = Pools.Done(PoolMapChange.TakeOver(pair, one.Node, two, byMajority: false), pair);
+        Assert.Equal((1, 2), (unserved[Shard].InSync.Length, unserved[Shard].Enough));
+        PoolMap voted = Pools.Done(PoolMapChange.TakeOver(pair, one.Node, two, byMajority: true), pair);
+        Assert.Equal((1, 1), (voted[Shard].InSync.Length, voted[Shard].Enough));
+        InSyncReplica again = one with { Boot = new(99) };
+        PoolMap back = Pools.Done(PoolMapChange.Promote(voted, Shard, voted[Shard], again), voted);
+        Assert.Equal((2, 2), (back[Shard].InSync.Length, back[Shard].Enough));
+        InSyncReplica leader = two with { Boot = new(98) };
+        PoolMap cold = Pools.Done(PoolMapChange.ColdStart(back, Shard, back[Shard], leader), back);
+        Assert.Equal((1, 2), (cold[Shard].InSync.Length, cold[Shard].Enough));
+        PoolMap forced = Pools.Done(PoolMapChange.Force(back, Shard, back[Shard], leader), back);
+        Assert.Equal((1, 1), (forced[Shard].InSync.Length, forced[Shard].Enough));
+    }
+
+    [Fact]
     public void A_draining_or_gone_node_learns_nothing()
     {
         PoolMap draining = Pools.Done(PoolMapChange.Drain(map, Outsider), map);
@@ -199,6 +241,9 @@ public sealed class PoolMapChangeTests
         Pools.Refused(Status.NotPermitted, PoolMapChange.DropReplica(two, Shard, entry, entry.Primary, byMajority: true));
         PoolMap one = Pools.Done(PoolMapChange.DropReplica(two, Shard, entry, other, byMajority: true), two);
         Assert.Equal(entry.Primary, Assert.Single(one[Shard].InSync).Node);
+        Assert.Equal((2, 1), (two[Shard].Enough, one[Shard].Enough));
+        Assert.Equal(2, one[Shard].Learners.Length);
+        Pools.Refused(Status.NotPermitted, PoolMapChange.DropSurplus(two, Shard, entry, other));
         Pools.Refused(Status.NotPermitted, PoolMapChange.DropReplica(one, Shard, one[Shard], entry.Primary, byMajority: true));
         Pools.Refused(Status.NotFound, PoolMapChange.DropReplica(one, Shard, one[Shard], other, byMajority: true));
     }
@@ -208,7 +253,7 @@ public sealed class PoolMapChangeTests
     {
         NodeId dead = new(1);
         InSyncReplica candidate = Pools.Copy(map, 2, Pools.Boot(2));
-        PoolMap taken = Pools.Done(PoolMapChange.TakeOver(map, dead, candidate), map);
+        PoolMap taken = Pools.Done(PoolMapChange.TakeOver(map, dead, candidate, byMajority: true), map);
         int led = 0;
         foreach (ShardId shard in map.ShardIds)
         {
@@ -220,22 +265,23 @@ public sealed class PoolMapChangeTests
             if (!concerned) { continue; }
             Assert.Equal(candidate.Node, now.Primary);
             Assert.False(now.IsInSync(dead));
+            Assert.True(now.IsLearner(dead));
             Assert.Equal(was.Epoch.Value + 1, now.Epoch.Value);
             led += was.Primary == dead ? 1 : 0;
         }
 
         Assert.True(led > 0);
-        Pools.Refused(Status.NotFound, PoolMapChange.TakeOver(taken, dead, candidate));
-        Pools.Refused(Status.NotFound, PoolMapChange.TakeOver(map, dead, candidate with { Boot = new(9) }));
-        Pools.Refused(Status.Invalid, PoolMapChange.TakeOver(map, new(2), candidate));
-        Pools.Refused(Status.NotFound, PoolMapChange.TakeOver(map, new(99), candidate));
+        Pools.Refused(Status.NotFound, PoolMapChange.TakeOver(taken, dead, candidate, byMajority: true));
+        Pools.Refused(Status.NotFound, PoolMapChange.TakeOver(map, dead, candidate with { Boot = new(9) }, byMajority: true));
+        Pools.Refused(Status.Invalid, PoolMapChange.TakeOver(map, new(2), candidate, byMajority: true));
+        Pools.Refused(Status.NotFound, PoolMapChange.TakeOver(map, new(99), candidate, byMajority: true));
     }
 
     [Fact]
     public void The_last_copy_stays_listed_when_its_node_dies()
     {
         PoolMap single = Pools.Found(2, replicas: 1, minInSync: 1);
-        Pools.Refused(Status.NotFound, PoolMapChange.TakeOver(single, new(1), Pools.Copy(single, 2, Pools.Boot(2))));
+        Pools.Refused(Status.NotFound, PoolMapChange.TakeOver(single, new(1), Pools.Copy(single, 2, Pools.Boot(2)), byMajority: true));
         Pools.Refused(Status.NotPermitted, PoolMapChange.Remove(single, new(1)));
     }
 
@@ -281,6 +327,7 @@ public sealed class PoolMapChangeTests
 
         PoolMap left = Pools.Done(PoolMapChange.Leave(handed, leaving), handed);
         Assert.DoesNotContain(left.Shards, entry => entry.IsInSync(leaving));
+        Assert.All(map.ShardIds, shard => Assert.Equal(map[shard].IsInSync(leaving), left[shard].IsLearner(leaving)));
         Pools.Refused(Status.Exists, PoolMapChange.Leave(left, leaving));
         Pools.Refused(Status.NotFound, PoolMapChange.Leave(left, new(99)));
     }
@@ -297,6 +344,11 @@ public sealed class PoolMapChangeTests
     {
         PoolMap set = Pools.Done(PoolMapChange.Set(map, new(5, 3)), map);
         Assert.Equal(new(5, 3), set.Settings);
+        Assert.All(set.Shards, static entry => Assert.Equal((3, 2ul), (entry.Enough, entry.Epoch.Value)));
+        PoolMap fewer = Pools.Done(PoolMapChange.Set(set, new(5, 1)), set);
+        Assert.All(fewer.Shards, static entry => Assert.Equal((1, 3ul), (entry.Enough, entry.Epoch.Value)));
+        PoolMap more = Pools.Done(PoolMapChange.Set(fewer, new(5, 4)), fewer);
+        Assert.All(more.Shards, static entry => Assert.Equal(3, entry.Enough));
         Pools.Refused(Status.Exists, PoolMapChange.Set(set, new(5, 3)));
         Pools.Refused(Status.Invalid, PoolMapChange.Set(set, new(2, 3)));
     }

@@ -50,6 +50,8 @@ public sealed class PoolMapCodecTests
     [InlineData("\"name\":\"delta\"", "\"name\":\"del ta\"", Status.Corrupt, "name")]
     [InlineData("\"name\":\"delta\"", "\"name\":\"del\\u0074a\"", Status.Corrupt, "byte")]
     [InlineData("\"name\":\"delta\"", "\"name\":null", Status.Corrupt, "name")]
+    [InlineData("\"enough\":2", "\"enough\":0", Status.Corrupt, "enough")]
+    [InlineData("\"signedOver\":true", "\"signedOver\":1", Status.Corrupt, "signedOver")]
     [InlineData("\"epoch\":9", "\"epoch\":9007199254740992", Status.Corrupt, "epoch")]
     [InlineData("\"pool\":\"0", "\"pool\":\"G", Status.Corrupt, "pool")]
     [InlineData("\"pool\":\"0", "\"pool\":\"", Status.Corrupt, "pool")]
@@ -163,8 +165,8 @@ public sealed class PoolMapCodecTests
                 new(new(4), "delta", "gamma", ["unix:/run/kvfs/delta"], "west", 1, NodeState.Up, new(0xD4)),
             ],
             [
-                new(new(9), new(2), [new(new(1), new(0xA1), new(0x11)), new(new(2), new(0xB2), new(0x22))], [new(4)]),
-                new(new(1), new(4), [new(new(4), new(0xD4), new(UInt128.MaxValue))], []),
+                new(new(9), new(2), [new(new(1), new(0xA1), new(0x11)), new(new(2), new(0xB2), new(0x22))], [new(4)], 2),
+                new(new(1), new(4), [new(new(4), new(0xD4), new(UInt128.MaxValue))], [], 1, true),
             ],
             out PoolMap? map,
             out string reason);

@@ -73,6 +73,8 @@ public sealed class PoolMapRulesTests
         InSyncReplica two = Pools.Copy(Map, 2, Pools.Boot(2));
         Broken("epoch", new ShardEntry(new(0), new(1), [one], []));
         Broken("epoch", new ShardEntry(new(1UL << 53), new(1), [one], []));
+        Broken("enough", new ShardEntry(new(1), new(1), [one], [], Enough: 0));
+        Broken("enough", new ShardEntry(new(1), new(1), [one], [], Enough: 9));
         Broken("no copy", new ShardEntry(new(1), new(1), [], []));
         Broken("no copy", new ShardEntry(new(1), new(1), default, []));
         Broken("learners", new ShardEntry(new(1), new(1), [one], default));

@@ -86,7 +86,9 @@ internal static class Pools
                 drawn[0].Id,
                 [.. drawn[..copies].OrderBy(static node => node.Id.Value)
                     .Select(node => new InSyncReplica(node.Id, node.Disk, Boot(random.Next(1, 99))))],
-                [.. drawn[copies..(copies + learners)].Select(static node => node.Id).OrderBy(static id => id.Value)]));
+                [.. drawn[copies..(copies + learners)].Select(static node => node.Id).OrderBy(static id => id.Value)],
+                random.Next(1, replicas + 1),
+                random.Next(2) == 0));
         }
 
         bool made = PoolMap.TryCreate(
