@@ -63,9 +63,8 @@ public sealed partial class ReplicaNode
         if (!Peers.IsOver(primary) && !IsVotedGone(reign.Primary, now)) { return; }
         int rank = reign.RankOf(self, replica => Peers.GoneSince(replica, now) is not null);
         if (now - since < rank * times.Candidate) { return; }
-        int left = reign.InSync.Length - 1;
-        int enough = left < reign.Enough && IsVotedBelowMinimum(reign.Primary, now) ? left : reign.Enough;
-        Propose(reign, reign.Without(reign.Primary, self, enough), $"primary {reign.Primary} is gone", effects);
+        bool byMajority = IsVotedBelowMinimum(reign.Primary, now);
+        Propose(reign, reign.Without(reign.Primary, self, byMajority), $"primary {reign.Primary} is gone", effects);
     }
 
     private void Propose(Reign expected, Reign next, string reason, List<ReplicationEffect> effects)

@@ -113,7 +113,7 @@ public sealed partial class ShardReplica
             return;
         }
 
-        bool isProvenOver = next.IsSignedOver || peers.IsOver(last.Replica(last.Primary));
+        bool isProvenOver = next.Entry.IsSignedOver || peers.IsOver(last.Replica(last.Primary));
         if (last.Primary != self && last.Primary != next.Primary && !isProvenOver) { Note(peers.LeaseOver(last.Primary)); }
 
         void Note(TimeSpan over)
@@ -144,7 +144,7 @@ public sealed partial class ShardReplica
             if (replica.Node == self || !IsSilent(replica, now)) { continue; }
             int left = reign.InSync.Length - 1;
             if (left < reign.Enough && (left < 1 || !isVotedSilent(replica.Node))) { continue; }
-            Propose(reign.Without(replica.Node, self, Math.Min(reign.Enough, left)), $"node {replica.Node} is silent", effects);
+            Propose(reign.Without(replica.Node, self, byMajority: left < reign.Enough), $"node {replica.Node} is silent", effects);
             return true;
         }
 

@@ -162,14 +162,12 @@ public sealed class ShardReplicaTests
         LogPosition Place() => new(Number(), Index());
     }
 
-    private static Reign Reign(uint primary) => new()
-    {
-        Shard = s_shard,
-        Epoch = new(4),
-        Primary = new(primary),
-        InSync = [new(new(1), new(1), new(1)), new(new(2), new(2), new(1)), new(new(3), new(3), new(1))],
-        Enough = 2,
-    };
+    private static Reign Reign(uint primary) => new(s_shard, new(
+        new(4),
+        new(primary),
+        [new(new(1), new(1), new(1)), new(new(2), new(2), new(1)), new(new(3), new(3), new(1))],
+        [],
+        Enough: 2));
 
     private ShardReplica Replica(LogShape log, ulong applied = 0) =>
         new(s_shard, new(new(2), new(2), new(1)), 2, ReplicationTimes.Default, peers, log, new(applied));

@@ -115,14 +115,12 @@ internal sealed class PoolWorld
 
     private static InSyncReplica First(NodeId node) => new(node, DiskOf(node), BootOf(1));
 
-    private static Reign First(int shard, ImmutableArray<NodeId> nodes) => new()
-    {
-        Shard = new((ushort)shard),
-        Epoch = new(1),
-        Primary = nodes[shard % nodes.Length],
-        InSync = [.. Enumerable.Range(0, Replicas).Select(at => First(nodes[(shard + at) % nodes.Length]))],
-        Enough = MinInSync,
-    };
+    private static Reign First(int shard, ImmutableArray<NodeId> nodes) => new(new((ushort)shard), new(
+        new(1),
+        nodes[shard % nodes.Length],
+        [.. Enumerable.Range(0, Replicas).Select(at => nodes[(shard + at) % nodes.Length]).Order().Select(First)],
+        [],
+        MinInSync));
 }
 
 /// <summary>A pool did what it promised not to do.</summary>
