@@ -59,14 +59,17 @@ public sealed record ShardEntry(
         ];
         return Next() with
         {
-            InSync = inSync, Learners = Learners.Remove(replica.Node), Enough = EnoughOf(Enough, inSync.Length, minInSync),
+            InSync = inSync,
+            Learners = Learners.Remove(replica.Node),
+            Enough = EnoughOf(Enough, inSync.Length, minInSync),
         };
     }
 
     /// <summary>The entry of the next reign without a node.</summary>
     internal ShardEntry Without(NodeId node) => Next() with
     {
-        InSync = InSync.RemoveAll(replica => replica.Node == node), Learners = Learners.Remove(node),
+        InSync = InSync.RemoveAll(replica => replica.Node == node),
+        Learners = Learners.Remove(node),
     };
 
     /// <summary>The entry of the next reign in which a copy does not count any more, and learns.</summary>
