@@ -14,7 +14,13 @@ public sealed class EtcdAccessTests
     {
         await using EtcdServer server = await EtcdServer.StartAsync();
         await AskForPasswordsAsync(server);
-        await using EtcdAuthority authority = new(new() { Endpoints = [server.Endpoint], User = "pool", Password = "secret" });
+        await using EtcdAuthority authority = new(new()
+        {
+            Endpoints = [server.Endpoint],
+            User = "pool",
+            Password = "secret",
+            RequestTime = TestTime.Patience,
+        });
         PoolMap map = await TestPool.PutAsync(authority, TestPool.Found());
         await using IAsyncEnumerator<PoolMap> watch = authority.WatchAsync(1, TestTime.Limit()).GetAsyncEnumerator();
         Task<bool> next = watch.MoveNextAsync().AsTask();
@@ -39,7 +45,8 @@ public sealed class EtcdAccessTests
             Endpoints = [server.Endpoint],
             User = user,
             Password = password,
-            RequestTime = Brief,
+            AttemptTime = TestTime.Patience,
+            RequestTime = TestTime.Patience,
         });
         foreach (AuthorityAnswer answer in (AuthorityAnswer[])
             [await authority.ReadAsync(TestTime.Limit()), await authority.CompareAndSwapAsync(0, TestPool.Found(), TestTime.Limit())])
@@ -64,7 +71,7 @@ public sealed class EtcdAccessTests
             await using EtcdServer server = await EtcdServer.StartAsync(
                 "https", null, "--cert-file", certificate, "--key-file", key, "--trusted-ca-file", trusted, "--client-cert-auth");
             PoolMap map = TestPool.Found();
-            await using (EtcdAuthority good = Connect(server, authority, ours)) { await TestPool.PutAsync(good, map); }
+            await using (EtcdAuthority good = Connect(server, authority, ours, TestTime.Patience)) { await TestPool.PutAsync(good, map); }
             await RefusedAsync(Connect(server, authority, null));
             await RefusedAsync(Connect(server, authority, strange));
             await RefusedAsync(Connect(server, foreign, ours));
@@ -88,13 +95,15 @@ public sealed class EtcdAccessTests
         Assert.Throws<ArgumentException>(() => new EtcdAuthority(new() { Endpoints = [good], Prefix = "/a/" }));
     }
 
-    private static EtcdAuthority Connect(EtcdServer server, TestCertificates trusted, X509Certificate2? shown) => new(new()
-    {
-        Endpoints = [server.Endpoint],
-        Authorities = [trusted.Authority],
-        Certificate = shown is null ? null : () => shown,
-        RequestTime = Brief,
-    });
+    private static EtcdAuthority Connect(
+        EtcdServer server, TestCertificates trusted, X509Certificate2? shown, TimeSpan? time = null) =>
+        new(new()
+        {
+            Endpoints = [server.Endpoint],
+            Authorities = [trusted.Authority],
+            Certificate = shown is null ? null : () => shown,
+            RequestTime = time ?? Brief,
+        });
 
     private static async Task RefusedAsync(EtcdAuthority authority)
     {

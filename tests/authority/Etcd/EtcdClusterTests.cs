@@ -16,7 +16,7 @@ public sealed class EtcdClusterTests : IAsyncLifetime
         {
             Endpoints = [.. members.Select(static member => member.Endpoint)],
             AttemptTime = TimeSpan.FromSeconds(1),
-            RequestTime = TimeSpan.FromMinutes(1),
+            RequestTime = TestTime.Patience,
             QuietTime = TimeSpan.FromMilliseconds(500),
         };
     }
@@ -114,6 +114,7 @@ public sealed class EtcdClusterTests : IAsyncLifetime
         {
             Endpoints = [.. options.Endpoints.Skip(member), .. options.Endpoints.Take(member)],
             AttemptTime = options.AttemptTime,
+            RequestTime = options.RequestTime,
             QuietTime = options.QuietTime,
         });
         ulong seen = 0;

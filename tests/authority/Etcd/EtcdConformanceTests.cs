@@ -18,7 +18,7 @@ public sealed class EtcdConformanceTests(SharedEtcd etcd) : AuthorityConformance
     private readonly string prefix = $"/test/{Guid.NewGuid():n}";
 
     protected override IPoolAuthority Connect() =>
-        new EtcdAuthority(new() { Endpoints = [etcd.Server.Endpoint], Prefix = prefix });
+        new EtcdAuthority(new() { Endpoints = [etcd.Server.Endpoint], Prefix = prefix, RequestTime = TestTime.Patience });
 
     protected override byte[] Stored(PoolMap map) => PoolMapCodec.Encode(map);
 

@@ -190,7 +190,13 @@ public sealed class EtcdFaultTests
         AuthorityAnswer ours = await scene.Direct.CompareAndSwapAsync(0, large, TestTime.Limit());
         Assert.Equal(AuthorityOutcome.TooLarge, ours.Outcome);
         Assert.Contains($"{PoolMapCodec.Encode(large).Length} bytes", ours.Reason, StringComparison.Ordinal);
-        await using EtcdAuthority daring = new(new() { Endpoints = [scene.Server.Endpoint], MaxMapBytes = int.MaxValue });
+        await using EtcdAuthority daring = new(new()
+        {
+            Endpoints = [scene.Server.Endpoint],
+            MaxMapBytes = int.MaxValue,
+            AttemptTime = TestTime.Patience,
+            RequestTime = TestTime.Patience,
+        });
         AuthorityAnswer its = await daring.CompareAndSwapAsync(0, large, TestTime.Limit());
         Assert.Equal(AuthorityOutcome.TooLarge, its.Outcome);
         Assert.Contains(word, its.Reason, StringComparison.Ordinal);

@@ -7,8 +7,13 @@ internal sealed class EtcdScene : IAsyncDisposable
     {
         Server = server;
         Wire = new(server.Endpoint);
-        Direct = new(new() { Endpoints = [server.Endpoint] });
-        Wired = new(new() { Endpoints = [Wire.Endpoint], QuietTime = TimeSpan.FromMilliseconds(500) });
+        Direct = new(new() { Endpoints = [server.Endpoint], RequestTime = TestTime.Patience });
+        Wired = new(new()
+        {
+            Endpoints = [Wire.Endpoint],
+            RequestTime = TestTime.Patience,
+            QuietTime = TimeSpan.FromMilliseconds(500),
+        });
     }
 
     internal EtcdServer Server { get; }
