@@ -40,6 +40,7 @@ public sealed class ProjectArrowsTests
     [Theory]
     [InlineData("lib/mount/A.csproj", "../client/C.csproj")]
     [InlineData("node/A.csproj", "../lib/metrics/M.csproj")]
+    [InlineData("lib/protocol/A.csproj", "../grpc/G.csproj")]
     [InlineData("node/A.csproj", "../lib/authority/A.csproj")]
     [InlineData("lib/authority/A.csproj", "../core/C.csproj")]
     [InlineData("tests/node/A.csproj", "../../lib/mount/M.csproj")]
