@@ -169,7 +169,7 @@ public sealed partial class LocalDriveSession
     /// <summary>Who holds what a name leads to; call with the gate held.</summary>
     private ReadOnlySpan<SessionId> HoldersOf(VNodeId parent, ReadOnlySpan<byte> name)
     {
-        if (drive.Holds.IsEmpty) { return default; }
+        if (drive.Holds.IsEmpty || NameRules.Check(name) != Status.Ok) { return default; }
         Status status = Read(CowNumber.Head, static (DriveView view, NameArgument argument, out VNodeId child) =>
         {
             bool found = view.TryGetDentry(argument.Parent, argument.Name, out Dentry dentry);

@@ -18,6 +18,7 @@ public sealed class Shard
     private readonly PrimaryLog log;
     private byte[]? owed;
     private Action? whenApplied;
+    private ulong published;
 
     /// <summary>Opens the shard and applies what its log has beyond what is applied.</summary>
     /// <exception cref="StorageException">The log is damaged.</exception>
@@ -30,6 +31,7 @@ public sealed class Shard
         journal = new(store, id, logTrimBytes);
         LogIndex last = journal.Recover();
         log = new(epoch, [Self], last);
+        published = last.Value;
     }
 
     public ShardId Id { get; }
@@ -47,6 +49,10 @@ public sealed class Shard
 
     /// <summary>The last entry of the log. Call with the gate held.</summary>
     public LogIndex Last => log.Last;
+
+    /// <summary>The last entry that was committed. For any thread: who has the answer to a commit of its own sees that one, or a
+    /// later one.</summary>
+    public LogIndex Published => new(Volatile.Read(ref published));
 
     /// <summary>Applies what is in the log and could not be applied for want of space. Call with the gate held, before
     /// anything is decided.</summary>
@@ -91,6 +97,7 @@ public sealed class Shard
         Invariant.Check(log.Append() == index);
         log.OnStored(Self, Epoch, index);
         Invariant.Check(log.Committed == index);
+        Volatile.Write(ref published, index.Value);
         status = journal.Apply(index, changes.Bytes);
         if (status == Status.Ok) { return Status.Ok; }
 

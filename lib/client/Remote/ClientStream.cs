@@ -1,0 +1,132 @@
+using System.Threading.Channels;
+using KvFs.Grpc;
+using V1 = KvFs.Protocol.V1;
+
+namespace KvFs.Client.Remote;
+
+/// <summary>One stream of a session, opened: writes what it is given, reads what comes, renews the lease.</summary>
+/// <remarks><see cref="Send"/> is for any thread. Owned by whoever runs it.</remarks>
+internal sealed class ClientStream(
+    GrpcCall<V1.ClientMessage, V1.ServerMessage> call, CancellationTokenSource ending, LeaseClock lease) : IDisposable
+{
+    /// <summary>Renewals within one lease: two may be late.</summary>
+    private const int RenewalsPerLease = 3;
+
+    /// <summary>Bytes that are written together.</summary>
+    private const int MaxUnflushedBytes = 1 << 20;
+
+    private readonly Channel<V1.ClientMessage> outgoing =
+        Channel.CreateUnbounded<V1.ClientMessage>(new() { SingleReader = true });
+
+    private const long None = long.MinValue;
+
+    /// <summary>When the renewal was sent that was not answered yet.</summary>
+    private long renewalSentAt = None;
+
+    /// <summary>Sends a message, unless the stream has ended.</summary>
+    public void Send(V1.ClientMessage message) => outgoing.Writer.TryWrite(message);
+
+    /// <summary>Runs until the primary has closed the session (true) or the stream has ended.</summary>
+    public async Task<bool> RunAsync(Action<V1.Answer> onAnswer, Action<V1.Recall> onRecall)
+    {
+        Task writing = WriteAsync();
+        Task renewing = RenewAsync();
+        try
+        {
+            return await ReadAsync(onAnswer, onRecall);
+        }
+        catch (Exception e) when (e is GrpcException or OperationCanceledException)
+        {
+            return false;
+        }
+        finally
+        {
+            outgoing.Writer.TryComplete();
+            await ending.CancelAsync();
+            await writing;
+            await renewing;
+        }
+    }
+
+    public void Dispose()
+    {
+        call.Dispose();
+        ending.Dispose();
+    }
+
+    private async ValueTask<bool> ReadAsync(Action<V1.Answer> onAnswer, Action<V1.Recall> onRecall)
+    {
+        while (await call.WaitToReadAsync())
+        {
+            while (call.TryRead(out V1.ServerMessage message))
+            {
+                switch (message.BodyCase)
+                {
+                    case V1.ServerMessage.BodyOneofCase.Answer:
+                        onAnswer(message.Answer);
+                        break;
+                    case V1.ServerMessage.BodyOneofCase.Recall:
+                        onRecall(message.Recall);
+                        break;
+                    case V1.ServerMessage.BodyOneofCase.Renewed:
+                        if (Interlocked.Exchange(ref renewalSentAt, None) is var sentAt and not None) { lease.Confirm(sentAt); }
+                        break;
+                    case V1.ServerMessage.BodyOneofCase.Closed:
+                        return true;
+                    default:
+                        break;
+                }
+            }
+        }
+
+        return false;
+    }
+
+    private async Task WriteAsync()
+    {
+        try
+        {
+            while (await outgoing.Reader.WaitToReadAsync(ending.Token))
+            {
+                MessageWriter<V1.ClientMessage> writer = call.Requests!;
+                while (writer.UnflushedBytes < MaxUnflushedBytes && outgoing.Reader.TryRead(out V1.ClientMessage? next))
+                {
+                    writer.Write(next);
+                }
+
+                if (!await writer.FlushAsync(ending.Token)) { break; }
+            }
+        }
+        catch (Exception e) when (e is GrpcException or OperationCanceledException or ObjectDisposedException)
+        {
+            // The stream is over. Its reader knows how, unless it was this side that could not go on.
+            await ending.CancelAsync();
+        }
+    }
+
+    /// <summary>Renews the lease; breaks the stream off if the primary does not answer within it.</summary>
+    private async Task RenewAsync()
+    {
+        try
+        {
+            using PeriodicTimer timer = new(lease.Length / RenewalsPerLease, lease.Clock);
+            while (await timer.WaitForNextTickAsync(ending.Token))
+            {
+                if (lease.HasPassed(1))
+                {
+                    await ending.CancelAsync();
+                    return;
+                }
+
+                if (Interlocked.CompareExchange(ref renewalSentAt, lease.Clock.GetTimestamp(), None) == None)
+                {
+                    Send(new() { Renew = new() });
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The stream has ended.
+        }
+    }
+}

@@ -1,0 +1,141 @@
+using Google.Protobuf;
+using KvFs.Core;
+using KvFs.Grpc;
+using KvFs.Protocol;
+using KvFs.Protocol.Wire;
+using V1 = KvFs.Protocol.V1;
+
+namespace KvFs.Client.Remote;
+
+/// <summary>Blocks of a node in another process, over gRPC.</summary>
+/// <remarks>Thread safe. Reading and writing may be repeated, and are, until they are answered or the session is over. What is
+/// damaged on its way is sent again.</remarks>
+internal sealed class RemoteBlockService(GrpcChannel channel, SessionConnection session, RemoteClientOptions options)
+    : IBlockService
+{
+    /// <summary>Prefetches on their way: more are not worth it.</summary>
+    private const int MaxPrefetches = 16;
+
+    /// <summary>How often content that arrives with another checksum is asked for, or sent.</summary>
+    private const int Attempts = 3;
+
+    private static readonly GrpcCallOptions s_call = new() { Limits = WireLimits.OfClient };
+
+    private int prefetches;
+
+    public ValueTask<Status> WriteBlockAsync(BlockName name, ReadOnlyMemory<byte> content) =>
+        content.Length is 0 or > Limits.BlockBytes
+            ? new(Status.Invalid)
+            : RepeatAsync(() => WriteOnceAsync(name, content), changes: true);
+
+    public ValueTask<Status> ReadBlockAsync(BlockName name, uint offset, Memory<byte> destination)
+    {
+        if (destination.IsEmpty) { return new(Status.Ok); }
+        return destination.Length > Limits.BlockBytes
+            ? new(Status.Invalid)
+            : RepeatAsync(() => ReadOnceAsync(name, offset, destination), changes: false);
+    }
+
+    public void Prefetch(BlockName name, uint offset, uint length)
+    {
+        if (Interlocked.Increment(ref prefetches) > MaxPrefetches)
+        {
+            Interlocked.Decrement(ref prefetches);
+            return;
+        }
+
+        _ = PrefetchAsync(new() { Key = session.Key, Block = ToWire(name), Offset = offset, Length = length });
+    }
+
+    private async Task PrefetchAsync(V1.PrefetchRequest request)
+    {
+        try
+        {
+            await channel.UnaryAsync(BlockMethods.Prefetch, request, s_call, CancellationToken.None);
+        }
+        catch (GrpcException)
+        {
+            // Nothing depends on it.
+        }
+        finally
+        {
+            Interlocked.Decrement(ref prefetches);
+        }
+    }
+
+    private async ValueTask<Status> RepeatAsync(Func<ValueTask<Status>> once, bool changes)
+    {
+        Pauses pauses = new(options);
+        for (int damaged = 0; !session.IsOver;)
+        {
+            try
+            {
+                Status status = await once();
+                if (status != Status.Corrupt || ++damaged == Attempts) { return status; }
+            }
+            catch (GrpcException e) when (CallFailure.ToStatus(e, changes) is not (Status.Unknown or Status.Busy))
+            {
+                return CallFailure.ToStatus(e, changes);
+            }
+            catch (GrpcException)
+            {
+                // The node was not reached, or broke off: as long as there is a session, it may be in a moment.
+            }
+
+            await pauses.NextAsync(CancellationToken.None);
+        }
+
+        return Status.SessionExpired;
+    }
+
+    private async ValueTask<Status> WriteOnceAsync(BlockName name, ReadOnlyMemory<byte> content)
+    {
+        using GrpcCall<V1.WriteChunk, V1.WriteReply> call =
+            channel.Start(BlockMethods.Write, s_call, CancellationToken.None);
+        V1.WriteHead? head = new() { Key = session.Key, Block = ToWire(name), Length = (uint)content.Length };
+        while (!content.IsEmpty)
+        {
+            ReadOnlyMemory<byte> part = content[..Math.Min(content.Length, WireLimits.ChunkBytes)];
+            content = content[part.Length..];
+            call.Requests!.Write(new()
+            {
+                Head = head,
+                Data = UnsafeByteOperations.UnsafeWrap(part),
+                Crc32C = Crc32C.Compute(part.Span),
+            });
+            head = null;
+            if (!await call.Requests.FlushAsync(CancellationToken.None)) { break; }
+        }
+
+        await call.CompleteAsync();
+        return (await call.ReadOnlyOneAsync()).Status.ToCore();
+    }
+
+    private async ValueTask<Status> ReadOnceAsync(BlockName name, uint offset, Memory<byte> destination)
+    {
+        V1.ReadRequest request = new()
+        {
+            Key = session.Key,
+            Block = ToWire(name),
+            Offset = offset,
+            Length = (uint)destination.Length,
+        };
+        using GrpcCall<V1.ReadRequest, V1.ReadChunk> call =
+            channel.ServerStreaming(BlockMethods.Read, request, s_call, CancellationToken.None);
+        while (await call.WaitToReadAsync())
+        {
+            while (call.TryRead(out V1.ReadChunk chunk))
+            {
+                if (chunk.Status != V1.Status.Ok) { return chunk.Status.ToCore(); }
+                if (chunk.Data.Length > destination.Length) { return Status.NotSupported; }
+                if (Crc32C.Compute(chunk.Data.Span) != chunk.Crc32C) { return Status.Corrupt; }
+                chunk.Data.Span.CopyTo(destination.Span);
+                destination = destination[chunk.Data.Length..];
+            }
+        }
+
+        return destination.IsEmpty ? Status.Ok : Status.NotSupported;
+    }
+
+    private static V1.BlockName ToWire(BlockName name) => new() { Owner = name.Owner.ToWire(), Id = name.Id.Value };
+}

@@ -1,0 +1,19 @@
+namespace KvFs.Client.Remote;
+
+/// <summary>How a client deals with a node in another process.</summary>
+public sealed record RemoteClientOptions
+{
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
+
+    /// <summary>How long the administration of drives waits for an answer. A snapshot waits for all clients to flush.</summary>
+    public TimeSpan AdminTime { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>How long opening a session may take, the connection included.</summary>
+    public TimeSpan OpenTime { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>After a failure the next attempt waits for this at the least; twice as long each time, up to
+    /// <see cref="MaxPause"/>.</summary>
+    public TimeSpan MinPause { get; init; } = TimeSpan.FromMilliseconds(20);
+
+    public TimeSpan MaxPause { get; init; } = TimeSpan.FromMilliseconds(500);
+}

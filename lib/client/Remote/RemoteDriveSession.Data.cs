@@ -1,0 +1,119 @@
+using KvFs.Core;
+using KvFs.Protocol;
+using KvFs.Protocol.Wire;
+using V1 = KvFs.Protocol.V1;
+
+namespace KvFs.Client.Remote;
+
+public sealed partial class RemoteDriveSession
+{
+    public ValueTask<Reply<ClusterMap>> GetClusterAsync(VNodeId id, uint cluster, CowNumber at)
+    {
+        V1.GetCluster get = new() { Id = id.Value, Cluster = cluster };
+        if (at != CowNumber.Head) { get.At = at.Value; }
+        return AskAsync(new() { GetCluster = get }, static answer => (answer.Cluster ?? throw NoResult()).ToCore());
+    }
+
+    public ValueTask<Status> CommitAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results)
+    {
+        ArgumentNullException.ThrowIfNull(commits);
+        ArgumentNullException.ThrowIfNull(results);
+        V1.Commit sent = new();
+        foreach (FileCommit commit in commits)
+        {
+            commit.Session = Id;
+            sent.Commits.Add(commit.ToWire(commit.Node, Drive));
+        }
+
+        return CommitAsync(new V1.Request { Commit = sent }, results);
+    }
+
+    public ValueTask<Reply<NodeInfo>> ChangeRangeAsync(in RangeRequest request) =>
+        AskForNodeAsync(new() { ChangeRange = request.ToWire() });
+
+    public ValueTask<Reply<ulong>> CopyRangeAsync(in CopyRangeRequest request) =>
+        AskForNumberAsync(new() { CopyRange = request.ToWire() });
+
+    public async ValueTask<Status> TransactAsync(TransactRequest request, TransactResult result)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        ArgumentNullException.ThrowIfNull(result);
+        V1.Request sent = new() { Transact = request.ToWire(Drive) };
+        result.Clear();
+        V1.Answer answer = await connection.AskAsync(sent);
+        try
+        {
+            if (answer.Transacted is { } done) { done.CopyTo(result); }
+            else if (answer.Status == V1.Status.Ok) { return Status.NotSupported; }
+            return answer.Status.ToCore();
+        }
+        catch (InvalidDataException)
+        {
+            result.Clear();
+            return Status.NotSupported;
+        }
+    }
+
+    public async ValueTask<Reply<BlockId>> GrantBlocksAsync(uint count)
+    {
+        Reply<ulong> reply = await AskForNumberAsync(new() { GrantBlocks = new() { Count = count } });
+        return new(reply.Status, new(reply.Value));
+    }
+
+    public async ValueTask<Reply<VNodeId>> GrantVNodesAsync(uint count)
+    {
+        Reply<ulong> reply = await AskForNumberAsync(new() { GrantVnodes = new() { Count = count } });
+        return new(reply.Status, new(reply.Value));
+    }
+
+    public ValueTask<Status> ReturnBlocksAsync(BlockId first, uint count) =>
+        AskAsync(new() { ReturnBlocks = new() { First = first.Value, Count = count } });
+
+    public ValueTask<Status> ReserveAsync(Reservation reservation) => AskAsync(new() { Reserve = ToWire(reservation) });
+
+    /// <remarks>Nobody waits for the answer: whatever is asked after this is asked behind it.</remarks>
+    public void Unreserve(Reservation reservation) =>
+        _ = connection.AskAsync(new() { Unreserve = ToWire(reservation) }).AsTask();
+
+    public ValueTask<Reply<FileLock>> TestLockAsync(VNodeId id, LockSpace space, FileLock wanted)
+    {
+        V1.TestLock test = new() { Id = id.Value, Space = (V1.LockSpace)space, Wanted = wanted.ToWire() };
+        return AskAsync(new() { TestLock = test }, static answer => (answer.Lock ?? throw NoResult()).ToCore());
+    }
+
+    public async ValueTask<Status> SetLockAsync(
+        VNodeId id, LockSpace space, FileLock wanted, bool wait, CancellationToken cancellationToken)
+    {
+        V1.SetLock set = new() { Id = id.Value, Space = (V1.LockSpace)space, Wanted = wanted.ToWire(), Wait = wait };
+        V1.Request request = new() { SetLock = set };
+        if (!wait) { return await AskAsync(request); }
+        return (await connection.AskAndWaitAsync(request, cancellationToken)).Status.ToCore();
+    }
+
+    public ValueTask<Status> UnlockAllAsync(VNodeId id, LockOwner owner) =>
+        AskAsync(new() { UnlockAll = new() { Id = id.Value, Owner = owner.Owner } });
+
+    public ValueTask<Reply<DriveUsage>> GetUsageAsync() => AskAsync(
+        new() { GetUsage = new() }, static answer => (answer.Usage ?? throw NoResult()).ToCore());
+
+    public ValueTask<Reply<IReadOnlyList<SnapshotInfo>>> ListSnapshotsAsync() => AskAsync(
+        new() { ListSnapshots = new() },
+        static IReadOnlyList<SnapshotInfo> (answer) =>
+            [.. (answer.Snapshots ?? throw NoResult()).Snapshots_.Select(static snapshot => snapshot.ToCore())]);
+
+    private async ValueTask<Status> CommitAsync(V1.Request request, IList<NodeInfo> results)
+    {
+        int count = request.Commit.Commits.Count;
+        Reply<List<NodeInfo>> reply = await AskAsync(
+            request,
+            static answer => (answer.Nodes ?? throw NoResult()).Nodes_.Select(static node => node.ToCore()).ToList());
+        if (!reply.IsOk) { return reply.Status; }
+        if (reply.Value.Count != count) { return Status.NotSupported; }
+        results.Clear();
+        foreach (NodeInfo info in reply.Value) { results.Add(info); }
+        return Status.Ok;
+    }
+
+    private static V1.Reserve ToWire(Reservation reservation) =>
+        new() { Bytes = reservation.Bytes, Inodes = reservation.Inodes };
+}

@@ -1,0 +1,223 @@
+using KvFs.Core;
+using KvFs.Grpc;
+using KvFs.Protocol;
+using KvFs.Protocol.Wire;
+using V1 = KvFs.Protocol.V1;
+
+namespace KvFs.Client.Remote;
+
+/// <summary>A session's way to its primary: one stream after the other, and what waits for answers meanwhile.</summary>
+/// <remarks>
+/// Thread safe. When a stream breaks, the next one resumes the session, and everything that was not answered is sent again: reads
+/// are read again, changes have names. It is lost when the primary says so, or when nobody was reached for two leases: by then
+/// the session has expired. After that every request is answered SessionExpired, but for changes that may have been applied
+/// (Unknown), and whoever is recalled is told to drop what it keeps.
+/// </remarks>
+internal sealed class SessionConnection : IAsyncDisposable
+{
+    /// <summary>Requests that are on their way, beside waits for locks: half of the slots, so that these cannot keep others away.
+    /// </summary>
+    private const int MaxRequests = RequestLedger.Slots / 2;
+
+    private const int MaxWaits = RequestLedger.Slots / 2;
+
+    /// <summary>Less than a message may have: it also has the name of the request.</summary>
+    private const int MaxRequestBytes = WireLimits.RequestBytes - 256;
+
+    private readonly SemaphoreSlim room = new(MaxRequests);
+    private readonly RequestBook book = new();
+    private readonly RecallQueue recalls;
+    private readonly SessionDialler dialler;
+    private readonly Lock gate = new();
+    private readonly Task run;
+    private ClientStream? stream;
+    private int waits;
+    private bool isOver;
+    private bool isClosing;
+
+    private SessionConnection(SessionDialler dialler, ClientStream first)
+    {
+        this.dialler = dialler;
+        Key = dialler.Key!;
+        Id = new(Key.Session);
+        recalls = new(OnRecalled);
+        run = RunAsync(first);
+    }
+
+    public V1.SessionKey Key { get; }
+
+    public SessionId Id { get; }
+
+    /// <summary>No request is carried out any more.</summary>
+    public bool IsOver
+    {
+        get
+        {
+            lock (gate) { return isOver; }
+        }
+    }
+
+    /// <summary>Opens a session.</summary>
+    public static async ValueTask<Reply<SessionConnection>> OpenAsync(
+        GrpcChannel channel, V1.OpenSession open, RemoteClientOptions options, CancellationToken cancellation)
+    {
+        SessionDialler dialler = new(channel, options);
+        (Status status, ClientStream? first) = await dialler.OpenAsync(open, cancellation);
+        return first is null ? Reply.Failed<SessionConnection>(status) : Reply.Ok(new SessionConnection(dialler, first));
+    }
+
+    public void OnRecall(ISessionRecall recall) => recalls.Handler = recall;
+
+    /// <summary>Asks, and waits for the answer across streams. TooLarge: no message can carry the request.</summary>
+    public async ValueTask<V1.Answer> AskAsync(V1.Request request)
+    {
+        if (request.CalculateSize() > MaxRequestBytes) { return new() { Status = V1.Status.TooLarge }; }
+        Task entering = room.WaitAsync();
+        if (!entering.IsCompletedSuccessfully) { await entering; }
+        try
+        {
+            return await Begin(request).Answer;
+        }
+        finally
+        {
+            room.Release();
+        }
+    }
+
+    /// <summary>The same for a lock, until the token is cancelled (Interrupted).</summary>
+    public async ValueTask<V1.Answer> AskAndWaitAsync(V1.Request request, CancellationToken cancellation)
+    {
+        if (Interlocked.Increment(ref waits) > MaxWaits)
+        {
+            Interlocked.Decrement(ref waits);
+            return new() { Status = V1.Status.NoLocks };
+        }
+
+        try
+        {
+            WaitingRequest waiting = Begin(request);
+            await using CancellationTokenRegistration registration = cancellation.UnsafeRegister(
+                static state =>
+                {
+                    (SessionConnection connection, WaitingRequest given) = ((SessionConnection, WaitingRequest))state!;
+                    connection.Cancel(given);
+                },
+                (this, waiting));
+            return await waiting.Answer;
+        }
+        finally
+        {
+            Interlocked.Decrement(ref waits);
+        }
+    }
+
+    /// <summary>Ends the session, and waits until the primary has ended it, or two leases.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        lock (gate)
+        {
+            if (!isClosing && !isOver) { stream?.Send(new() { Close = new() }); }
+            isClosing = true;
+        }
+
+        await run;
+    }
+
+    private WaitingRequest Begin(V1.Request request)
+    {
+        lock (gate)
+        {
+            if (isOver || isClosing)
+            {
+                WaitingRequest late = new(request);
+                late.Lose();
+                return late;
+            }
+
+            WaitingRequest waiting = book.Add(request, Id);
+            if (stream is not null) { Send(stream, waiting); }
+            return waiting;
+        }
+    }
+
+    private void Cancel(WaitingRequest waiting)
+    {
+        lock (gate)
+        {
+            waiting.IsCancelled = true;
+            stream?.Send(new() { Cancel = new() { Id = waiting.Request.Id } });
+        }
+    }
+
+    private static void Send(ClientStream stream, WaitingRequest waiting)
+    {
+        waiting.WasSent = true;
+        stream.Send(new() { Request = waiting.Request });
+    }
+
+    private async Task RunAsync(ClientStream first)
+    {
+        ClientStream? next = first;
+        bool closed = false;
+        try
+        {
+            while (next is not null && !closed)
+            {
+                using ClientStream current = next;
+                Begin(current);
+                closed = await current.RunAsync(OnAnswer, recalls.Add);
+                lock (gate) { stream = null; }
+                if (!closed) { next = await dialler.ResumeAsync(); }
+            }
+        }
+        finally
+        {
+            await EndAsync(isLost: !closed);
+        }
+    }
+
+    /// <summary>The stream is the session's: what waits goes over it, in the order in which it was asked.</summary>
+    private void Begin(ClientStream next)
+    {
+        lock (gate)
+        {
+            stream = next;
+            foreach (WaitingRequest waiting in book.All())
+            {
+                Send(next, waiting);
+                if (waiting.IsCancelled) { next.Send(new() { Cancel = new() { Id = waiting.Request.Id } }); }
+            }
+
+            if (isClosing) { next.Send(new() { Close = new() }); }
+        }
+    }
+
+    private void OnAnswer(V1.Answer answer)
+    {
+        WaitingRequest? waiting;
+        lock (gate) { waiting = book.Remove(answer.Id); }
+        waiting?.Complete(answer);
+    }
+
+    private void OnRecalled(ulong id, Status status)
+    {
+        lock (gate) { stream?.Send(new() { RecallDone = new() { Id = id, Status = status.ToWire() } }); }
+    }
+
+    private async Task EndAsync(bool isLost)
+    {
+        IReadOnlyList<WaitingRequest> left;
+        bool asked;
+        lock (gate)
+        {
+            isOver = true;
+            asked = isClosing;
+            left = book.All();
+            foreach (WaitingRequest waiting in left) { book.Remove(waiting.Request.Id); }
+        }
+
+        foreach (WaitingRequest waiting in left) { waiting.Lose(); }
+        if (isLost && !asked) { recalls.Add(new() { Id = 0, Kind = V1.RecallKind.Invalidate }); }
+        await recalls.EndAsync();
+    }
+}

@@ -1,0 +1,124 @@
+using KvFs.Core;
+using KvFs.Grpc;
+using KvFs.Protocol.Wire;
+using V1 = KvFs.Protocol.V1;
+
+namespace KvFs.Client.Remote;
+
+/// <summary>Makes the streams of one session: the first one opens it, the others resume it.</summary>
+internal sealed class SessionDialler(GrpcChannel channel, RemoteClientOptions options)
+{
+    /// <summary>After so many leases without a word from the primary, the session has expired there.</summary>
+    private const int LeasesUntilLost = 2;
+
+    private static readonly GrpcCallOptions s_call = new() { Limits = WireLimits.OfClient };
+
+    private LeaseClock lease = new(TimeSpan.Zero, options.Clock);
+
+    /// <summary>The session; null before it is open.</summary>
+    public V1.SessionKey? Key { get; private set; }
+
+    /// <summary>Opens the session. The status, and the stream if it is Ok.</summary>
+    public async ValueTask<(Status Status, ClientStream? Stream)> OpenAsync(
+        V1.OpenSession open, CancellationToken cancellation)
+    {
+        try
+        {
+            return await DialAsync(new() { Open = open }, options.OpenTime, cancellation);
+        }
+        catch (GrpcException e)
+        {
+            // What may have been opened and not been answered expires unused.
+            return (CallFailure.ToStatus(e, changes: false), null);
+        }
+    }
+
+    /// <summary>Resumes the session, trying again until it is lost. Null: it is.</summary>
+    public async ValueTask<ClientStream?> ResumeAsync()
+    {
+        Pauses pauses = new(options);
+        while (!lease.HasPassed(LeasesUntilLost))
+        {
+            try
+            {
+                (Status status, ClientStream? stream) =
+                    await DialAsync(new() { Resume = Key }, lease.Length, CancellationToken.None);
+                if (status == Status.Ok) { return stream; }
+                if (status == Status.SessionExpired) { return null; }
+            }
+            catch (GrpcException)
+            {
+                // The primary cannot be reached: perhaps in a moment.
+            }
+
+            await pauses.NextAsync(CancellationToken.None);
+        }
+
+        return null;
+    }
+
+    private async ValueTask<(Status Status, ClientStream? Stream)> DialAsync(
+        V1.ClientMessage first, TimeSpan time, CancellationToken cancellation)
+    {
+        CancellationTokenSource ending = new();
+        GrpcCall<V1.ClientMessage, V1.ServerMessage>? call = null;
+        bool isKept = false;
+        try
+        {
+            using CancellationTokenSource late = new(time, options.Clock);
+            using CancellationTokenRegistration end = late.Token.UnsafeRegister(Cancel, ending);
+            using CancellationTokenRegistration given = cancellation.UnsafeRegister(Cancel, ending);
+            long askedAt = options.Clock.GetTimestamp();
+            call = channel.Start(DriveMethods.Session, s_call, ending.Token);
+            await call.Requests!.WriteAsync(first, ending.Token);
+            if (!await call.WaitToReadAsync() || !call.TryRead(out V1.ServerMessage message)
+                || message.BodyCase != V1.ServerMessage.BodyOneofCase.Opened)
+            {
+                return (Status.NotSupported, null);
+            }
+
+            V1.Opened opened = message.Opened;
+            if (opened.Status != V1.Status.Ok) { return (opened.Status.ToCore(), null); }
+            if (opened.Key is null || opened.Key.Drive.Length != DriveId.Size || opened.LeaseMs == 0)
+            {
+                return (Status.NotSupported, null);
+            }
+
+            Key = opened.Key;
+            lease = new(TimeSpan.FromMilliseconds(opened.LeaseMs), options.Clock);
+            lease.Confirm(askedAt);
+            isKept = true;
+            return (Status.Ok, new(call, ending, lease));
+        }
+        catch (OperationCanceledException e) when (!cancellation.IsCancellationRequested)
+        {
+            throw new GrpcException(new GrpcStatus(GrpcStatusCode.DeadlineExceeded, "the time was up"), [], e);
+        }
+        finally
+        {
+            if (!isKept)
+            {
+                call?.Dispose();
+                ending.Dispose();
+            }
+        }
+
+        static void Cancel(object? source) => ((CancellationTokenSource)source!).Cancel();
+    }
+}
+
+/// <summary>How long a session's lease lasts, as far as its client can know.</summary>
+/// <remarks>Thread safe. Counted from when something was sent that the primary has answered: it cannot have expired earlier than
+/// that and the lease.</remarks>
+internal sealed class LeaseClock(TimeSpan length, TimeProvider clock)
+{
+    private long confirmedAt = clock.GetTimestamp();
+
+    public TimeSpan Length => length;
+
+    public TimeProvider Clock => clock;
+
+    public void Confirm(long sentAt) => Volatile.Write(ref confirmedAt, sentAt);
+
+    public bool HasPassed(int times) => clock.GetElapsedTime(Volatile.Read(ref confirmedAt)) > length * times;
+}

@@ -1,0 +1,24 @@
+using Operation = KvFs.Protocol.V1.Request.OperationOneofCase;
+
+namespace KvFs.Protocol.Wire;
+
+/// <summary>Which requests change something: drive.proto's comments, for both ends.</summary>
+public static class WireChanges
+{
+    /// <summary>Whether a request changes the drive: what becomes of it when nobody answers, nobody knows.</summary>
+    public static bool ChangesDrive(this V1.Request request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return request.OperationCase is Operation.Create or Operation.Link or Operation.Unlink or Operation.Rename
+            or Operation.SetAttributes or Operation.SetXattr or Operation.RemoveXattr or Operation.Commit
+            or Operation.ChangeRange or Operation.CopyRange or Operation.Transact;
+    }
+
+    /// <summary>Whether a request has a name under which it is carried out once: it changes the drive, or what the session has.
+    /// </summary>
+    public static bool IsChange(this V1.Request request) =>
+        request.ChangesDrive()
+        || request.OperationCase is Operation.Hold or Operation.Release or Operation.GrantBlocks or Operation.GrantVnodes
+            or Operation.ReturnBlocks or Operation.Reserve or Operation.Unreserve or Operation.SetLock
+            or Operation.UnlockAll;
+}

@@ -1,0 +1,147 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using KvFs.Core;
+using KvFs.Grpc;
+using KvFs.Protocol;
+using KvFs.Protocol.Wire;
+using Microsoft.Extensions.Logging;
+using V1 = KvFs.Protocol.V1;
+
+namespace KvFs.Node.Remote;
+
+/// <summary>Serves a node's drives to clients in other processes: the services of drive.proto, block.proto and admin.proto.</summary>
+/// <remarks>
+/// Thread safe. Who composes it gives the server <see cref="WireLimits.OfServer"/>, stops it before this, and this before the
+/// node. A session whose client is silent for longer than the lease is ended within a tenth of the lease; one that the server
+/// itself was too busy to hear, which shows in the ticks, is not blamed on its client.
+/// </remarks>
+public sealed partial class RemoteServices : IAsyncDisposable
+{
+    /// <summary>Ticks within one lease.</summary>
+    private const int TicksPerLease = 10;
+
+    private readonly ConcurrentDictionary<(DriveId Drive, SessionId Session), RemoteSession> sessions = new();
+    private readonly IDriveAdmin admin;
+    private readonly RemoteOptions options;
+    private readonly TimeProvider clock;
+    private readonly ILogger logger;
+    private readonly RequestThreads threads;
+    private readonly ITimer timer;
+    private readonly Lock ticking = new();
+    private long tickedAt;
+    private bool stopped;
+
+    public RemoteServices(IDriveAdmin admin, RemoteOptions options, TimeProvider clock, ILoggerFactory loggers)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(clock);
+        this.admin = admin;
+        this.options = options;
+        this.clock = clock;
+        logger = loggers.CreateLogger<RemoteServices>();
+        threads = new(options.Threads);
+        tickedAt = clock.GetTimestamp();
+        TimeSpan period = options.Lease / TicksPerLease;
+        timer = clock.CreateTimer(static state => ((RemoteServices)state!).Tick(), this, period, period);
+    }
+
+    /// <summary>Sessions of clients in other processes.</summary>
+    public int SessionCount => sessions.Count;
+
+    /// <summary>Adds the methods to those of a server that has not started.</summary>
+    public void AddTo(GrpcServices services)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        new DriveService(this).AddTo(services);
+        new BlockService(this, threads).AddTo(services);
+        new AdminService(admin, threads).AddTo(services);
+    }
+
+    /// <summary>Ends what has expired.</summary>
+    internal void Tick()
+    {
+        lock (ticking)
+        {
+            long now = clock.GetTimestamp();
+            bool stoodStill = clock.GetElapsedTime(tickedAt, now) > options.Lease / 2;
+            tickedAt = now;
+            foreach (RemoteSession session in sessions.Values)
+            {
+                if (stoodStill) { session.Renew(); }
+                if (session.IsExpired(options)) { _ = ExpireAsync(session); }
+            }
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await timer.DisposeAsync();
+        Volatile.Write(ref stopped, true);
+        while (!sessions.IsEmpty)
+        {
+            foreach (RemoteSession session in sessions.Values) { await EndAsync(session); }
+        }
+
+        threads.Dispose();
+    }
+
+    /// <summary>Opens a session of the node for a client.</summary>
+    internal async ValueTask<(Status Status, RemoteSession? Session)> OpenAsync(V1.OpenSession open)
+    {
+        Reply<IDriveSession> opened = await threads.RunAsync(
+            () => admin.OpenSessionAsync(open.Drive, open.ReadOnly, CancellationToken.None));
+        if (!opened.IsOk) { return (opened.Status, null); }
+        byte[] token = RandomNumberGenerator.GetBytes(WireLimits.TokenBytes);
+        RemoteSession session = new(opened.Value, open.ReadOnly, token, threads, clock, logger);
+        Invariant.Check(sessions.TryAdd((session.Drive, session.Id), session));
+        if (!Volatile.Read(ref stopped)) { return (Status.Ok, session); }
+        await EndAsync(session);
+        return (Status.Busy, null);
+    }
+
+    /// <summary>The session that a key names and may speak for, its lease renewed; null: there is none.</summary>
+    internal RemoteSession? Find(V1.SessionKey? key)
+    {
+        if (key is null || key.Drive.Length != DriveId.Size) { return null; }
+        (DriveId, SessionId) name = (DriveId.Read(key.Drive.Span), new(key.Session));
+        if (!sessions.TryGetValue(name, out RemoteSession? session) || !session.HasToken(key.Token.Span)) { return null; }
+        session.Renew();
+        return session;
+    }
+
+    /// <summary>Ends a session; ends when it has ended, so that whoever waits for that finds the drive free.</summary>
+    internal async Task EndAsync(RemoteSession session)
+    {
+        try
+        {
+            await session.EndAsync();
+        }
+        catch (Exception e)
+        {
+            LogEndFailed(logger, session.Id, session.Drive, e);
+        }
+        finally
+        {
+            sessions.TryRemove(new((session.Drive, session.Id), session));
+        }
+    }
+
+    internal V1.Opened Describe(RemoteSession session) =>
+        new() { Key = session.Key, LeaseMs = (uint)options.Lease.TotalMilliseconds };
+
+    private async Task ExpireAsync(RemoteSession session)
+    {
+        LogExpired(logger, session.Id, session.Drive, options.Lease);
+        await EndAsync(session);
+    }
+
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Session {Session} with drive {Drive} has expired: its client was silent for longer than {Lease}, or did not do what it was recalled for.")]
+    private static partial void LogExpired(ILogger logger, SessionId session, DriveId drive, TimeSpan lease);
+
+    [LoggerMessage(
+        Level = LogLevel.Error,
+        Message = "Session {Session} with drive {Drive} could not be ended cleanly: what it held is let go at the next start.")]
+    private static partial void LogEndFailed(ILogger logger, SessionId session, DriveId drive, Exception e);
+}

@@ -1,0 +1,200 @@
+using KvFs.Core;
+using KvFs.Protocol.Wire;
+using Microsoft.Extensions.Logging;
+using Operation = KvFs.Protocol.V1.Request.OperationOneofCase;
+using V1 = KvFs.Protocol.V1;
+
+namespace KvFs.Node.Remote;
+
+internal sealed partial class RemoteSession
+{
+    /// <summary>Takes a request from a stream; waits while too many are on their way.</summary>
+    public async ValueTask AcceptAsync(V1.Request request, CancellationToken cancellation)
+    {
+        await room.WaitAsync(cancellation);
+        if (!TryBegin(request, fromStream: true, out Begun begun))
+        {
+            // One that waits for itself needs no room of its own: a client that resumes sends all again that it waits for.
+            bool isDone = begun.Answer is { IsCompleted: true };
+            if (!isDone) { room.Release(); }
+            if (begun.Answer is not null) { _ = ReplyAsync(request.Id, begun.Answer, isDone ? room : null); }
+            return;
+        }
+
+        // The only order that is promised: what is given back is there for whoever asks behind it.
+        if (request.OperationCase == Operation.Unreserve)
+        {
+            await ReplyAsync(null, CarryOutAsync(begun), room);
+            return;
+        }
+
+        threads.Run(new Work(this, begun));
+    }
+
+    /// <summary>Answers a request that came without a stream.</summary>
+    public async ValueTask<V1.Answer> AskAsync(V1.Request request)
+    {
+        V1.Answer answer = TryBegin(request, fromStream: false, out Begun begun)
+            ? await threads.RunAsync(() => new ValueTask<V1.Answer>(CarryOutAsync(begun)))
+            : await begun.Answer!;
+        return WithId(answer, request.Id);
+    }
+
+    /// <summary>Does something that the session may not end under. SessionExpired: it has ended.</summary>
+    public async ValueTask<Status> UseAsync(Func<ValueTask<Status>> work)
+    {
+        lock (gate)
+        {
+            if (end is not null) { return Status.SessionExpired; }
+            running++;
+        }
+
+        try
+        {
+            return await threads.RunAsync(work);
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    /// <summary>Gives up a wait for a lock.</summary>
+    public void Cancel(ulong id)
+    {
+        lock (gate)
+        {
+            if (waits.TryGetValue(id, out CancellationTokenSource? wait)) { threads.Run(new Cancelling(wait)); }
+        }
+    }
+
+    /// <summary>Whether a request is to be carried out; if not, there is an answer, or will be.</summary>
+    private bool TryBegin(V1.Request request, bool fromStream, out Begun begun)
+    {
+        begun = new(request, false, null, null);
+        if (request.Session != Id.Value) { return Refuse(Status.SessionExpired, ref begun); }
+        bool isNamed = request.Sequence != 0 && request.IsChange();
+        lock (gate)
+        {
+            if (end is not null) { return Refuse(Status.SessionExpired, ref begun); }
+            if (isNamed)
+            {
+                RequestVerdict verdict = kept.Begin(request, fromStream, out Task<V1.Answer>? answer);
+                if (verdict == RequestVerdict.Repeat)
+                {
+                    begun = begun with { Answer = answer };
+                    return false;
+                }
+
+                if (verdict != RequestVerdict.Apply) { return Refuse(Status.Invalid, ref begun); }
+            }
+
+            running++;
+            begun = begun with { IsNamed = isNamed };
+            if (request.OperationCase == Operation.SetLock && request.SetLock.Wait)
+            {
+                begun = begun with { Wait = CancellationTokenSource.CreateLinkedTokenSource(ending.Token) };
+                waits[request.Id] = begun.Wait!;
+            }
+
+            return true;
+        }
+    }
+
+    private static bool Refuse(Status status, ref Begun begun)
+    {
+        begun = begun with { Answer = Task.FromResult(new V1.Answer { Status = status.ToWire() }) };
+        return false;
+    }
+
+    /// <summary>Carries out what has begun. Does not throw.</summary>
+    private async Task<V1.Answer> CarryOutAsync(Begun begun)
+    {
+        V1.Request request = begun.Request;
+        V1.Answer answer;
+        try
+        {
+            answer = await requests.AnswerAsync(request, begun.Wait?.Token ?? CancellationToken.None);
+        }
+        catch (Exception e) when (e is InvalidDataException or ArgumentException or OverflowException)
+        {
+            answer = new() { Id = request.Id, Status = V1.Status.Invalid };
+        }
+        catch (Exception e)
+        {
+            LogFailed(logger, request.OperationCase, e);
+            answer = new() { Id = request.Id, Status = V1.Status.Unknown };
+        }
+
+        if (begun.IsNamed) { kept.End(request, answer); }
+        if (begun.Wait is { } wait)
+        {
+            lock (gate)
+            {
+                if (waits.GetValueOrDefault(request.Id) == wait) { waits.Remove(request.Id); }
+            }
+
+            wait.Dispose();
+        }
+
+        Leave();
+        return answer;
+    }
+
+    private void Leave()
+    {
+        lock (gate)
+        {
+            running--;
+            if (running == 0 && end is not null) { idle.TrySetResult(); }
+        }
+    }
+
+    /// <summary>Sends an answer to the stream that is the session's when it is there.</summary>
+    private async Task ReplyAsync(ulong? id, Task<V1.Answer> answer, SemaphoreSlim? taken)
+    {
+        V1.Answer done = await answer;
+        V1.ServerMessage message = new() { Answer = WithId(done, id ?? done.Id) };
+        SessionStream? current;
+        lock (gate) { current = stream; }
+        if (current is null) { taken?.Release(); }
+        else { current.Send(message, taken); }
+    }
+
+    private static V1.Answer WithId(V1.Answer answer, ulong id)
+    {
+        if (answer.Id == id) { return answer; }
+        return new(answer) { Id = id };
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "A request of a client failed ({Operation}); it was told that nobody knows whether it was applied.")]
+    private static partial void LogFailed(ILogger logger, Operation operation, Exception e);
+
+    /// <param name="Request">What is to be done.</param>
+    /// <param name="IsNamed">Its answer is kept.</param>
+    /// <param name="Wait">Ends its wait for a lock, if it is one.</param>
+    /// <param name="Answer">If it is not to be done: what is answered; null: whoever does it answers.</param>
+    private readonly record struct Begun(
+        V1.Request Request, bool IsNamed, CancellationTokenSource? Wait, Task<V1.Answer>? Answer);
+
+    private sealed class Work(RemoteSession session, Begun begun) : IThreadPoolWorkItem
+    {
+        public void Execute() => _ = session.ReplyAsync(null, session.CarryOutAsync(begun), session.room);
+    }
+
+    /// <summary>Cancelling answers whoever waited, with the shard's gate held meanwhile: not on a stream's thread.</summary>
+    private sealed class Cancelling(CancellationTokenSource wait) : IThreadPoolWorkItem
+    {
+        public void Execute()
+        {
+            try
+            {
+                wait.Cancel();
+            }
+            catch (ObjectDisposedException)
+            {
+                // It was granted meanwhile.
+            }
+        }
+    }
+}

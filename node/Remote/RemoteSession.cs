@@ -1,0 +1,186 @@
+using System.Security.Cryptography;
+using KvFs.Core;
+using KvFs.Protocol;
+using KvFs.Protocol.Wire;
+using Microsoft.Extensions.Logging;
+using V1 = KvFs.Protocol.V1;
+
+namespace KvFs.Node.Remote;
+
+/// <summary>A session of a client in another process: it outlives its streams by its lease.</summary>
+/// <remarks>
+/// Thread safe. What is kept where: the answers of changes in <see cref="KeptAnswers"/>, recalls that stand here, everything else
+/// in the node's own session. An answer goes to the stream that is the session's when it is done.
+/// <para>The end, in order: (1) no request is taken any more; (2) waits for locks are cancelled, and what runs is waited for, so
+/// that nothing is held for a session that is gone; (3) the node's own session is ended; (4) recalls count as done: a session
+/// that has ended has nothing to flush; (5) its stream is ended.</para>
+/// </remarks>
+#pragma warning disable CA1001 // What it owns has no handles, and answers that come late still use it.
+internal sealed partial class RemoteSession : ISessionRecall
+#pragma warning restore CA1001
+{
+    /// <summary>Requests of a stream that are on their way at the most.</summary>
+    private const int MaxRequests = 1024;
+
+    private readonly IDriveSession local;
+    private readonly SessionRequests requests;
+    private readonly RequestThreads threads;
+    private readonly TimeProvider clock;
+    private readonly ILogger logger;
+    private readonly byte[] token;
+    private readonly KeptAnswers kept = new();
+    private readonly SemaphoreSlim room = new(MaxRequests);
+    private readonly CancellationTokenSource ending = new();
+    private readonly TaskCompletionSource idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock gate = new();
+    private readonly Dictionary<ulong, CancellationTokenSource> waits = [];
+    private readonly SortedDictionary<ulong, StandingRecall> recalls = [];
+    private SessionStream? stream;
+    private Task? end;
+    private ulong lastRecall;
+    private long renewedAt;
+    private int running;
+    private bool hadStream;
+
+    public RemoteSession(
+        IDriveSession local, bool readOnly, byte[] token, RequestThreads threads, TimeProvider clock, ILogger logger)
+    {
+        IsReadOnly = readOnly;
+        this.local = local;
+        this.token = token;
+        this.threads = threads;
+        this.clock = clock;
+        this.logger = logger;
+        requests = new(local);
+        Renew();
+        local.OnRecall(this);
+    }
+
+    public DriveId Drive => local.Drive;
+
+    public SessionId Id => local.Id;
+
+    public IBlockService Blocks => local.Blocks;
+
+    public bool IsReadOnly { get; }
+
+    public V1.SessionKey Key => new()
+    {
+        Drive = Drive.ToWire(),
+        Session = Id.Value,
+        Token = Google.Protobuf.ByteString.CopyFrom(token),
+    };
+
+    /// <summary>Compares in a time that does not tell how much of it was right.</summary>
+    public bool HasToken(ReadOnlySpan<byte> shown) => CryptographicOperations.FixedTimeEquals(token, shown);
+
+    /// <summary>The client has said something.</summary>
+    public void Renew() => Volatile.Write(ref renewedAt, clock.GetTimestamp());
+
+    /// <summary>Its client has been silent for longer than the lease, or owes an answer to a recall for too
+    /// long.</summary>
+    public bool IsExpired(RemoteOptions options)
+    {
+        long now = clock.GetTimestamp();
+        lock (gate)
+        {
+            if (end is not null) { return false; }
+            if (clock.GetElapsedTime(Volatile.Read(ref renewedAt), now) > options.Lease) { return true; }
+            return recalls.Values.Any(recall => clock.GetElapsedTime(recall.Since, now) > options.RecallTime);
+        }
+    }
+
+    /// <summary>Takes a stream in place of the one before. False: the session has ended.</summary>
+    public bool Attach(SessionStream next)
+    {
+        lock (gate)
+        {
+            if (end is not null) { return false; }
+            stream?.Replace();
+            stream = next;
+            hadStream = true;
+            foreach ((ulong id, StandingRecall recall) in recalls) { next.Send(Message(id, recall.Kind)); }
+            return true;
+        }
+    }
+
+    /// <summary>A stream has ended; if it was the session's, it has none.</summary>
+    public void Detach(SessionStream ended)
+    {
+        lock (gate)
+        {
+            if (stream == ended) { stream = null; }
+        }
+    }
+
+    public ValueTask<Status> FlushAsync() => RecallAsync(V1.RecallKind.Flush);
+
+    public async ValueTask InvalidateAsync() => await RecallAsync(V1.RecallKind.Invalidate);
+
+    /// <summary>The client has done what it was recalled for.</summary>
+    public void OnRecallDone(V1.RecallDone done)
+    {
+        StandingRecall? recall;
+        lock (gate) { recalls.Remove(done.Id, out recall); }
+        recall?.Done.SetResult(done.Status.ToCore());
+    }
+
+    /// <summary>Ends the session; ends when it has ended.</summary>
+    public Task EndAsync()
+    {
+        lock (gate)
+        {
+            if (end is null)
+            {
+                if (running == 0) { idle.SetResult(); }
+                end = FinishAsync();
+            }
+
+            return end;
+        }
+    }
+
+    private async Task FinishAsync()
+    {
+        // Not under the caller's lock.
+        await Task.Yield();
+        await ending.CancelAsync();
+        await idle.Task;
+        await threads.RunAsync(async () =>
+        {
+            await local.DisposeAsync();
+            return true;
+        });
+        StandingRecall[] standing;
+        SessionStream? last;
+        lock (gate)
+        {
+            standing = [.. recalls.Values];
+            recalls.Clear();
+            last = stream;
+        }
+
+        foreach (StandingRecall recall in standing) { recall.Done.SetResult(Status.Ok); }
+        last?.Complete();
+    }
+
+    /// <remarks>A client that never had a stream cannot be asked: it was told that it may keep nothing.</remarks>
+    private ValueTask<Status> RecallAsync(V1.RecallKind kind)
+    {
+        StandingRecall recall;
+        lock (gate)
+        {
+            if (end is not null || !hadStream) { return new(Status.Ok); }
+            recall = new(kind, clock.GetTimestamp(), new(TaskCreationOptions.RunContinuationsAsynchronously));
+            recalls.Add(++lastRecall, recall);
+            stream?.Send(Message(lastRecall, kind));
+        }
+
+        return new(recall.Done.Task);
+    }
+
+    private static V1.ServerMessage Message(ulong id, V1.RecallKind kind) =>
+        new() { Recall = new() { Id = id, Kind = kind } };
+
+    private sealed record StandingRecall(V1.RecallKind Kind, long Since, TaskCompletionSource<Status> Done);
+}

@@ -1,0 +1,106 @@
+namespace KvFs.Node.Remote;
+
+/// <summary>Threads that carry out requests. A request may wait for the disk, or for a shard's gate, with its thread: on the
+/// runtime's few threads it would keep the connections waiting.</summary>
+/// <remarks>Thread safe. Threads are made when all are busy, and end when they have had nothing to do for a while.</remarks>
+internal sealed class RequestThreads(int max) : IDisposable
+{
+    private static readonly TimeSpan s_idleTime = TimeSpan.FromSeconds(10);
+
+    // Not a Lock: threads wait for pulses of it.
+    private readonly object gate = new();
+    private readonly Queue<IThreadPoolWorkItem> queue = [];
+    private int threads;
+    private int idle;
+    private bool stopped;
+
+    /// <summary>Has something done, in the order of the calls as far as threads are free. It must not throw.</summary>
+    /// <exception cref="ObjectDisposedException">Nothing is done any more.</exception>
+    public void Run(IThreadPoolWorkItem work)
+    {
+        lock (gate)
+        {
+            ObjectDisposedException.ThrowIf(stopped, this);
+            queue.Enqueue(work);
+            if (queue.Count <= idle)
+            {
+                Monitor.Pulse(gate);
+                return;
+            }
+
+            if (threads == max) { return; }
+            threads++;
+        }
+
+        new Thread(Work) { IsBackground = true, Name = "kvfs-request" }.Start();
+    }
+
+    /// <summary>Has something done that answers.</summary>
+    public Task<T> RunAsync<T>(Func<ValueTask<T>> work)
+    {
+        Answering<T> item = new(work);
+        Run(item);
+        return item.Answer;
+    }
+
+    /// <summary>What was asked for is still done; threads end when there is nothing left.</summary>
+    public void Dispose()
+    {
+        lock (gate)
+        {
+            stopped = true;
+            Monitor.PulseAll(gate);
+        }
+    }
+
+    private void Work()
+    {
+        while (TryTake() is { } work) { work.Execute(); }
+    }
+
+    private IThreadPoolWorkItem? TryTake()
+    {
+        lock (gate)
+        {
+            while (queue.Count == 0)
+            {
+                bool pulsed = false;
+                if (!stopped)
+                {
+                    idle++;
+                    pulsed = Monitor.Wait(gate, s_idleTime);
+                    idle--;
+                }
+
+                if (!pulsed && queue.Count == 0)
+                {
+                    threads--;
+                    return null;
+                }
+            }
+
+            return queue.Dequeue();
+        }
+    }
+
+    private sealed class Answering<T>(Func<ValueTask<T>> work) : IThreadPoolWorkItem
+    {
+        private readonly TaskCompletionSource<T> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task<T> Answer => answer.Task;
+
+        public void Execute() => _ = WorkAsync();
+
+        private async Task WorkAsync()
+        {
+            try
+            {
+                answer.SetResult(await work());
+            }
+            catch (Exception e)
+            {
+                answer.SetException(e);
+            }
+        }
+    }
+}

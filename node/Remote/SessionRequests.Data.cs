@@ -1,0 +1,78 @@
+using KvFs.Core;
+using KvFs.Protocol;
+using KvFs.Protocol.Wire;
+using V1 = KvFs.Protocol.V1;
+
+namespace KvFs.Node.Remote;
+
+internal sealed partial class SessionRequests
+{
+    private async ValueTask<V1.Answer> GetClusterAsync(V1.GetCluster get)
+    {
+        Reply<ClusterMap> reply = await session.GetClusterAsync(new(get.Id), get.Cluster, At(get.HasAt, get.At));
+        return reply.IsOk ? new() { Cluster = reply.Value.ToWire() } : Failed(reply.Status);
+    }
+
+    private async ValueTask<V1.Answer> CommitAsync(V1.Commit commit)
+    {
+        if (commit.Commits.Count > WireLimits.Commits) { return Failed(Status.TooLarge); }
+        List<FileCommit> commits = new(commit.Commits.Count);
+        foreach (V1.FileCommit each in commit.Commits) { commits.Add(each.ToCore(session.Drive)); }
+        List<NodeInfo> results = new(commits.Count);
+        Status status = await session.CommitAsync(commits, results);
+        if (status != Status.Ok) { return Failed(status); }
+        V1.Nodes nodes = new();
+        foreach (NodeInfo info in results) { nodes.Nodes_.Add(info.ToWire()); }
+        return new() { Nodes = nodes };
+    }
+
+    private ValueTask<V1.Answer> CopyRangeAsync(V1.CopyRange copy) => OfNumber(session.CopyRangeAsync(copy.ToCore()));
+
+    private async ValueTask<V1.Answer> TransactAsync(V1.Transact transact)
+    {
+        // Checked before anything is made of it.
+        if (transact.Operations.Count > TransactRequest.MaxOperations
+            || transact.Preconditions.Count > TransactRequest.MaxOperations)
+        {
+            return new() { Status = V1.Status.Invalid, Transacted = new() { FailedAt = -1 } };
+        }
+
+        if (transact.ToCore(session.Drive) is not { } request) { return Failed(Status.NotSupported); }
+        TransactResult result = new();
+        Status status = await session.TransactAsync(request, result);
+        return new() { Status = status.ToWire(), Transacted = result.ToWire() };
+    }
+
+    private async ValueTask<V1.Answer> GrantBlocksAsync(V1.GrantBlocks grant)
+    {
+        Reply<BlockId> reply = await session.GrantBlocksAsync(grant.Count);
+        return reply.IsOk ? new() { Number = reply.Value.Value } : Failed(reply.Status);
+    }
+
+    private async ValueTask<V1.Answer> GrantVNodesAsync(V1.GrantVNodes grant)
+    {
+        Reply<VNodeId> reply = await session.GrantVNodesAsync(grant.Count);
+        return reply.IsOk ? new() { Number = reply.Value.Value } : Failed(reply.Status);
+    }
+
+    private ValueTask<V1.Answer> Unreserve(V1.Reserve returned)
+    {
+        session.Unreserve(new(returned.Bytes, returned.Inodes));
+        return new(new V1.Answer());
+    }
+
+    private async ValueTask<V1.Answer> TestLockAsync(V1.TestLock test)
+    {
+        Reply<FileLock> reply = await session.TestLockAsync(new(test.Id), test.Space.ToCore(), test.Wanted.ToCore());
+        return reply.IsOk ? new() { Lock = reply.Value.ToWire() } : Failed(reply.Status);
+    }
+
+    private async ValueTask<V1.Answer> SetLockAsync(V1.SetLock set, CancellationToken cancellation) => Failed(
+        await session.SetLockAsync(new(set.Id), set.Space.ToCore(), set.Wanted.ToCore(), set.Wait, cancellation));
+
+    private static async ValueTask<V1.Answer> OfNumber(ValueTask<Reply<ulong>> done)
+    {
+        Reply<ulong> reply = await done;
+        return reply.IsOk ? new() { Number = reply.Value } : Failed(reply.Status);
+    }
+}

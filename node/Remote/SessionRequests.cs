@@ -1,0 +1,143 @@
+using Google.Protobuf;
+using KvFs.Core;
+using KvFs.Node.Sessions;
+using KvFs.Node.Shards;
+using KvFs.Protocol;
+using KvFs.Protocol.Wire;
+using Operation = KvFs.Protocol.V1.Request.OperationOneofCase;
+using V1 = KvFs.Protocol.V1;
+
+namespace KvFs.Node.Remote;
+
+/// <summary>Carries out the requests of one session on the node's own session.</summary>
+/// <remarks>Thread safe. Everything but a wait for a lock is done on the caller's thread.</remarks>
+internal sealed partial class SessionRequests(IDriveSession session)
+{
+    private readonly Shard? shard = (session as LocalDriveSession)?.Hosted.Shard;
+
+    /// <param name="request">What to do.</param>
+    /// <param name="cancellation">Ends a wait for a lock.</param>
+    /// <exception cref="InvalidDataException">A value cannot be what its field is for.</exception>
+    /// <exception cref="ArgumentException">The same.</exception>
+    public async ValueTask<V1.Answer> AnswerAsync(V1.Request request, CancellationToken cancellation)
+    {
+        bool isSync = request.OperationCase == Operation.Sync;
+        LogIndex before = isSync ? shard?.Published ?? default : default;
+        V1.Answer answer = await CarryOutAsync(request, cancellation);
+        answer.Id = request.Id;
+        if (answer.Status == V1.Status.Ok && shard is not null && (isSync || request.IsChange()))
+        {
+            answer.Epoch = shard.Epoch.Value;
+            answer.LogIndex = (isSync ? before : shard.Published).Value;
+        }
+
+        return answer;
+    }
+
+    private ValueTask<V1.Answer> CarryOutAsync(V1.Request request, CancellationToken cancellation) =>
+        request.OperationCase switch
+        {
+            Operation.Lookup => OfNode(session.LookupAsync(
+                new(request.Lookup.Parent), request.Lookup.Name.Span, At(request.Lookup.HasAt, request.Lookup.At))),
+            Operation.Get => OfNode(session.GetAsync(new(request.Get.Id), At(request.Get.HasAt, request.Get.At))),
+            Operation.ReadDirectory => ReadDirectoryAsync(request.ReadDirectory),
+            Operation.ReadLink => ReadLinkAsync(request.ReadLink),
+            Operation.GetXattr => GetXattrAsync(request.GetXattr),
+            Operation.ListXattrs => ListXattrsAsync(request.ListXattrs),
+            Operation.Create => OfNode(session.CreateAsync(request.Create.ToCore(session.Id))),
+            Operation.Link => OfNode(session.LinkAsync(request.Link.ToCore())),
+            Operation.Unlink => OfRemoved(session.UnlinkAsync(request.Unlink.ToCore())),
+            Operation.Rename => OfRemoved(session.RenameAsync(request.Rename.ToCore())),
+            Operation.SetAttributes => OfNode(session.SetAttributesAsync(request.SetAttributes.ToCore())),
+            Operation.SetXattr => OfStatus(session.SetXattrAsync(request.SetXattr.ToCore())),
+            Operation.RemoveXattr => OfStatus(session.RemoveXattrAsync(request.RemoveXattr.ToCore())),
+            Operation.Hold => OfNode(session.HoldAsync(new(request.Hold.Id))),
+            Operation.Release => OfStatus(session.ReleaseAsync(new(request.Release.Id))),
+            Operation.GetCluster => GetClusterAsync(request.GetCluster),
+            Operation.Commit => CommitAsync(request.Commit),
+            Operation.ChangeRange => OfNode(session.ChangeRangeAsync(request.ChangeRange.ToCore())),
+            Operation.CopyRange => CopyRangeAsync(request.CopyRange),
+            Operation.Transact => TransactAsync(request.Transact),
+            Operation.GrantBlocks => GrantBlocksAsync(request.GrantBlocks),
+            Operation.GrantVnodes => GrantVNodesAsync(request.GrantVnodes),
+            Operation.ReturnBlocks => OfStatus(
+                session.ReturnBlocksAsync(new(request.ReturnBlocks.First), request.ReturnBlocks.Count)),
+            Operation.Reserve => OfStatus(session.ReserveAsync(new(request.Reserve.Bytes, request.Reserve.Inodes))),
+            Operation.Unreserve => Unreserve(request.Unreserve),
+            Operation.Sync => OfStatus(session.SyncAsync()),
+            Operation.TestLock => TestLockAsync(request.TestLock),
+            Operation.SetLock => SetLockAsync(request.SetLock, cancellation),
+            Operation.UnlockAll => OfStatus(
+                session.UnlockAllAsync(new(request.UnlockAll.Id), new(session.Id, request.UnlockAll.Owner))),
+            Operation.GetUsage => GetUsageAsync(),
+            Operation.ListSnapshots => ListSnapshotsAsync(),
+            _ => new(Failed(Status.NotSupported)),
+        };
+
+    private async ValueTask<V1.Answer> ReadDirectoryAsync(V1.ReadDirectory read)
+    {
+        DirectoryPage page = new();
+        int max = (int)Math.Clamp(read.MaxEntries, 1, DirectoryPage.MaxEntries);
+        Status status = await session.ReadDirectoryAsync(
+            new(read.Directory), At(read.HasAt, read.At), read.Cookie, max, read.WithNodes, page);
+        return status == Status.Ok ? new() { Page = page.ToWire(read.WithNodes) } : Failed(status);
+    }
+
+    private async ValueTask<V1.Answer> ReadLinkAsync(V1.ReadLink read)
+    {
+        ByteBuffer target = new();
+        return OfBytes(await session.ReadLinkAsync(new(read.Id), At(read.HasAt, read.At), target), target);
+    }
+
+    private ValueTask<V1.Answer> GetXattrAsync(V1.GetXattr get)
+    {
+        ByteBuffer value = new();
+        return OfBytesAsync(session.GetXattrAsync(new(get.Id), At(get.HasAt, get.At), get.Name.Span, value), value);
+    }
+
+    private async ValueTask<V1.Answer> ListXattrsAsync(V1.ListXattrs list)
+    {
+        ByteBuffer names = new();
+        return OfBytes(await session.ListXattrsAsync(new(list.Id), At(list.HasAt, list.At), names), names);
+    }
+
+    private async ValueTask<V1.Answer> GetUsageAsync()
+    {
+        Reply<DriveUsage> reply = await session.GetUsageAsync();
+        return reply.IsOk ? new() { Usage = reply.Value.ToWire() } : Failed(reply.Status);
+    }
+
+    private async ValueTask<V1.Answer> ListSnapshotsAsync()
+    {
+        Reply<IReadOnlyList<SnapshotInfo>> reply = await session.ListSnapshotsAsync();
+        if (!reply.IsOk) { return Failed(reply.Status); }
+        V1.Snapshots sent = new();
+        foreach (SnapshotInfo snapshot in reply.Value) { sent.Snapshots_.Add(snapshot.ToWire()); }
+        return new() { Snapshots = sent };
+    }
+
+    private static CowNumber At(bool isTold, ulong at) => isTold ? new(at) : CowNumber.Head;
+
+    private static V1.Answer Failed(Status status) => new() { Status = status.ToWire() };
+
+    private static V1.Answer OfBytes(Status status, ByteBuffer value) => status == Status.Ok
+        ? new() { Value = UnsafeByteOperations.UnsafeWrap(value.Memory) }
+        : Failed(status);
+
+    private static async ValueTask<V1.Answer> OfBytesAsync(ValueTask<Status> done, ByteBuffer value) =>
+        OfBytes(await done, value);
+
+    private static async ValueTask<V1.Answer> OfStatus(ValueTask<Status> done) => Failed(await done);
+
+    private static async ValueTask<V1.Answer> OfNode(ValueTask<Reply<NodeInfo>> done)
+    {
+        Reply<NodeInfo> reply = await done;
+        return reply.IsOk ? new() { Node = reply.Value.ToWire() } : Failed(reply.Status);
+    }
+
+    private static async ValueTask<V1.Answer> OfRemoved(ValueTask<Reply<UnlinkResult>> done)
+    {
+        Reply<UnlinkResult> reply = await done;
+        return reply.IsOk ? new() { Removed = reply.Value.ToWire() } : Failed(reply.Status);
+    }
+}

@@ -1,0 +1,80 @@
+using KvFs.Client.Remote;
+using KvFs.Core;
+using KvFs.Protocol;
+
+namespace KvFs.Remote.Tests;
+
+/// <summary>A session over the wire answers what one in the same process answers, request by request.</summary>
+public sealed class SameAnswersTests
+{
+    private const int Steps = 3000;
+
+    [Theory]
+    [InlineData("tcp", 1)]
+    [InlineData("tcp", 2)]
+    [InlineData("unix", 3)]
+    public async Task Every_answer_over_the_wire_is_the_one_in_the_same_process(string transport, int seed)
+    {
+        await using RemoteWorld near = await RemoteWorld.StartAsync(transport);
+        await using RemoteWorld far = await RemoteWorld.StartAsync(transport);
+        Reply<IDriveSession> opened = await near.Local.OpenSessionAsync(RemoteWorld.Drive, false, CancellationToken.None);
+        await using IDriveSession local = opened.Value;
+        await using IDriveSession remote = await far.OpenAsync();
+        Assert.Equal((local.Id, local.Drive), (remote.Id, remote.Drive));
+        SameAnswers workload = new(seed);
+        for (int step = 0; step < Steps; step++)
+        {
+            near.NodeTime.Advance(TimeSpan.FromMilliseconds(1));
+            far.NodeTime.Advance(TimeSpan.FromMilliseconds(1));
+            Func<IDriveSession, Task<string>> ask = workload.Next();
+            workload.IsLearning = true;
+            string expected = await ask(local);
+            workload.IsLearning = false;
+            string actual = await ask(remote);
+            Assert.True(expected == actual, $"seed {seed}, step {step}\n{expected}\n{actual}");
+        }
+
+        // Enough of it must have done something.
+        Assert.InRange(workload.Seen[Status.Ok], Steps / 2, int.MaxValue);
+        Assert.InRange(workload.Seen.Count, 12, int.MaxValue);
+    }
+
+    [Fact]
+    public async Task Administration_over_the_wire_is_that_of_the_node()
+    {
+        await using RemoteWorld world = await RemoteWorld.StartAsync();
+        CancellationToken none = CancellationToken.None;
+        RemoteDriveAdmin admin = world.Admin;
+        Assert.Equal(Status.Exists, (await admin.CreateDriveAsync(new("test", DriveKind.FileSystem, 0, 0), none)).Status);
+        Assert.Equal(Status.Invalid, (await admin.CreateDriveAsync(new("No", DriveKind.FileSystem, 0, 0), none)).Status);
+        Assert.Equal(Status.Invalid, (await admin.CreateDriveAsync(new("b", default, 0, 0), none)).Status);
+        Assert.Equal(Status.Ok, (await admin.CreateDriveAsync(new("b", DriveKind.Block, 1 << 20, 5), none)).Status);
+        Assert.Equal((await world.Local.GetDriveAsync("b", none)).Value, (await admin.GetDriveAsync("b", none)).Value);
+        Assert.Equal(Status.NotFound, (await admin.GetDriveAsync("c", none)).Status);
+        Assert.Equal(2UL << 20, (await admin.ResizeDriveAsync("b", 2 << 20, 6, none)).Value.QuotaBytes);
+        await using (IDriveSession session = await world.OpenAsync())
+        {
+            Assert.Equal(Status.Ok, (await session.CreateAsync("before")).Status);
+            Reply<SnapshotInfo> taken = await admin.CreateSnapshotAsync("test", "s1", none);
+            Assert.Equal(Status.Ok, taken.Status);
+            Assert.Equal(Status.Exists, (await admin.CreateSnapshotAsync("test", "s1", none)).Status);
+            Assert.Equal([taken.Value], (await admin.ListSnapshotsAsync("test", none)).Value);
+            Assert.Equal([taken.Value], (await session.ListSnapshotsAsync()).Value);
+            Assert.Equal(Status.Ok, (await session.CreateAsync("after")).Status);
+            Assert.Equal(Status.InUse, await admin.DeleteDriveAsync("test", none));
+            Assert.Equal(Status.Ok, (await admin.CloneAsync("test", "s1", "old", none)).Status);
+            Assert.Equal(Status.Ok, (await admin.CloneAsync("test", null, "now", none)).Status);
+            Assert.Equal(Status.Ok, await admin.RestoreAsync("test", "s1", "/", none));
+            Assert.Equal(["before"], await session.NamesAsync());
+        }
+
+        Reply<IReadOnlyList<DriveInfo>> drives = await admin.ListDrivesAsync(none);
+        Assert.Equal((await world.Local.ListDrivesAsync(none)).Value, drives.Value);
+        Assert.Equal(["b", "now", "old", "test"], drives.Value.Select(drive => drive.Name).Order(StringComparer.Ordinal));
+        Assert.Equal("test", drives.Value.Single(drive => drive.Name == "old").OriginName);
+        Assert.Equal(Status.Ok, await admin.DeleteDriveAsync("now", none));
+        Assert.Equal(Status.Ok, await admin.DeleteSnapshotAsync("test", "s1", none));
+        Assert.Equal(Status.NotFound, await admin.DeleteSnapshotAsync("test", "s2", none));
+        Assert.Equal(Status.NotFound, (await admin.OpenSessionAsync("now", false, none)).Status);
+    }
+}
