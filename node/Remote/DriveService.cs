@@ -104,8 +104,7 @@ internal sealed class DriveService(RemoteServices remote)
                         stream.Send(new() { Renewed = new() });
                         break;
                     case V1.ClientMessage.BodyOneofCase.Close:
-                        await remote.EndAsync(session);
-                        stream.Send(new() { Closed = new() });
+                        await remote.EndAsync(session, Status.Ok);
                         return;
                     default:
                         throw new GrpcException(
@@ -143,7 +142,7 @@ internal sealed class DriveService(RemoteServices remote)
     private async ValueTask<V1.Closed> CloseAsync(V1.SessionKey key, ServerCall call)
     {
         if (remote.Find(key) is not { } session) { return new() { Status = V1.Status.SessionExpired }; }
-        await remote.EndAsync(session);
+        await remote.EndAsync(session, Status.Ok);
         return new();
     }
 }

@@ -79,7 +79,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
         Volatile.Write(ref stopped, true);
         while (!sessions.IsEmpty)
         {
-            foreach (RemoteSession session in sessions.Values) { await EndAsync(session); }
+            foreach (RemoteSession session in sessions.Values) { await EndAsync(session, Status.SessionExpired); }
         }
 
         threads.Dispose();
@@ -95,7 +95,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
         RemoteSession session = new(opened.Value, open.ReadOnly, token, threads, clock, logger);
         Invariant.Check(sessions.TryAdd((session.Drive, session.Id), session));
         if (!Volatile.Read(ref stopped)) { return (Status.Ok, session); }
-        await EndAsync(session);
+        await EndAsync(session, Status.SessionExpired);
         return (Status.Busy, null);
     }
 
@@ -110,11 +110,11 @@ public sealed partial class RemoteServices : IAsyncDisposable
     }
 
     /// <summary>Ends a session; ends when it has ended, so that whoever waits for that finds the drive free.</summary>
-    internal async Task EndAsync(RemoteSession session)
+    internal async Task EndAsync(RemoteSession session, Status why)
     {
         try
         {
-            await session.EndAsync();
+            await session.EndAsync(why);
         }
         catch (Exception e)
         {
@@ -132,7 +132,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
     private async Task ExpireAsync(RemoteSession session)
     {
         LogExpired(logger, session.Id, session.Drive, options.Lease);
-        await EndAsync(session);
+        await EndAsync(session, Status.SessionExpired);
     }
 
     [LoggerMessage(

@@ -13,7 +13,8 @@ namespace KvFs.Node.Remote;
 /// in the node's own session. An answer goes to the stream that is the session's when it is done.
 /// <para>The end, in order: (1) no request is taken any more; (2) waits for locks are cancelled, and what runs is waited for, so
 /// that nothing is held for a session that is gone; (3) the node's own session is ended; (4) recalls count as done: a session
-/// that has ended has nothing to flush; (5) its stream is ended.</para>
+/// that has ended has nothing to flush; (5) its stream is told, and
+/// ended.</para>
 /// </remarks>
 #pragma warning disable CA1001 // What it owns has no handles, and answers that come late still use it.
 internal sealed partial class RemoteSession : ISessionRecall
@@ -93,15 +94,18 @@ internal sealed partial class RemoteSession : ISessionRecall
     /// <summary>Takes a stream in place of the one before. False: the session has ended.</summary>
     public bool Attach(SessionStream next)
     {
+        SessionStream? before;
         lock (gate)
         {
             if (end is not null) { return false; }
-            stream?.Replace();
+            before = stream;
             stream = next;
             hadStream = true;
             foreach ((ulong id, StandingRecall recall) in recalls) { next.Send(Message(id, recall.Kind)); }
-            return true;
         }
+
+        before?.Replace();
+        return true;
     }
 
     /// <summary>A stream has ended; if it was the session's, it has none.</summary>
@@ -126,31 +130,43 @@ internal sealed partial class RemoteSession : ISessionRecall
     }
 
     /// <summary>Ends the session; ends when it has ended.</summary>
-    public Task EndAsync()
+    /// <param name="why">What its stream is told: Ok if the client asked for it.</param>
+    public Task EndAsync(Status why)
     {
         lock (gate)
         {
             if (end is null)
             {
                 if (running == 0) { idle.SetResult(); }
-                end = FinishAsync();
+                end = FinishAsync(why);
             }
 
             return end;
         }
     }
 
-    private async Task FinishAsync()
+    private async Task FinishAsync(Status why)
     {
         // Not under the caller's lock.
         await Task.Yield();
         await ending.CancelAsync();
         await idle.Task;
-        await threads.RunAsync(async () =>
+        try
         {
-            await local.DisposeAsync();
-            return true;
-        });
+            await threads.RunAsync(async () =>
+            {
+                await local.DisposeAsync();
+                return true;
+            });
+        }
+        finally
+        {
+            TellOfEnd(why);
+        }
+    }
+
+    private void TellOfEnd(Status why)
+    {
         StandingRecall[] standing;
         SessionStream? last;
         lock (gate)
@@ -161,6 +177,7 @@ internal sealed partial class RemoteSession : ISessionRecall
         }
 
         foreach (StandingRecall recall in standing) { recall.Done.SetResult(Status.Ok); }
+        last?.Send(new() { Closed = new() { Status = why.ToWire() } });
         last?.Complete();
     }
 

@@ -26,7 +26,7 @@ internal sealed class ClientStream(
     /// <summary>Sends a message, unless the stream has ended.</summary>
     public void Send(V1.ClientMessage message) => outgoing.Writer.TryWrite(message);
 
-    /// <summary>Runs until the primary has closed the session (true) or the stream has ended.</summary>
+    /// <summary>Runs until the primary has closed the session as it was asked to (true), or the stream has ended.</summary>
     public async Task<bool> RunAsync(Action<V1.Answer> onAnswer, Action<V1.Recall> onRecall)
     {
         Task writing = WriteAsync();
@@ -72,7 +72,7 @@ internal sealed class ClientStream(
                         if (Interlocked.Exchange(ref renewalSentAt, None) is var sentAt and not None) { lease.Confirm(sentAt); }
                         break;
                     case V1.ServerMessage.BodyOneofCase.Closed:
-                        return true;
+                        return message.Closed.Status == V1.Status.Ok;
                     default:
                         break;
                 }
