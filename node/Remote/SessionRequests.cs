@@ -13,6 +13,7 @@ namespace KvFs.Node.Remote;
 /// <remarks>Thread safe. Everything but a wait for a lock is done on the caller's thread.</remarks>
 internal sealed partial class SessionRequests(IDriveSession session)
 {
+    private readonly LocalDriveSession? near = session as LocalDriveSession;
     private readonly Shard? shard = (session as LocalDriveSession)?.Hosted.Shard;
 
     /// <param name="request">What to do.</param>
@@ -23,7 +24,9 @@ internal sealed partial class SessionRequests(IDriveSession session)
     {
         bool isSync = request.OperationCase == Operation.Sync;
         LogIndex before = isSync ? shard?.Published ?? default : default;
-        V1.Answer answer = await CarryOutAsync(request, cancellation);
+        V1.Answer answer = IsAtVersionThatIsThere(request)
+            ? await CarryOutAsync(request, cancellation)
+            : Failed(Status.NotFound);
         answer.Id = request.Id;
         if (answer.Status == V1.Status.Ok && shard is not null && (isSync || request.IsChange()))
         {
@@ -73,6 +76,24 @@ internal sealed partial class SessionRequests(IDriveSession session)
             Operation.ListSnapshots => ListSnapshotsAsync(),
             _ => new(Failed(Status.NotSupported)),
         };
+
+    /// <summary>Of a version that nobody retains some records are gone: read at it, the rest would look damaged.</summary>
+    private bool IsAtVersionThatIsThere(V1.Request request)
+    {
+        ulong? at = request.OperationCase switch
+        {
+            Operation.Lookup when request.Lookup.HasAt => request.Lookup.At,
+            Operation.Get when request.Get.HasAt => request.Get.At,
+            Operation.ReadDirectory when request.ReadDirectory.HasAt => request.ReadDirectory.At,
+            Operation.ReadLink when request.ReadLink.HasAt => request.ReadLink.At,
+            Operation.GetXattr when request.GetXattr.HasAt => request.GetXattr.At,
+            Operation.ListXattrs when request.ListXattrs.HasAt => request.ListXattrs.At,
+            Operation.GetCluster when request.GetCluster.HasAt => request.GetCluster.At,
+            Operation.CopyRange when request.CopyRange.HasSourceAt => request.CopyRange.SourceAt,
+            _ => null,
+        };
+        return at is null || near is null || near.Hosted.State.Retained.AsSpan().BinarySearch(new CowNumber(at.Value)) >= 0;
+    }
 
     private async ValueTask<V1.Answer> ReadDirectoryAsync(V1.ReadDirectory read)
     {

@@ -26,6 +26,9 @@ internal sealed class SameAnswers(int seed)
     /// <summary>Statuses that were answered: a workload that only fails tells nothing.</summary>
     public SortedDictionary<Status, int> Seen { get; } = [];
 
+    /// <summary>A version that may be read at from now on.</summary>
+    public void Retain(CowNumber version) => versions.Add(version);
+
     public Func<IDriveSession, Task<string>> Next() => random.Next(31) switch
     {
         0 or 1 or 2 or 3 => Create(),
@@ -404,7 +407,6 @@ internal sealed class SameAnswers(int seed)
         if (reply.IsOk && IsLearning)
         {
             if (!nodes.Contains(reply.Value.Id)) { nodes.Add(reply.Value.Id); }
-            if (versions.Count < 50) { versions.Add(reply.Value.Version); }
             if (holds) { held.Add(reply.Value.Id); }
         }
 
@@ -429,7 +431,6 @@ internal sealed class SameAnswers(int seed)
     private CowNumber At() => random.Next(4) switch
     {
         0 when versions.Count > 0 => versions[random.Next(versions.Count)],
-        1 => new(0),
         _ => CowNumber.Head,
     };
 

@@ -26,6 +26,14 @@ public sealed class SameAnswersTests
         {
             near.NodeTime.Advance(TimeSpan.FromMilliseconds(1));
             far.NodeTime.Advance(TimeSpan.FromMilliseconds(1));
+            if (step % 300 == 50)
+            {
+                CancellationToken none = CancellationToken.None;
+                Reply<SnapshotInfo> taken = await near.Local.CreateSnapshotAsync(RemoteWorld.Drive, $"s{step}", none);
+                Assert.Equal(taken, await far.Admin.CreateSnapshotAsync(RemoteWorld.Drive, $"s{step}", none));
+                workload.Retain(taken.Value.At);
+            }
+
             Func<IDriveSession, Task<string>> ask = workload.Next();
             workload.IsLearning = true;
             string expected = await ask(local);
@@ -37,6 +45,25 @@ public sealed class SameAnswersTests
         // Enough of it must have done something.
         Assert.InRange(workload.Seen[Status.Ok], Steps / 2, int.MaxValue);
         Assert.InRange(workload.Seen.Count, 12, int.MaxValue);
+    }
+
+    [Fact]
+    public async Task A_version_that_nobody_retains_is_not_found_rather_than_damaged()
+    {
+        await using RemoteWorld world = await RemoteWorld.StartAsync();
+        await using IDriveSession session = await world.OpenAsync();
+        CowNumber version = (await session.CreateAsync("f")).Value.Version;
+        Reply<SnapshotInfo> snapshot = await world.Admin.CreateSnapshotAsync(RemoteWorld.Drive, "s", default);
+        Assert.Equal(Status.Ok, (await session.LookupAsync(VNodeId.Root, "f"u8, snapshot.Value.At)).Status);
+        foreach (CowNumber none in (CowNumber[])[version, new(0), new(1UL << 40)])
+        {
+            Assert.Equal(Status.NotFound, (await session.LookupAsync(VNodeId.Root, "f"u8, none)).Status);
+            Assert.Equal(Status.NotFound, (await session.GetAsync(VNodeId.Root, none)).Status);
+            Assert.Equal(Status.NotFound, (await session.GetClusterAsync(VNodeId.Root, 0, none)).Status);
+        }
+
+        Assert.Equal(Status.Ok, await world.Admin.DeleteSnapshotAsync(RemoteWorld.Drive, "s", default));
+        Assert.Equal(Status.NotFound, (await session.LookupAsync(VNodeId.Root, "f"u8, snapshot.Value.At)).Status);
     }
 
     [Fact]
