@@ -97,10 +97,16 @@ public abstract class AuthorityConformance : IAsyncLifetime
         const int Changes = 12;
         await TestPool.PutAsync(Open(), TestPool.Found(nodes: Writers));
         int conflicts = 0;
+        int ready = 0;
+        TaskCompletionSource all = new(TaskCreationOptions.RunContinuationsAsynchronously);
         await Task.WhenAll(Enumerable.Range(1, Writers).Select(node => Task.Run(async () =>
         {
             IPoolAuthority authority = Open();
             PoolMap map = (await authority.ReadAsync(TestTime.Limit())).Map!;
+
+            // They begin with the same map: one of them is the first, and seven must build upon it.
+            if (Interlocked.Increment(ref ready) == Writers) { all.SetResult(); }
+            await all.Task;
             for (int done = 0; done < Changes;)
             {
                 Assert.Equal(done, TestPool.Count(map, node));
@@ -114,7 +120,7 @@ public abstract class AuthorityConformance : IAsyncLifetime
         PoolMap last = (await Open().ReadAsync(TestTime.Limit())).Map!;
         Assert.Equal(1 + (Writers * Changes), (int)last.Revision);
         Assert.All(Enumerable.Range(1, Writers), node => Assert.Equal(Changes, TestPool.Count(last, node)));
-        Assert.True(conflicts > 0, "the writers did not meet");
+        Assert.True(conflicts >= Writers - 1, "the writers did not meet");
     }
 
     [Fact]
