@@ -99,7 +99,8 @@ internal sealed class EtcdGateway : IDisposable
         HttpResponseMessage? response = null;
         try
         {
-            response = await SendAsync(member, path, request, HttpCompletionOption.ResponseHeadersRead, cancellation);
+            using RequestBody body = new(request);
+            response = await SendAsync(member, path, body, HttpCompletionOption.ResponseHeadersRead, cancellation);
             if (response.IsSuccessStatusCode) { return response; }
             if (response.StatusCode == HttpStatusCode.Unauthorized) { token = null; }
             throw new HttpRequestException($"{options.Endpoints[member]} answers {(int)response.StatusCode}");
@@ -137,6 +138,7 @@ internal sealed class EtcdGateway : IDisposable
         int member = Volatile.Read(ref current);
         using CancellationTokenSource late = new(options.AttemptTime, options.Clock);
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, over);
+        using RequestBody body = new(request);
         try
         {
             if (options.User is not null && token is null
@@ -145,12 +147,12 @@ internal sealed class EtcdGateway : IDisposable
                 return failed;
             }
 
-            return await ExchangeAsync(member, path, request, either.Token);
+            return await ExchangeAsync(member, path, body, either.Token);
         }
         catch (OperationCanceledException)
         {
             Leave(member);
-            return new(Verdict.Lost, default, $"{options.Endpoints[member]} does not answer in time");
+            return new(body.IsOnItsWay ? Verdict.Lost : Verdict.NotSent, default, $"{options.Endpoints[member]} does not answer in time");
         }
         catch (HttpRequestException e)
         {
@@ -168,15 +170,15 @@ internal sealed class EtcdGateway : IDisposable
 
     private async Task<Attempt> LogInAsync(int member, CancellationToken cancellation)
     {
-        Attempt login = await ExchangeAsync(
-            member, "/v3/auth/authenticate", EtcdJson.Authenticate(options.User!, options.Password!), cancellation);
+        using RequestBody body = new(EtcdJson.Authenticate(options.User!, options.Password!));
+        Attempt login = await ExchangeAsync(member, "/v3/auth/authenticate", body, cancellation);
         if (login.Verdict == Verdict.Lost) { return login with { Verdict = Verdict.NotSent }; }  // A token is nothing done.
         if (login.Verdict == Verdict.Refused) { return login; }
         token = EtcdJson.Text(EtcdJson.Get(login.Body, "token"));
         return token is null ? new(Verdict.Refused, default, $"{options.Endpoints[member]} gives no token") : login;
     }
 
-    private async Task<Attempt> ExchangeAsync(int member, string path, byte[] request, CancellationToken cancellation)
+    private async Task<Attempt> ExchangeAsync(int member, string path, RequestBody request, CancellationToken cancellation)
     {
         using HttpResponseMessage response =
             await SendAsync(member, path, request, HttpCompletionOption.ResponseContentRead, cancellation);
@@ -217,12 +219,9 @@ internal sealed class EtcdGateway : IDisposable
     }
 
     private async Task<HttpResponseMessage> SendAsync(
-        int member, string path, byte[] request, HttpCompletionOption completion, CancellationToken cancellation)
+        int member, string path, RequestBody request, HttpCompletionOption completion, CancellationToken cancellation)
     {
-        using HttpRequestMessage message = new(HttpMethod.Post, new Uri(options.Endpoints[member], path))
-        {
-            Content = new ByteArrayContent(request) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } },
-        };
+        using HttpRequestMessage message = new(HttpMethod.Post, new Uri(options.Endpoints[member], path)) { Content = request };
         if (token is { } known) { message.Headers.TryAddWithoutValidation("Authorization", known); }
         return await http.SendAsync(message, completion, cancellation);
     }
