@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test check sim soak conformance bench fmt publish clean
+.PHONY: help setup up down test check sim soak conformance bench fmt publish test-published clean
 
 KVFS := artifacts/kvfs
 PLACE = $(if $(DATA),--data "$(DATA)") $(if $(MOUNT),--mount "$(MOUNT)")
@@ -10,7 +10,7 @@ PLACE = $(if $(DATA),--data "$(DATA)") $(if $(MOUNT),--mount "$(MOUNT)")
 help: ## Print this list
 	@echo 'KvFs. On a fresh Debian 12 with git, make and the .NET 10 SDK: "make up", then "make test".'
 	@echo
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  make up DATA=dir MOUNT=dir      where the node keeps its data, and where the drive appears'
 	@echo '  make test ONLY="core node"      only these folders of tests/'
@@ -50,9 +50,12 @@ fmt: setup ## Put the sources into the house's format
 	@dotnet format KvFs.sln --no-restore
 
 publish: setup ## Put a runnable kvfs into artifacts/publish
-	@dotnet publish cli/KvFs.Cli.csproj -c Release -r linux-x64 --no-self-contained -p:PublishReadyToRun=true \
-		-v quiet -nologo -o artifacts/publish
+	@dotnet publish cli/KvFs.Cli.csproj -c Release -r linux-x64 -p:KvFsPublish=true -v quiet -nologo \
+		-nodeReuse:false -p:UseSharedCompilation=false -o artifacts/publish
 	@echo 'artifacts/publish/kvfs is ready'
+
+test-published: publish ## Run the tests of the command line against what `publish` makes, and not what `setup` builds
+	@KVFS_PROGRAM=$$PWD/artifacts/publish/kvfs build/test.sh cli integration
 
 clean: ## Remove everything that was built here (not a drive's data)
 	@rm -rf artifacts

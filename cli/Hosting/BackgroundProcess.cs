@@ -64,7 +64,7 @@ internal static class BackgroundProcess
     /// <summary>When the program was started as "dotnet kvfs.dll", the path of the dll.</summary>
     private static IEnumerable<string> OwnPrefix() =>
         Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet"
-            ? [typeof(BackgroundProcess).Assembly.Location]
+            ? [Path.Combine(AppContext.BaseDirectory, "kvfs.dll")]
             : [];
 
     private static async Task<CommandException> EndedAsync(Process process, string logPath)

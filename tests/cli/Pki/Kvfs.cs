@@ -19,7 +19,8 @@ internal static class Kvfs
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     public static Task<Outcome> RunAsync(params IEnumerable<string> arguments) =>
-        RunOtherAsync(Path.Combine(AppContext.BaseDirectory, "kvfs"), arguments);
+        RunOtherAsync(
+            Environment.GetEnvironmentVariable("KVFS_PROGRAM") ?? Path.Combine(AppContext.BaseDirectory, "kvfs"), arguments);
 
     public static async Task<Outcome> RunOtherAsync(string program, params IEnumerable<string> arguments)
     {

@@ -18,7 +18,9 @@ internal static class Kvfs
     /// <summary>No command takes so long; one that does is stuck, and is ended.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
 
-    public static string Path { get; } = System.IO.Path.Combine(AppContext.BaseDirectory, "kvfs");
+    /// <summary>KVFS_PROGRAM, or what was built beside the tests.</summary>
+    public static string Path { get; } =
+        Environment.GetEnvironmentVariable("KVFS_PROGRAM") ?? System.IO.Path.Combine(AppContext.BaseDirectory, "kvfs");
 
     /// <summary>Starts it with nothing to read, and nothing of this process's own settings.</summary>
     public static Process Start(params IEnumerable<string> arguments) => StartProgram(Path, arguments);
