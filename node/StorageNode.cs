@@ -72,15 +72,15 @@ public sealed partial class StorageNode : IAsyncDisposable
                 .Select(number => new Shard(store, new((ushort)number), new(identity.Starts), options.LogTrimBytes)),
         ];
         host = new(store, blocks, shards, work, options.Clock, options.DrawId);
-        reaper = new(blocks, store, options.Clock);
-        remover = new(host, blocks, store, reaper, work);
+        reaper = new(blocks, options.Clock);
+        remover = new(host, blocks, reaper, work);
         packer = new(blocks);
         restPacker = new(blocks);
         search = new(host, work);
         repacker = new(host, blocks, options.Clock);
         flattener = new(host);
         work.FoldNow = (drive, file, cluster) => packer.Fold(drive, file, cluster, FoldCopies.Inline, SpaceUse.Data);
-        Admin = new LocalDriveAdmin(host, blocks, store, work);
+        Admin = new LocalDriveAdmin(host, blocks, work);
         AddInstruments();
     }
 

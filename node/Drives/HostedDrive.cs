@@ -36,7 +36,6 @@ public sealed partial class HostedDrive
     /// <summary>How often a batch is written: into the log, and into a table when it is flushed.</summary>
     private const int WritesOfBatch = 2;
 
-    private readonly IKeyValueStore store;
     private readonly BlockStore blocks;
     private readonly IDriveWork work;
     private readonly FamilyReader reader;
@@ -65,7 +64,6 @@ public sealed partial class HostedDrive
         ArgumentNullException.ThrowIfNull(shard);
         ArgumentNullException.ThrowIfNull(state);
         Shard = shard;
-        this.store = store;
         this.blocks = blocks;
         this.work = work;
         this.clock = clock;
@@ -462,7 +460,7 @@ public sealed partial class HostedDrive
         reservation.Clear();
         DriveRecords.Reserve(Id, marks, reservation);
         Status status = Shard.Commit(Id, reservation);
-        if (status == Status.Ok) { status = store.SyncLog(); }
+        if (status == Status.Ok) { status = Shard.Sync(); }
         if (status == Status.Ok) { counters.Reserved = marks; }
         return status;
     }

@@ -25,7 +25,7 @@ public sealed partial class LocalDriveAdmin
                 out version);
         }
 
-        if (status == Status.Ok) { status = store.SyncLog(); }
+        if (status == Status.Ok) { status = hosted.Shard.Sync(); }
         return status == Status.Ok
             ? Reply.Ok(new SnapshotInfo(snapshot, version.At, version.Created))
             : Reply.Failed<SnapshotInfo>(status);
@@ -52,7 +52,7 @@ public sealed partial class LocalDriveAdmin
             snapshot,
             SpaceUse.Release,
             out _);
-        if (status == Status.Ok) { status = store.SyncLog(); }
+        if (status == Status.Ok) { status = hosted.Shard.Sync(); }
         if (status == Status.Ok) { work.Reap(hosted); }
         return new(status);
     }
@@ -73,7 +73,7 @@ public sealed partial class LocalDriveAdmin
         if (host.Find(drive) is not { } hosted) { return Status.NotFound; }
         Status status = await hosted.Sessions.FlushAllAsync();
         if (status == Status.Ok) { status = DriveRestore.Run(hosted, snapshot, path, cancellationToken); }
-        if (status == Status.Ok) { status = store.SyncLog(); }
+        if (status == Status.Ok) { status = hosted.Shard.Sync(); }
         await hosted.Sessions.InvalidateAllAsync();
         work.Reap(hosted);
         return status;
@@ -96,7 +96,7 @@ public sealed partial class LocalDriveAdmin
             DriveTransaction first = new();
             Status status = origin.MakeClone(
                 request, host.Catalog, first, () => work.Reap(host.Add(first.State, first.Counters)));
-            if (status == Status.Ok) { status = store.SyncLog(); }
+            if (status == Status.Ok) { status = origin.Shard.Sync(); }
             if (status != Status.Ok)
             {
                 // After an IoError nobody knows whether the drive is recorded: the next start looks. After Unknown it will be.

@@ -1,6 +1,7 @@
 using KvFs.Core;
 using KvFs.Node.Blocks;
 using KvFs.Node.Sessions;
+using KvFs.Node.Shards;
 using KvFs.Node.Storage;
 using KvFs.Protocol;
 
@@ -10,7 +11,7 @@ namespace KvFs.Node.Drives;
 /// <remarks>Thread safe. Every Ok of a change was synced. Long work (removing a drive's records, history) goes on in the
 /// background; what a user sees changes at once.</remarks>
 public sealed partial class LocalDriveAdmin(
-    DriveHost host, BlockStore blocks, IKeyValueStore store, IDriveWork work) : IDriveAdmin
+    DriveHost host, BlockStore blocks, IDriveWork work) : IDriveAdmin
 {
     private readonly LocalBlockService blockService = new(blocks);
 
@@ -84,7 +85,7 @@ public sealed partial class LocalDriveAdmin(
             (quotaBytes, quotaInodes),
             SpaceUse.Release,
             out _);
-        if (status == Status.Ok) { status = store.SyncLog(); }
+        if (status == Status.Ok) { status = drive.Shard.Sync(); }
         return status == Status.Ok ? Done(Describe(drive)) : Failed<DriveInfo>(status);
     }
 
@@ -104,7 +105,7 @@ public sealed partial class LocalDriveAdmin(
                 false,
                 SpaceUse.Release,
                 out _);
-            if (status == Status.Ok) { status = store.SyncLog(); }
+            if (status == Status.Ok) { status = drive.Shard.Sync(); }
             if (status == Status.Ok) { work.Reap(drive); }
             return new(status);
         }
@@ -119,7 +120,7 @@ public sealed partial class LocalDriveAdmin(
             Status status = hosted.OpenSession(readOnly, out SessionId id);
             return status == Status.Ok
                 ? new(Reply.Ok<IDriveSession>(
-                    new LocalDriveSession(hosted, id, readOnly, store, blockService, CloseAsync)))
+                    new LocalDriveSession(hosted, id, readOnly, blockService, CloseAsync)))
                 : Failed<IDriveSession>(status);
         }
     }
@@ -148,9 +149,10 @@ public sealed partial class LocalDriveAdmin(
 
     private Status CommitSynced(DriveId drive, RecordBatch batch, Action applied)
     {
+        Shard home = host.HomeOf(drive);
         Status status;
-        lock (host.HomeOf(drive).Gate) { status = host.HomeOf(drive).Commit(drive, batch, applied); }
-        return status == Status.Ok ? store.SyncLog() : status;
+        lock (home.Gate) { status = home.Commit(drive, batch, applied); }
+        return status == Status.Ok ? home.Sync() : status;
     }
 
     private DriveInfo Describe(HostedDrive drive)

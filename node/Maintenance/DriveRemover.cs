@@ -9,18 +9,18 @@ namespace KvFs.Node.Maintenance;
 /// records and, of a clone, the pin in its origin, which may then go, too; (4) that is made durable, and the drive forgotten. A
 /// crash in between is found by the next start: the drive is still Deleting.</remarks>
 internal sealed class DriveRemover(
-    DriveHost host, BlockStore blocks, IKeyValueStore store, Reaper reaper, IDriveWork work)
+    DriveHost host, BlockStore blocks, Reaper reaper, IDriveWork work)
 {
     /// <summary>True once the drive is gone; false: try again later.</summary>
     public bool Run(HostedDrive drive)
     {
         lock (host.Changes)
         {
-            if (drive.Sessions.Count > 0 || store.SyncLog() != Status.Ok) { return false; }
+            if (drive.Sessions.Count > 0 || drive.Shard.Sync() != Status.Ok) { return false; }
             Status status = blocks.DeleteDrive(drive.Id).Status;
             if (status is not (Status.Ok or Status.NotFound)) { return false; }
             HostedDrive? origin = drive.State.Policy.Origins is [DriveLayer layer, ..] ? host.Find(layer.Drive) : null;
-            if (drive.Forget(origin) != Status.Ok || store.SyncLog() != Status.Ok) { return false; }
+            if (drive.Forget(origin) != Status.Ok || drive.Shard.Sync() != Status.Ok) { return false; }
             host.Remove(drive.Id);
             reaper.Forget(drive.Id);
             if (origin is not null) { work.Reap(origin); }

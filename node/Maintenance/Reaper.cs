@@ -12,7 +12,7 @@ namespace KvFs.Node.Maintenance;
 /// 6, "Blocks die late"): (1) list them; (2) make the transactions that freed them durable; (3) wait until no reader can
 /// still be on its way to them; (4) drop them from the store, durably; (5) forget their records.
 /// </remarks>
-public sealed class Reaper(BlockStore blocks, IKeyValueStore store, TimeProvider clock)
+public sealed class Reaper(BlockStore blocks, TimeProvider clock)
 {
     /// <summary>How long a reader may be on its way with a map that names a block: the lease of a session.</summary>
     private static readonly TimeSpan s_readerLease = TimeSpan.FromSeconds(5);
@@ -162,7 +162,7 @@ public sealed class Reaper(BlockStore blocks, IKeyValueStore store, TimeProvider
     {
         DeadRound round = ListDead(drive);
         if (round.Firsts.Count == 0) { return; }
-        if (store.SyncLog() != Status.Ok) { return; }
+        if (drive.Shard.Sync() != Status.Ok) { return; }
         round.Listed = clock.GetTimestamp();
         rounds.Add(drive.Id, round);
     }

@@ -12,7 +12,6 @@ namespace KvFs.Node.Sessions;
 public sealed partial class LocalDriveSession : IDriveSession
 {
     private readonly HostedDrive drive;
-    private readonly IKeyValueStore store;
     private readonly Func<LocalDriveSession, ValueTask> closing;
     private int closed;
 
@@ -20,13 +19,11 @@ public sealed partial class LocalDriveSession : IDriveSession
         HostedDrive drive,
         SessionId id,
         bool readOnly,
-        IKeyValueStore store,
         IBlockService blocks,
         Func<LocalDriveSession, ValueTask> closing)
     {
         ArgumentNullException.ThrowIfNull(drive);
         this.drive = drive;
-        this.store = store;
         this.closing = closing;
         Id = id;
         Blocks = blocks;
@@ -49,7 +46,7 @@ public sealed partial class LocalDriveSession : IDriveSession
 
     public ValueTask DisposeAsync() => Interlocked.Exchange(ref closed, 1) == 0 ? closing(this) : ValueTask.CompletedTask;
 
-    public ValueTask<Status> SyncAsync() => new(store.SyncLog());
+    public ValueTask<Status> SyncAsync() => new(drive.Shard.Sync());
 
     /// <summary>Runs an operation as one transaction of this session.</summary>
     private Status Run<TRequest, TResult>(

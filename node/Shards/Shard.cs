@@ -12,69 +12,62 @@ namespace KvFs.Node.Shards;
 /// </remarks>
 public sealed class Shard
 {
-    private static readonly NodeId Self = new(1);
+    /// <summary>Bytes of one batch: a transaction's bound, and as much again for history that it saves.</summary>
+    private const int MaxBatchBytes = 4 * Limits.TransactionBytes;
 
-    private readonly ShardJournal journal;
-    private readonly PrimaryLog log;
-    private byte[]? owed;
+    private readonly IShardLog log;
     private Action? whenApplied;
-    private ulong published;
 
-    /// <summary>Opens the shard and applies what its log has beyond what is applied.</summary>
-    /// <exception cref="StorageException">The log is damaged.</exception>
-    public Shard(
-        IKeyValueStore store, ShardId id, Epoch epoch, long logTrimBytes = ShardJournal.DefaultTrimBytes)
+    /// <summary>A shard whose log is kept as <paramref name="log"/> says.</summary>
+    public Shard(ShardId id, IShardLog log)
     {
-        ArgumentNullException.ThrowIfNull(store);
+        ArgumentNullException.ThrowIfNull(log);
         Id = id;
-        Epoch = epoch;
-        journal = new(store, id, logTrimBytes);
-        LogIndex last = journal.Recover();
-        log = new(epoch, [Self], last);
-        published = last.Value;
+        this.log = log;
+    }
+
+    /// <summary>Opens a shard that this node has for itself, and applies what its log has beyond what is applied.</summary>
+    /// <exception cref="StorageException">The log is damaged.</exception>
+    public Shard(IKeyValueStore store, ShardId id, Epoch epoch, long logTrimBytes = ShardJournal.DefaultTrimBytes)
+        : this(id, new LocalShardLog(store, id, epoch, logTrimBytes))
+    {
     }
 
     public ShardId Id { get; }
 
-    public Epoch Epoch { get; }
+    /// <summary>The reign under which this node answers, or answered last.</summary>
+    public Epoch Epoch => log.Epoch;
 
     /// <summary>Whoever holds it owns the shard's state.</summary>
     public Lock Gate { get; } = new();
 
     /// <summary>An entry could not be applied: nothing is acknowledged any more until the node starts again.</summary>
-    public bool IsBroken { get; private set; }
+    public bool IsBroken => log.IsBroken;
 
     /// <summary>An entry waits for space: nothing is acknowledged until there is some.</summary>
-    public bool IsWaiting => Volatile.Read(ref owed) is not null;
+    public bool IsWaiting => log.IsOwed;
 
-    /// <summary>The last entry of the log. Call with the gate held.</summary>
-    public LogIndex Last => log.Last;
+    /// <summary>Whether this node may answer for the shard at this moment. Look just before each answer.</summary>
+    public bool CanServe => log.CanServe;
 
     /// <summary>The last entry that was committed. For any thread: who has the answer to a commit of its own sees that one, or a
     /// later one.</summary>
-    public LogIndex Published => new(Volatile.Read(ref published));
+    public LogIndex Published => log.Published;
 
     /// <summary>Applies what is in the log and could not be applied for want of space. Call with the gate held, before
     /// anything is decided.</summary>
-    /// <returns>Ok: nothing is owed. NoSpace: there still is none. IoError: as <see cref="Commit"/>.</returns>
+    /// <returns>Ok: nothing is owed. NoSpace: there still is none. StaleEpoch, IoError: as <see cref="Commit"/>.</returns>
     public Status Resume()
     {
         Invariant.Check(Gate.IsHeldByCurrentThread);
-        if (IsBroken) { return Status.IoError; }
-        if (owed is null) { return Status.Ok; }
-        Status status = journal.Apply(log.Last, owed);
-        if (status == Status.NoSpace) { return status; }
-        Action? then = whenApplied;
-        whenApplied = null;
-        Volatile.Write(ref owed, null);
-        if (status != Status.Ok)
+        Status status = log.Resume();
+        if (status == Status.Ok && whenApplied is { } then)
         {
-            IsBroken = true;
-            return Status.IoError;
+            whenApplied = null;
+            then();
         }
 
-        then?.Invoke();
-        return Status.Ok;
+        return status;
     }
 
     /// <summary>Puts a batch into the log and applies it. Call with the gate held, after <see cref="Resume"/>.</summary>
@@ -82,38 +75,20 @@ public sealed class Shard
     /// <param name="changes">Lent for the call.</param>
     /// <param name="applied">Is called, with the gate held, when a batch is applied for which Unknown was answered: what its
     /// caller would have done after Ok.</param>
-    /// <returns>Ok: it is committed and visible. NoSpace: nothing was changed. Unknown: it is in the log, and will be visible
-    /// when there is space to apply it. IoError: unknown, and the store is latched.</returns>
+    /// <returns>Ok: it is committed and visible. NoSpace: nothing was changed. StaleEpoch: nothing was changed, and this node is
+    /// not the primary. Unknown: it is in the log, and will be visible when there is space to apply it, or the reign ended
+    /// meanwhile. IoError: unknown, and the store is latched.</returns>
     public Status Commit(DriveId drive, RecordBatch changes, Action? applied = null)
     {
         ArgumentNullException.ThrowIfNull(changes);
         Invariant.Check(Gate.IsHeldByCurrentThread);
-        if (IsBroken) { return Status.IoError; }
-        if (owed is not null) { return Status.NoSpace; }
         if (changes.ByteCount > MaxBatchBytes) { return Status.TooLarge; }
-        LogIndex index = log.Last.Next;
-        Status status = journal.Append(index, Epoch, drive, changes);
-        if (status != Status.Ok) { return status; }
-        Invariant.Check(log.Append() == index);
-        log.OnStored(Self, Epoch, index);
-        Invariant.Check(log.Committed == index);
-        Volatile.Write(ref published, index.Value);
-        status = journal.Apply(index, changes.Bytes);
-        if (status == Status.Ok) { return Status.Ok; }
-
-        // The entry is in the log, its records are not: whatever is decided on them now would contradict it.
-        if (status == Status.NoSpace)
-        {
-            whenApplied = applied;
-            Volatile.Write(ref owed, changes.Bytes.ToArray());
-            return Status.Unknown;
-        }
-
-        // The next start applies it.
-        IsBroken = true;
-        return Status.IoError;
+        Status status = log.Commit(drive, changes);
+        if (status == Status.Unknown && log.IsOwed) { whenApplied = applied; }
+        return status;
     }
 
-    /// <summary>Bytes of one batch: a transaction's bound, and as much again for history that it saves.</summary>
-    private const int MaxBatchBytes = 4 * Limits.TransactionBytes;
+    /// <summary>Makes durable, on every in-sync replica, what was committed before the call.</summary>
+    /// <returns>As <see cref="IShardLog.Sync"/>.</returns>
+    public Status Sync() => log.Sync();
 }

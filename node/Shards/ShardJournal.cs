@@ -49,7 +49,7 @@ public sealed class ShardJournal(IKeyValueStore store, ShardId shard, long trimB
     {
         Invariant.Check(index == Applied.Next);
         applyBatch.Clear();
-        if (!TryTranslate(batch, applyBatch)) { return Status.Corrupt; }
+        if (!LogChanges.TryTranslate(batch, applyBatch)) { return Status.Corrupt; }
         AppliedMark.WriteKey(shard, markKey);
         AppliedMark.WriteValue(index, value);
         applyBatch.Put(Family.Namespace, markKey, value.Span);
@@ -113,28 +113,6 @@ public sealed class ShardJournal(IKeyValueStore store, ShardId shard, long trimB
         }
 
         if (status != Status.Ok) { throw Damaged(status, $"entry {index}"); }
-    }
-
-    private static bool TryTranslate(ReadOnlySpan<byte> batch, KeyValueBatch target)
-    {
-        while (RecordBatch.TryReadNext(
-            ref batch, out RecordOperation operation, out ReadOnlySpan<byte> key, out ReadOnlySpan<byte> value))
-        {
-            switch (operation)
-            {
-                case RecordOperation.Put:
-                    target.Put(Family.Namespace, key, value);
-                    break;
-                case RecordOperation.Delete:
-                    target.Delete(Family.Namespace, key);
-                    break;
-                default:
-                    target.DeleteRange(Family.Namespace, key, value);
-                    break;
-            }
-        }
-
-        return batch.IsEmpty;
     }
 
     private StorageException Damaged(Status status, string what) => new(

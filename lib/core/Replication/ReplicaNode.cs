@@ -6,7 +6,18 @@ namespace KvFs.Core;
 /// <param name="Revision">Of the pool map.</param>
 /// <param name="Members">All nodes, ascending.</param>
 /// <param name="Reigns">Of each shard, ascending.</param>
-public sealed record PoolView(ulong Revision, ImmutableArray<PoolMember> Members, ImmutableArray<Reign> Reigns);
+public sealed record PoolView(ulong Revision, ImmutableArray<PoolMember> Members, ImmutableArray<Reign> Reigns)
+{
+    /// <summary>What a pool map says.</summary>
+    public static PoolView Of(PoolMap map)
+    {
+        ArgumentNullException.ThrowIfNull(map);
+        return new(
+            map.Revision,
+            [.. map.Nodes.Where(static node => node.State != NodeState.Gone).Select(static node => new PoolMember(node.Id, node.Disk))],
+            [.. map.ShardIds.Select(shard => new Reign(shard, map[shard]))]);
+    }
+}
 
 /// <summary>A node of a pool, and the disk that it belongs to it with: on another disk it is another node.</summary>
 public readonly record struct PoolMember(NodeId Node, DiskId Disk);
@@ -60,6 +71,21 @@ public sealed partial class ReplicaNode
     {
         ShardReplica replica = new(shard, process, MinInSync, times, Peers, log, applied);
         shards.Add(shard, replica);
+        return replica;
+    }
+
+    /// <summary>Forgets what was known of a shard: its disk could not keep up with it, and is looked at again.</summary>
+    /// <remarks>Tells it, as one that is new, what the map says when it is added again.</remarks>
+    public ShardReplica AddAgain(ShardId shard, LogShape log, LogIndex applied, TimeSpan now, List<ReplicationEffect> effects)
+    {
+        shards.Remove(shard);
+        proposals.Remove(shard);
+        ShardReplica replica = AddShard(shard, log, applied);
+        foreach (Reign reign in view.Reigns)
+        {
+            if (reign.Shard == shard) { replica.OnReign(reign, now, effects); }
+        }
+
         return replica;
     }
 

@@ -36,6 +36,9 @@ public sealed partial class ShardReplica
     /// each answer.</summary>
     public bool CanServe(TimeSpan now) => isServing && !isSigningOver && now < LeaseEnd();
 
+    /// <summary>Whether this node may order something at a moment.</summary>
+    public bool CanSubmit(TimeSpan now) => !isLeaving && CanServe(now);
+
     /// <summary>Takes the next place in the log for an entry, which the driver stores before it carries out the effects.
     /// </summary>
     /// <returns>False: this node may not order anything now.</returns>
@@ -43,7 +46,7 @@ public sealed partial class ShardReplica
     {
         ArgumentNullException.ThrowIfNull(effects);
         position = default;
-        if (isLeaving || !CanServe(now)) { return false; }
+        if (!CanSubmit(now)) { return false; }
         position = new(Reign!.Epoch, log.Append(Reign.Epoch));
         effects.Add(new StoreEntries(Shard, position.Index, position.Index));
         SendAll(now, effects);

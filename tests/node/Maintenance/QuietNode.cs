@@ -29,12 +29,12 @@ internal sealed class QuietNode : IAsyncDisposable
         Host = new(store, Blocks, shards, work, Clock, DrawId);
         Host.Load();
         packer = new(Blocks);
-        reaper = new(Blocks, store, Clock);
+        reaper = new(Blocks, Clock);
         work.FoldNow = (drive, file, cluster) => packer.Fold(drive, file, cluster, FoldCopies.Inline, SpaceUse.Data);
         Search = new(Host, work);
         Flattener = new(Host);
         Repacker = new(Host, Blocks, Clock);
-        Admin = new LocalDriveAdmin(Host, Blocks, store, work);
+        Admin = new LocalDriveAdmin(Host, Blocks, work);
     }
 
     public static QuietNode Open(string folder, int shardCount = 1) => new(folder, shardCount);

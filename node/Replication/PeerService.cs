@@ -1,0 +1,112 @@
+using KvFs.Core;
+using KvFs.Grpc;
+using KvFs.Protocol.Wire;
+using Microsoft.Extensions.Logging;
+using V1 = KvFs.Protocol.V1;
+
+namespace KvFs.Node.Replication;
+
+/// <summary>The service of replication.proto: hears what other nodes say.</summary>
+/// <param name="pool">This node's pool.</param>
+/// <param name="driver">Is told.</param>
+/// <param name="findDisk">The disk that the pool map has for a node; null: it knows no such node.</param>
+/// <param name="logger">Says who came, and who was refused.</param>
+public sealed partial class PeerService(PoolId pool, ReplicationDriver driver, Func<NodeId, DiskId?> findDisk, ILogger logger)
+{
+    public void AddTo(GrpcServices services)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        services.Duplex(ReplicationMethods.Connect, ConnectAsync);
+    }
+
+    private async ValueTask ConnectAsync(
+        MessageReader<V1.PeerMessage> reader, MessageWriter<V1.PeerMessage> writer, ServerCall call)
+    {
+        if (!await reader.WaitToReadAsync(call.Cancellation) || !reader.TryRead(out V1.PeerMessage first) || first.Hello is null)
+        {
+            throw new GrpcException(GrpcStatusCode.InvalidArgument, "a node says first who it is");
+        }
+
+        using PeerConversation conversation = new(Admit(first.Hello), driver);
+        await writer.WriteAsync(new() { Hello = PeerHello.Of(pool, driver.Process) }, call.Cancellation);
+        while (await reader.WaitToReadAsync(call.Cancellation))
+        {
+            while (reader.TryRead(out V1.PeerMessage message))
+            {
+                try
+                {
+                    conversation.OnMessage(message);
+                }
+                catch (InvalidDataException e)
+                {
+                    LogNonsense(logger, conversation.Peer.Node, e.Message);
+                    throw new GrpcException(GrpcStatusCode.InvalidArgument, e.Message);
+                }
+            }
+        }
+    }
+
+    private InSyncReplica Admit(V1.Hello hello)
+    {
+        PoolId theirs;
+        InSyncReplica peer;
+        try
+        {
+            (theirs, peer) = PeerHello.Read(hello);
+        }
+        catch (InvalidDataException e)
+        {
+            throw new GrpcException(GrpcStatusCode.InvalidArgument, e.Message);
+        }
+
+        string? why = theirs != pool ? $"this is a node of pool {pool}, not of {theirs}"
+            : findDisk(peer.Node) is not { } disk ? $"pool {pool} has no node {peer.Node}"
+            : disk != peer.Disk ? $"node {peer.Node} joined with disk {disk}, not with {peer.Disk}: with another disk it is another node"
+            : null;
+        if (why is null) { return peer; }
+        LogRefused(logger, peer.Node, why);
+        throw new GrpcException(GrpcStatusCode.FailedPrecondition, why);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Refused a connection of node {Peer}: {Why}.")]
+    private static partial void LogRefused(ILogger logger, NodeId peer, string why);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Node {Peer} sent what makes no sense: {What}. Its connection is ended.")]
+    private static partial void LogNonsense(ILogger logger, NodeId peer, string what);
+}
+
+/// <summary>What one node says on one stream.</summary>
+internal sealed class PeerConversation(InSyncReplica peer, ReplicationDriver driver) : IDisposable
+{
+    private readonly Dictionary<ShardId, ReceivedSnapshot> snapshots = [];
+
+    public InSyncReplica Peer => peer;
+
+    /// <exception cref="InvalidDataException">It makes no sense.</exception>
+    public void OnMessage(V1.PeerMessage message)
+    {
+        if (message.SnapshotPart is { } part) { OnPart(part); }
+        else { driver.OnMessage(peer.Node, peer.Boot, message); }
+    }
+
+    public void Dispose()
+    {
+        foreach (ReceivedSnapshot snapshot in snapshots.Values) { snapshot.Dispose(); }
+    }
+
+    private void OnPart(V1.SnapshotPart part)
+    {
+        ShardId shard = WireReplication.ToShard(part.Shard);
+        LogPosition at = part.At.ToCore();
+        if (part.Number == 0)
+        {
+            if (snapshots.Remove(shard, out ReceivedSnapshot? before)) { before.Dispose(); }
+            snapshots.Add(shard, new(shard, new(part.Epoch), at));
+        }
+
+        if (!snapshots.TryGetValue(shard, out ReceivedSnapshot? snapshot) || snapshot.Message.At != at || !snapshot.TryAdd(part)) { return; }
+        if (!part.IsLast) { return; }
+        snapshots.Remove(shard);
+        using (snapshot) { driver.OnSnapshot(peer.Node, peer.Boot, snapshot); }
+    }
+}

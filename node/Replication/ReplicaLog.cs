@@ -1,0 +1,269 @@
+using KvFs.Core;
+using KvFs.Node.Shards;
+using KvFs.Node.Storage;
+
+namespace KvFs.Node.Replication;
+
+/// <summary>The log of one shard on this node's disk, as one of several replicas has it, and the records that it led to.</summary>
+/// <remarks>
+/// Not thread safe: the replication driver's lock is held. Unlike <see cref="Shards.ShardJournal"/>, entries stay for a while
+/// after they were applied, because another replica may need them, and what is behind the applied ones may be cut. What is
+/// durable when: entries, cuts and installed snapshots are in the store's journal when their call returns, and on disk after the
+/// store's next SyncLog; applied records, the applied mark, and that entries were forgotten, with the store's next flush,
+/// together. At least one entry stays for ever: it tells which reign wrote the last one that was forgotten.
+/// </remarks>
+/// <param name="store">Where it is kept.</param>
+/// <param name="shard">Whose log it is.</param>
+/// <param name="shardCount">Shards of the pool: tells which drives' records belong to it.</param>
+internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardCount)
+{
+    /// <summary>Bytes of log after which a step of it is forgotten.</summary>
+    private const long StepBytes = 1 << 20;
+
+    /// <summary>Steps that are kept for replicas that were away for a moment.</summary>
+    private const int KeptSteps = 8;
+
+    /// <summary>Entries that are kept in memory, for the replicas that have them next, and for the own apply.</summary>
+    private const int RecentEntries = 1024;
+
+    /// <summary>An entry above this is read from the store again.</summary>
+    private const int RecentBytes = 64 << 10;
+
+    private readonly KeyValueBatch batch = new();
+    private readonly ByteBuffer value = new(4096);
+    private readonly byte[] key = new byte[LogEntry.KeyBytes];
+    private readonly byte[] otherKey = new byte[LogEntry.KeyBytes];
+    private readonly byte[] markKey = new byte[AppliedMark.KeyBytes];
+    private readonly (LogIndex Index, byte[] Value)[] recent = new (LogIndex, byte[])[RecentEntries];
+    private readonly Queue<LogIndex> steps = new();
+    private LogIndex forgotten;
+    private long bytesOfStep;
+
+    public ShardId Shard => shard;
+
+    /// <summary>The last entry whose records are applied.</summary>
+    public LogIndex Applied { get; private set; }
+
+    /// <summary>Finds out what the disk has. What a snapshot left that never became whole is removed.</summary>
+    /// <returns>Which reign wrote which entry.</returns>
+    /// <exception cref="StorageException">The mark or an entry is damaged, missing, or of a newer version; or there is no space.
+    /// </exception>
+    public LogShape Open()
+    {
+        Applied = default;
+        forgotten = default;
+        steps.Clear();
+        bytesOfStep = 0;
+        Array.Clear(recent);
+        AppliedMark.WriteKey(shard, markKey);
+        bool hasMark = store.TryGet(Family.Namespace, markKey, value);
+        if (hasMark)
+        {
+            Status status = AppliedMark.ReadValue(value.Span, out LogIndex applied);
+            if (status != Status.Ok) { throw Damaged(status, "the applied mark"); }
+            Applied = applied;
+        }
+
+        LogShape shape = ReadShape();
+        if (!hasMark && shape.Last.Index.Value == 0 && Remove() is var removed && removed != Status.Ok)
+        {
+            throw new StorageException(removed, $"What a snapshot of shard {shard} left cannot be removed: {removed}.");
+        }
+
+        if (Applied > shape.Last.Index || Applied < shape.Start.Index) { throw Damaged(Status.Corrupt, $"entry {Applied}, which is missing"); }
+        return shape;
+    }
+
+    /// <summary>Writes an entry of this node's own reign. Ok; NoSpace: not written; IoError: the store is latched.</summary>
+    public Status Append(LogIndex index, Epoch epoch, DriveId drive, ReadOnlySpan<byte> changes)
+    {
+        LogEntry.WriteKey(shard, index, key);
+        LogEntry.WriteValue(key, epoch, drive, changes, value);
+        batch.Clear();
+        batch.Put(Family.Log, key, value.Span);
+        Status status = store.Write(batch, logged: true);
+        if (status == Status.Ok) { Note(index, value.Span); }
+        return status;
+    }
+
+    /// <summary>Writes entries that a primary sent. Ok; NoSpace: none was written; IoError: the store is latched.</summary>
+    public Status Store(LogIndex first, IEnumerable<ReadOnlyMemory<byte>> values)
+    {
+        batch.Clear();
+        LogIndex index = first;
+        foreach (ReadOnlyMemory<byte> entry in values)
+        {
+            LogEntry.WriteKey(shard, index, key);
+            batch.Put(Family.Log, key, entry.Span);
+            index = index.Next;
+        }
+
+        Status status = store.Write(batch, logged: true);
+        if (status != Status.Ok) { return status; }
+        index = first;
+        foreach (ReadOnlyMemory<byte> entry in values)
+        {
+            Note(index, entry.Span);
+            index = index.Next;
+        }
+
+        return Status.Ok;
+    }
+
+    /// <summary>An entry's value, for another replica.</summary>
+    /// <exception cref="StorageException">It is not there, or cannot be read.</exception>
+    public ReadOnlyMemory<byte> Read(LogIndex index)
+    {
+        (LogIndex found, byte[] kept) = recent[index.Value % RecentEntries];
+        if (found == index) { return kept; }
+        LogEntry.WriteKey(shard, index, key);
+        if (!store.TryGet(Family.Log, key, value)) { throw Damaged(Status.Corrupt, $"entry {index}, which is missing"); }
+        return value.Span.ToArray();
+    }
+
+    /// <summary>Applies the next entry, and forgets old ones with it now and then.</summary>
+    /// <returns>Ok; NoSpace: not applied; Corrupt; IoError: the store is latched.</returns>
+    public Status ApplyNext()
+    {
+        LogIndex index = Applied.Next;
+        ReadOnlySpan<byte> entry = Read(index).Span;
+        LogEntry.WriteKey(shard, index, key);
+        Status status = LogEntry.ReadValue(key, entry, out _, out _, out ReadOnlySpan<byte> changes);
+        if (status != Status.Ok) { return status; }
+        batch.Clear();
+        if (!LogChanges.TryTranslate(changes, batch)) { return Status.Corrupt; }
+        AppliedMark.WriteKey(shard, markKey);
+        AppliedMark.WriteValue(index, value);
+        batch.Put(Family.Namespace, markKey, value.Span);
+        status = store.Write(batch, logged: false);
+        if (status == Status.Ok) { Applied = index; }
+        return status;
+    }
+
+    /// <summary>Forgets entries that were applied long ago.</summary>
+    /// <returns>The last one that is forgotten, or none.</returns>
+    public LogIndex? ForgetOld()
+    {
+        if (steps.Count <= KeptSteps || steps.Peek() > Applied) { return null; }
+        LogIndex upTo = steps.Dequeue();
+        LogEntry.WriteKey(shard, forgotten, key);
+        LogEntry.WriteKey(shard, upTo, otherKey);
+        batch.Clear();
+        batch.DeleteRange(Family.Log, key, otherKey);
+        if (store.Write(batch, logged: false) != Status.Ok) { return null; }
+        forgotten = upTo;
+        return upTo;
+    }
+
+    /// <summary>Removes all entries behind one; none of them was applied.</summary>
+    public Status Cut(LogIndex after)
+    {
+        Invariant.Check(after >= Applied);
+        Array.Clear(recent);
+        LogEntry.WriteKey(shard, after.Next, key);
+        LogEntry.WriteKey(shard, new(ulong.MaxValue), otherKey);
+        batch.Clear();
+        batch.DeleteRange(Family.Log, key, otherKey);
+        return store.Write(batch, logged: true);
+    }
+
+    /// <summary>Puts a snapshot in the place of all that there is.</summary>
+    /// <param name="at">The entry that it shows.</param>
+    /// <param name="parts">Record batches of puts.</param>
+    public Status Install(LogPosition at, IEnumerable<ReadOnlyMemory<byte>> parts)
+    {
+        Array.Clear(recent);
+        steps.Clear();
+        bytesOfStep = 0;
+
+        // From here on until the end a crash leaves a shard without a mark: the next start removes what it finds.
+        Status status = Remove();
+        foreach (ReadOnlyMemory<byte> part in parts)
+        {
+            if (status != Status.Ok) { return status; }
+            batch.Clear();
+            if (!LogChanges.TryTranslate(part.Span, batch)) { return Status.Corrupt; }
+            status = store.Write(batch, logged: true);
+        }
+
+        if (status != Status.Ok) { return status; }
+        LogEntry.WriteKey(shard, at.Index, key);
+        LogEntry.WriteValue(key, at.Epoch, default, [], value);
+        batch.Clear();
+        batch.Put(Family.Log, key, value.Span);
+        AppliedMark.WriteKey(shard, markKey);
+        AppliedMark.WriteValue(at.Index, value);
+        batch.Put(Family.Namespace, markKey, value.Span);
+        status = store.Write(batch, logged: true);
+        if (status == Status.Ok) { status = store.SyncLog(); }
+        if (status != Status.Ok) { return status; }
+        Applied = forgotten = at.Index;
+        return Status.Ok;
+    }
+
+    /// <summary>Removes the shard's log, its mark and the records of its drives.</summary>
+    public Status Remove()
+    {
+        batch.Clear();
+        LogEntry.WriteKey(shard, default, key);
+        LogEntry.WriteKey(shard, new(ulong.MaxValue), otherKey);
+        batch.DeleteRange(Family.Log, key, otherKey);
+        AppliedMark.WriteKey(shard, markKey);
+        batch.Delete(Family.Namespace, markKey);
+        foreach (DriveId drive in ShardRecords.DrivesOf(store, shard, shardCount))
+        {
+            (byte[] from, byte[] to) = ShardRecords.RangeOf(drive);
+            batch.DeleteRange(Family.Namespace, from, to);
+        }
+
+        return store.Write(batch, logged: true);
+    }
+
+    private LogShape ReadShape()
+    {
+        LogEntry.WriteKey(shard, default, key);
+        LogEntry.WriteKey(shard, new(ulong.MaxValue), otherKey);
+        using IRecordCursor cursor = store.OpenCursor(Family.Log, key, otherKey);
+        LogShape? shape = null;
+        LogIndex expected = default;
+        while (cursor.MoveNext())
+        {
+            if (!LogEntry.TryReadKey(cursor.Key, out ShardId owner, out LogIndex index) || owner != shard
+                || (shape is not null && index != expected))
+            {
+                throw Damaged(Status.Corrupt, $"entry {expected}, which is missing");
+            }
+
+            Status status = LogEntry.ReadValue(cursor.Key, cursor.Value, out Epoch epoch, out _, out _);
+            if (status != Status.Ok) { throw Damaged(status, $"entry {index}"); }
+            if (shape is null && index.Value > 1)
+            {
+                shape = new(new(epoch, index));
+                forgotten = index;
+            }
+            else
+            {
+                shape ??= new();
+                Invariant.Check(shape.Append(epoch) == index);
+            }
+
+            expected = index.Next;
+        }
+
+        return shape ?? new();
+    }
+
+    private void Note(LogIndex index, ReadOnlySpan<byte> entry)
+    {
+        recent[index.Value % RecentEntries] = entry.Length <= RecentBytes ? (index, entry.ToArray()) : default;
+        bytesOfStep += entry.Length;
+        if (bytesOfStep < StepBytes) { return; }
+        bytesOfStep = 0;
+        steps.Enqueue(index);
+    }
+
+    private StorageException Damaged(Status status, string what) => new(
+        status,
+        $"The log of shard {shard} cannot be read: {what} ({status}). Nothing was changed. The other replicas have it: remove this "
+        + "node's data folder and let it join anew, or restore the folder from a copy.");
+}

@@ -1,0 +1,166 @@
+using Google.Protobuf;
+using KvFs.Core;
+using KvFs.Node.Storage;
+using KvFs.Protocol.Wire;
+using Microsoft.Extensions.Logging;
+using V1 = KvFs.Protocol.V1;
+
+namespace KvFs.Node.Replication;
+
+/// <summary>How decisions are carried out.</summary>
+public sealed partial class ReplicationDriver
+{
+    /// <summary>Carries out what was decided, in its order.</summary>
+    /// <param name="message">What the decision was about, if that was a message: has the contents of entries.</param>
+    /// <param name="snapshot">The same, if it was a snapshot.</param>
+    private void CarryOut(V1.PeerMessage? message, ReceivedSnapshot? snapshot = null)
+    {
+        // Carrying out adds effects only behind those that are there: a replica that begins anew.
+        for (int at = 0; at < effects.Count && !hasFailed; at++)
+        {
+            try
+            {
+                CarryOut(effects[at], message?.AppendEntries, snapshot);
+            }
+            catch (StorageException failed)
+            {
+                Fail(failed.Message);
+            }
+        }
+
+        effects.Clear();
+    }
+
+    private void CarryOut(ReplicationEffect effect, V1.AppendEntries? entries, ReceivedSnapshot? snapshot)
+    {
+        switch (effect)
+        {
+            case SendMessage send:
+                peers.Send(send.To, send.Message.ToWire());
+                break;
+            case SendEntries send:
+                SendWithContents(send);
+                break;
+            case SendSnapshot send:
+                snapshots.Start(send.To, send.Shard, send.Epoch, PositionOfApplied(replicas[send.Shard].Log));
+                break;
+            case StoreEntries stored when entries is not null:
+                Store(stored, entries);
+                break;
+            case StoreEntries:
+                // Of this node's own reign: who submitted it has stored it.
+                break;
+            case StoreReignEntry stored:
+                Require(stored.Shard, replicas[stored.Shard].Log.Append(stored.Position.Index, stored.Position.Epoch, default, []));
+                break;
+            case CutLog cut:
+                Require(cut.Shard, replicas[cut.Shard].Log.Cut(cut.After));
+                break;
+            case InstallSnapshot install:
+                Install(install, snapshot!);
+                break;
+            case SyncLog sync:
+                replicas[sync.Shard].IsSyncing = true;
+                syncer.Want(sync.Shard);
+                break;
+            case ApplyEntries apply:
+                HostedReplica applied = replicas[apply.Shard];
+                applied.ApplyUpTo = apply.UpTo;
+                Apply(applied);
+                break;
+            case BeginServing begin:
+                LogServing(logger, begin.Shard, begin.Epoch);
+                events.Begin(begin.Shard, begin.Epoch);
+                break;
+            case EndServing end:
+                LogServingEnded(logger, end.Shard);
+                replicas[end.Shard].EndWaiters(Status.Unknown);
+                events.End(end.Shard);
+                break;
+            case ProposeReign propose:
+                LogProposed(logger, propose.Next, propose.Reason);
+                proposer.Propose(propose);
+                break;
+            default:
+                throw new ArgumentException($"An effect of no known kind: {effect}.");
+        }
+    }
+
+    private void Apply(HostedReplica replica)
+    {
+        Status status = replica.Apply();
+        if (status is not (Status.Ok or Status.NoSpace)) { Fail($"applying the log of shard {replica.Log.Shard}: {status}"); }
+        else { replica.WakeWaiters(); }
+    }
+
+    private void Store(StoreEntries stored, V1.AppendEntries entries)
+    {
+        int count = (int)(stored.Last.Value - stored.First.Value + 1);
+        HostedReplica replica = replicas[stored.Shard];
+        Require(stored.Shard, replica.Log.Store(
+            stored.First, entries.Entries.Skip(entries.Entries.Count - count).Select(static entry => entry.Memory)));
+    }
+
+    private void Install(InstallSnapshot install, ReceivedSnapshot snapshot)
+    {
+        HostedReplica replica = replicas[install.Shard];
+        Require(install.Shard, replica.Log.Install(install.At, snapshot.Parts()));
+        replica.ApplyUpTo = install.At.Index;
+        LogInstalled(logger, install.Shard, install.At);
+    }
+
+    /// <summary>What a decision relies on is not on the disk: the node takes no part any more. A full disk is no such case where
+    /// it can be foreseen (<see cref="HasSpaceFor"/>).</summary>
+    private void Require(ShardId shard, Status status)
+    {
+        if (status != Status.Ok) { Fail($"writing the log of shard {shard}: {status}"); }
+    }
+
+    /// <summary>Sends entries in as many messages as their lengths ask for.</summary>
+    private void SendWithContents(SendEntries send)
+    {
+        ReplicaLog log = replicas[send.Entries.Shard].Log;
+        AppendEntries rest = send.Entries;
+        do
+        {
+            List<ReadOnlyMemory<byte>> contents = new(rest.Entries.Length);
+            LogIndex index = rest.Previous.Index;
+            long bytes = 0;
+            while (contents.Count < rest.Entries.Length && (contents.Count == 0 || bytes < WireReplication.MessageBytes))
+            {
+                index = index.Next;
+                ReadOnlyMemory<byte> entry = log.Read(index);
+                contents.Add(entry);
+                bytes += entry.Length;
+            }
+
+            peers.Send(send.To, (rest with { Entries = rest.Entries[..contents.Count] }).ToWire(contents));
+            if (contents.Count == 0) { return; }
+            rest = rest with { Previous = new(rest.Entries[contents.Count - 1], index), Entries = rest.Entries[contents.Count..] };
+        }
+        while (!rest.Entries.IsEmpty);
+    }
+
+    private static LogPosition PositionOfApplied(ReplicaLog log)
+    {
+        if (log.Applied.Value == 0) { return default; }
+        Span<byte> key = stackalloc byte[LogEntry.KeyBytes];
+        LogEntry.WriteKey(log.Shard, log.Applied, key);
+        Status status = LogEntry.ReadValue(key, log.Read(log.Applied).Span, out Epoch epoch, out _, out _);
+        return status == Status.Ok
+            ? new(epoch, log.Applied)
+            : throw new StorageException(status, $"Entry {log.Applied} of shard {log.Shard} cannot be read: {status}.");
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Serving shard {Shard} in epoch {Epoch}.")]
+    private static partial void LogServing(ILogger logger, ShardId shard, Epoch epoch);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "No longer serving shard {Shard}.")]
+    private static partial void LogServingEnded(ILogger logger, ShardId shard);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Proposing {Next}, because {Reason}.")]
+    private static partial void LogProposed(ILogger logger, Reign next, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Took a snapshot of shard {Shard} up to {At}.")]
+    private static partial void LogInstalled(ILogger logger, ShardId shard, LogPosition at);
+}

@@ -1,0 +1,257 @@
+using KvFs.Core;
+using KvFs.Node.Shards;
+using KvFs.Node.Storage;
+using KvFs.Protocol.Wire;
+using Microsoft.Extensions.Logging;
+using V1 = KvFs.Protocol.V1;
+
+namespace KvFs.Node.Replication;
+
+/// <summary>Carries out what <see cref="ReplicaNode"/> decides: stores and sends log entries, applies what is committed, syncs,
+/// proposes reigns.</summary>
+/// <remarks>
+/// Thread safe: one lock, held for as long as a decision and its effects take, never while waiting for another node or for a
+/// sync. Time is counted on a thread of its own, so that neither requests nor a busy thread pool delay beacons. Who submits an
+/// entry waits on its own thread. Effects are carried out in the order in which they were decided, so what is stored before an
+/// answer is stored before it is sent. A store that fails makes the driver silent: the other nodes take over.
+/// </remarks>
+public sealed partial class ReplicationDriver : IDisposable
+{
+    private static readonly TimeSpan s_tick = TimeSpan.FromMilliseconds(20);
+
+    private readonly Lock gate = new();
+    private readonly IKeyValueStore store;
+    private readonly SpaceGuard space;
+    private readonly ReplicationOptions options;
+    private readonly IPeerSender peers;
+    private readonly IReignProposer proposer;
+    private readonly ILogger logger;
+    private readonly ReplicaNode core;
+    private readonly SortedDictionary<ShardId, HostedReplica> replicas = [];
+    private readonly List<ReplicationEffect> effects = [];
+    private readonly ServingEvents events;
+    private readonly LogSyncer syncer;
+    private readonly SnapshotSender snapshots;
+    private readonly Thread clock;
+    private readonly ManualResetEventSlim stopping = new();
+    private bool hasFailed;
+    private int disposed;
+
+    /// <summary>Opens the logs that the disk has.</summary>
+    /// <param name="store">Where they are.</param>
+    /// <param name="space">Entries are refused before the store meets a full disk.</param>
+    /// <param name="options">Who this node is.</param>
+    /// <param name="peers">Takes messages to the others.</param>
+    /// <param name="proposer">Has the pool map changed.</param>
+    /// <param name="owner">Is told what this node serves.</param>
+    /// <param name="logger">Says what changes hands.</param>
+    /// <exception cref="StorageException">A log is damaged, or cannot be made durable.</exception>
+    public ReplicationDriver(
+        IKeyValueStore store,
+        SpaceGuard space,
+        ReplicationOptions options,
+        IPeerSender peers,
+        IReignProposer proposer,
+        IShardOwner owner,
+        ILogger logger)
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        ArgumentNullException.ThrowIfNull(options);
+        this.store = store;
+        this.space = space;
+        this.options = options;
+        this.peers = peers;
+        this.proposer = proposer;
+        this.logger = logger;
+
+        // What a start finds it makes durable before it speaks of it.
+        if (store.SyncLog() is var synced && synced != Status.Ok) { throw new StorageException(synced, "The log cannot be synced."); }
+        core = new(options.Process, options.MinInSync, options.Times, SuspendClock.Now);
+        events = new(owner, logger);
+        syncer = new(store, OnSynced);
+        snapshots = new(store, options, peers);
+        clock = new(RunClock) { Name = "kvfs-beacons", IsBackground = true, Priority = ThreadPriority.AboveNormal };
+    }
+
+    /// <summary>This node's part in the pool.</summary>
+    public InSyncReplica Process => options.Process;
+
+    /// <summary>Begins to count time. Before it, the node says nothing.</summary>
+    public void Start() => clock.Start();
+
+    /// <summary>A shard's log, as whoever orders its drives' transactions sees it. The same for as long as the node has a copy.
+    /// </summary>
+    public IShardLog LogOf(ShardId shard) => new ReplicatedShardLog(this, shard);
+
+    /// <summary>The pool map changed.</summary>
+    public void OnView(PoolView view)
+    {
+        ArgumentNullException.ThrowIfNull(view);
+        lock (gate)
+        {
+            if (hasFailed) { return; }
+            foreach (Reign reign in view.Reigns)
+            {
+                if (!replicas.ContainsKey(reign.Shard) && reign.Members.Contains(options.Process.Node)) { Add(reign.Shard); }
+            }
+
+            core.OnView(view, SuspendClock.Now, effects);
+            CarryOut(null);
+
+            // A smaller set may have what it is to have.
+            foreach (HostedReplica replica in replicas.Values) { replica.WakeWaiters(); }
+        }
+    }
+
+    /// <summary>What became of proposals; if they were taken, <see cref="OnView"/> was told before.</summary>
+    public void OnProposed(Reign next)
+    {
+        lock (gate)
+        {
+            core.OnProposed(next);
+        }
+    }
+
+    /// <summary>Another node says something.</summary>
+    /// <exception cref="InvalidDataException">It makes no sense; nothing was done.</exception>
+    public void OnMessage(NodeId from, BootId boot, V1.PeerMessage message)
+    {
+        ArgumentNullException.ThrowIfNull(message);
+        ReplicationMessage told = message.KindCase switch
+        {
+            V1.PeerMessage.KindOneofCase.AppendEntries => message.AppendEntries.ToCore(),
+            V1.PeerMessage.KindOneofCase.SnapshotPart => throw new ArgumentException("Parts are for OnSnapshot."),
+            _ => message.ToCore(),
+        };
+        lock (gate)
+        {
+            if (hasFailed || (told is AppendEntries entries && !HasSpaceFor(message.AppendEntries, entries))) { return; }
+            core.OnMessage(from, boot, told, SuspendClock.Now, effects);
+            CarryOut(message);
+            if (told is AppendReply reply) { Find(reply.Shard)?.WakeWaiters(); }
+        }
+    }
+
+    /// <summary>A whole snapshot of a shard came.</summary>
+    internal void OnSnapshot(NodeId from, BootId boot, ReceivedSnapshot snapshot)
+    {
+        lock (gate)
+        {
+            if (hasFailed) { return; }
+            core.OnMessage(from, boot, snapshot.Message, SuspendClock.Now, effects);
+            CarryOut(null, snapshot);
+        }
+    }
+
+    /// <summary>Hands what this node is primary of to others. Ends when nothing is left, or nobody is there to take it.</summary>
+    public async Task LeaveAsync(CancellationToken cancellation)
+    {
+        while (true)
+        {
+            lock (gate)
+            {
+                core.Leave();
+                if (hasFailed || !core.Shards.Any(static shard => shard.IsPrimary)) { return; }
+            }
+
+            await Task.Delay(s_tick, cancellation);
+        }
+    }
+
+    /// <summary>Ends the threads. The store stays open.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref disposed, 1) != 0) { return; }
+        stopping.Set();
+        if (clock.IsAlive) { clock.Join(); }
+        lock (gate)
+        {
+            hasFailed = true;
+            foreach (HostedReplica replica in replicas.Values) { replica.EndWaiters(Status.Unknown); }
+        }
+
+        snapshots.Dispose();
+        syncer.Dispose();
+        events.Dispose();
+        stopping.Dispose();
+    }
+
+    private bool HasSpaceFor(V1.AppendEntries message, AppendEntries entries)
+    {
+        if (entries.Entries.IsEmpty) { return true; }
+        long bytes = 0;
+        foreach (Google.Protobuf.ByteString entry in message.Entries) { bytes += entry.Length; }
+
+        // Written into the log, and into tables. Who has no room is silent: the primary goes on without this copy.
+        return space.Check(2 * bytes, SpaceUse.Release) == Status.Ok;
+    }
+
+    private void Add(ShardId shard)
+    {
+        ReplicaLog log = new(store, shard, options.ShardCount);
+        LogShape shape = log.Open();
+        replicas.Add(shard, new(log, core.AddShard(shard, shape, log.Applied)));
+    }
+
+    private void RunClock()
+    {
+        while (!stopping.Wait(s_tick))
+        {
+            lock (gate)
+            {
+                if (hasFailed) { continue; }
+                core.Tick(SuspendClock.Now, effects);
+                CarryOut(null);
+                foreach (HostedReplica replica in replicas.Values)
+                {
+                    if (replica.Log.Applied < replica.ApplyUpTo) { Apply(replica); }
+                    replica.ForgetOld();
+                }
+            }
+        }
+    }
+
+    private void OnSynced(IReadOnlyList<ShardId> shards, Status status)
+    {
+        lock (gate)
+        {
+            if (hasFailed) { return; }
+            if (status != Status.Ok)
+            {
+                Fail($"syncing the log: {status}");
+                return;
+            }
+
+            foreach (ShardId shard in shards)
+            {
+                HostedReplica replica = replicas[shard];
+                if (!replica.IsSyncing) { continue; }
+                replica.IsSyncing = false;
+                replica.Core.OnSynced(SuspendClock.Now, effects);
+            }
+
+            CarryOut(null);
+            foreach (ShardId shard in shards) { replicas[shard].WakeWaiters(); }
+        }
+    }
+
+    /// <summary>Nothing can be relied on any more: this node falls silent, and the others go on without it.</summary>
+    private void Fail(string why)
+    {
+        if (hasFailed) { return; }
+        hasFailed = true;
+        effects.Clear();
+        LogFailed(logger, why);
+        foreach ((ShardId shard, HostedReplica replica) in replicas)
+        {
+            replica.IsBroken = true;
+            replica.EndWaiters(Status.IoError);
+            events.End(shard);
+        }
+    }
+
+    [LoggerMessage(
+        Level = LogLevel.Critical,
+        Message = "This node takes no part in its pool any more, because of {Why}. Its shards go to other nodes. Look at its disk, then start it again.")]
+    private static partial void LogFailed(ILogger logger, string why);
+}
