@@ -22,13 +22,13 @@ public sealed partial class StorageNode
     {
         string? failure = blocks.Failure;
         string? trouble = failure is null ? null : $"The disk failed; nothing is acknowledged any more: {failure}";
-        bool isBroken = shards.Any(static shard => shard.IsBroken);
+        bool isBroken = host.Shards.Any(static shard => shard.IsBroken);
         if (trouble is null && isBroken)
         {
             trouble = "A transaction could not be applied; nothing is acknowledged any more. Start again.";
         }
 
-        bool isWaiting = shards.Any(static shard => shard.IsWaiting);
+        bool isWaiting = host.Shards.Any(static shard => shard.IsWaiting);
         if (trouble is null && isWaiting) { trouble = "The disk is full: some drives acknowledge nothing until there is room."; }
         if (trouble is null && work.CorruptRecords > 0)
         {

@@ -43,7 +43,6 @@ public sealed partial class StorageNode : IAsyncDisposable
 
     private readonly CachedKeyValueStore store;
     private readonly BlockStore blocks;
-    private readonly ImmutableArray<Shard> shards;
     private readonly DriveHost host;
     private readonly DriveWork work;
     private readonly Reaper reaper;
@@ -58,7 +57,13 @@ public sealed partial class StorageNode : IAsyncDisposable
     private long restedAt;
 
     private StorageNode(
-        StorageNodeOptions options, CachedKeyValueStore store, BlockStore blocks, NodeIdentity identity, ILogger logger)
+        StorageNodeOptions options,
+        CachedKeyValueStore store,
+        BlockStore blocks,
+        NodeIdentity identity,
+        ImmutableArray<Shard> shards,
+        bool isOneOfSeveral,
+        ILogger logger)
     {
         this.store = store;
         this.blocks = blocks;
@@ -66,12 +71,7 @@ public sealed partial class StorageNode : IAsyncDisposable
         Options = options;
         Identity = identity;
         work = new(logger);
-        shards =
-        [
-            .. Enumerable.Range(0, identity.ShardCount)
-                .Select(number => new Shard(store, new((ushort)number), new(identity.Starts), options.LogTrimBytes)),
-        ];
-        host = new(store, blocks, shards, work, options.Clock, options.DrawId);
+        host = new(store, blocks, shards, work, options.Clock, options.DrawId) { IsOneOfSeveral = isOneOfSeveral };
         reaper = new(blocks, options.Clock);
         remover = new(host, blocks, reaper, work);
         packer = new(blocks);
@@ -139,7 +139,12 @@ public sealed partial class StorageNode : IAsyncDisposable
 
             // 2, 3.
             NodeIdentity identity = NodeIdentity.Start(store, options.ShardCount);
-            StorageNode node = new(options, store, blocks, identity, logger);
+            ImmutableArray<Shard> shards =
+            [
+                .. Enumerable.Range(0, identity.ShardCount)
+                    .Select(number => new Shard(store, new((ushort)number), new(identity.Starts), options.LogTrimBytes)),
+            ];
+            StorageNode node = new(options, store, blocks, identity, shards, isOneOfSeveral: false, logger);
 
             // 4, 5.
             node.host.Load();
@@ -157,6 +162,32 @@ public sealed partial class StorageNode : IAsyncDisposable
             blocks?.Dispose();
         }
     }
+
+    /// <summary>Makes a node that has drives only while it is primary of their shards; it owns the store and the blocks from then
+    /// on. The background loops run.</summary>
+    internal static StorageNode StartOneOfSeveral(
+        StorageNodeOptions options,
+        CachedKeyValueStore store,
+        BlockStore blocks,
+        NodeIdentity identity,
+        int shardCount,
+        ILogger logger)
+    {
+        ImmutableArray<Shard> shards =
+            [.. Enumerable.Range(0, shardCount).Select(static number => new Shard(new((ushort)number), RefusingShardLog.Instance))];
+        StorageNode node = new(options, store, blocks, identity, shards, isOneOfSeveral: true, logger);
+        node.StartLoops();
+        return node;
+    }
+
+    /// <summary>This node has become primary of a shard.</summary>
+    internal void TakeUp(ShardId shard, IShardLog log)
+    {
+        foreach (string trouble in host.TakeUp(new(shard, log))) { LogNotOpened(logger, shard, trouble); }
+    }
+
+    /// <summary>This node is not primary of a shard any more.</summary>
+    internal void LetGo(ShardId shard) => host.LetGo(new(shard, RefusingShardLog.Instance));
 
     public async ValueTask DisposeAsync()
     {
@@ -205,6 +236,8 @@ public sealed partial class StorageNode : IAsyncDisposable
         bool more = false;
         foreach (HostedDrive drive in work.TakeReap())
         {
+            // Another node has it now, or this one anew.
+            if (host.Find(drive.Id) != drive) { continue; }
             if ((drive.State.Policy.Flags & DriveFlags.Deleting) != 0)
             {
                 if (!remover.Run(drive)) { work.Keep(drive); }
@@ -242,6 +275,7 @@ public sealed partial class StorageNode : IAsyncDisposable
     internal bool RunPacker()
     {
         if (!work.TryTakeCrowded(out ClusterToFold next)) { return false; }
+        if (host.Find(next.Drive.Id) != next.Drive) { return true; }
         packer.Fold(next.Drive, next.Node, next.Cluster, next.Depth);
         return true;
     }
@@ -258,12 +292,16 @@ public sealed partial class StorageNode : IAsyncDisposable
         }
 
         if (!work.TryTakeRested(out ClusterToFold next)) { return false; }
+        if (host.Find(next.Drive.Id) != next.Drive) { return true; }
         Pace pace = PaceUntil(cancellationToken);
         Status status = restPacker.Fold(next.Drive, next.Node, next.Cluster, next.Depth, pace: pace);
         if (status is Status.NoSpace or Status.Conflict) { work.FoldLater(next); }
         pace.Rest();
         return true;
     }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "A drive of shard {Shard} cannot be served: {Why}")]
+    private static partial void LogNotOpened(ILogger logger, ShardId shard, string why);
 
     [LoggerMessage(
         Level = LogLevel.Error,

@@ -12,7 +12,7 @@ public sealed class DriveHost
 {
     private readonly IKeyValueStore store;
     private readonly BlockStore blocks;
-    private readonly ImmutableArray<Shard> shards;
+    private readonly Shard[] shards;
     private readonly IDriveWork work;
     private readonly TimeProvider clock;
     private readonly Func<DateTimeOffset, Guid> drawId;
@@ -30,7 +30,7 @@ public sealed class DriveHost
         ArgumentNullException.ThrowIfNull(store);
         this.store = store;
         this.blocks = blocks;
-        this.shards = shards;
+        this.shards = [.. shards];
         this.work = work;
         this.clock = clock;
         this.drawId = drawId ?? Guid.CreateVersion7;
@@ -78,28 +78,87 @@ public sealed class DriveHost
     public HostedDrive? Find(DriveId id) => Volatile.Read(ref drives).GetValueOrDefault(id);
 
     /// <summary>The shard that orders a drive's transactions.</summary>
-    public Shard HomeOf(DriveId id) => shards[HomeShard.Of(id, shards.Length).Value];
+    public Shard HomeOf(DriveId id) => Volatile.Read(ref shards[HomeShard.Of(id, shards.Length).Value]);
 
-    /// <summary>Draws an id for a new drive; for a clone, one that lives on its origin's home shard.</summary>
-    public DriveId DrawId(DriveId? origin)
+    /// <summary>The shards, as this node has them now.</summary>
+    public IEnumerable<Shard> Shards => shards;
+
+    /// <summary>Draws an id for a new drive: for a clone, one that lives on its origin's home shard; among several nodes, one that
+    /// lives where its name belongs.</summary>
+    public DriveId DrawId(string name, DriveId? origin)
     {
+        int? wanted = origin is { } from ? HomeShard.Of(from, shards.Length).Value
+            : IsOneOfSeveral ? HomeShard.OfName(name, shards.Length).Value
+            : null;
         Span<byte> bytes = stackalloc byte[DriveId.Size];
         while (true)
         {
             drawId(clock.GetUtcNow()).TryWriteBytes(bytes, bigEndian: true, out _);
             DriveId id = DriveId.Read(bytes);
-            if (Find(id) is null && (origin is null || HomeOf(id) == HomeOf(origin.Value))) { return id; }
+            if (Find(id) is null && (wanted is null || HomeShard.Of(id, shards.Length).Value == wanted)) { return id; }
         }
     }
 
+    /// <summary>Other nodes have drives, too: shards come and go.</summary>
+    public bool IsOneOfSeveral { get; init; }
+
     /// <summary>Takes a drive up whose first transaction is committed. With <see cref="Changes"/> held, or with the gate of its
     /// shard, for one that was committed late.</summary>
-    public HostedDrive Add(DriveState state, DriveCounters counters)
+    /// <param name="home">The shard that committed it. If this node serves that one no more, whoever does has the drive.</param>
+    /// <param name="state">Of the drive.</param>
+    /// <param name="counters">Of the drive.</param>
+    public HostedDrive Add(Shard home, DriveState state, DriveCounters counters)
     {
         ArgumentNullException.ThrowIfNull(state);
-        HostedDrive drive = new(HomeOf(state.Drive), store, blocks, work, clock, state, counters);
-        Invariant.Check(ImmutableInterlocked.TryAdd(ref drives, state.Drive, drive));
+        HostedDrive drive = New(home, state, counters);
+        bool isAdded = HomeOf(state.Drive) == home && ImmutableInterlocked.TryAdd(ref drives, state.Drive, drive);
+        Invariant.Check(isAdded || IsOneOfSeveral);
         return drive;
+    }
+
+    /// <summary>This node has become primary of a shard: opens its drives. Sessions of the primary before are ended.</summary>
+    /// <returns>Why drives could not be opened, for people; what could be is open.</returns>
+    public IReadOnlyList<string> TakeUp(Shard shard)
+    {
+        ArgumentNullException.ThrowIfNull(shard);
+        List<string> troubles = [];
+        lock (Changes) { Volatile.Write(ref shards[shard.Id.Value], shard); }
+        foreach (DriveEntry entry in ReadCatalog().Entries)
+        {
+            if (HomeShard.Of(entry.Drive, shards.Length) != shard.Id) { continue; }
+            try
+            {
+                HostedDrive drive = Open(shard, entry);
+                DriveRestore.Finish(drive);
+                drive.EndOldSessions();
+                lock (Changes)
+                {
+                    if (HomeOf(drive.Id) != shard) { return troubles; }
+                    Invariant.Check(ImmutableInterlocked.TryAdd(ref drives, drive.Id, drive));
+                }
+            }
+            catch (StorageException failed)
+            {
+                troubles.Add(failed.Message);
+            }
+        }
+
+        return troubles;
+    }
+
+    /// <summary>This node is not primary of a shard any more: knows nothing of its drives.</summary>
+    /// <param name="refusing">Stands for the shard until it is taken up again.</param>
+    /// <returns>The drives that it had.</returns>
+    public IReadOnlyList<HostedDrive> LetGo(Shard refusing)
+    {
+        ArgumentNullException.ThrowIfNull(refusing);
+        lock (Changes)
+        {
+            Volatile.Write(ref shards[refusing.Id.Value], refusing);
+            HostedDrive[] gone = [.. drives.Values.Where(drive => drive.Shard.Id == refusing.Id)];
+            Volatile.Write(ref drives, drives.RemoveRange(gone.Select(static drive => drive.Id)));
+            return gone;
+        }
     }
 
     /// <summary>Applies what all shards owe, so that every name that is taken is known. With <see cref="Changes"/> held.
@@ -141,6 +200,12 @@ public sealed class DriveHost
 
     private void Load(DriveEntry entry)
     {
+        HostedDrive drive = Open(HomeOf(entry.Drive), entry);
+        lock (Changes) { Invariant.Check(ImmutableInterlocked.TryAdd(ref drives, drive.Id, drive)); }
+    }
+
+    private HostedDrive Open(Shard home, DriveEntry entry)
+    {
         DriveId id = entry.Drive;
         Status status;
         DriveState? state;
@@ -162,9 +227,15 @@ public sealed class DriveHost
 
         StorageResult opened = blocks.OpenDrive(id);
         bool isGone = opened.Status == Status.NotFound && (state!.Policy.Flags & DriveFlags.Deleting) != 0;
+
+        // A copy of the records may have come before the first block.
+        if (opened.Status == Status.NotFound && !isGone && IsOneOfSeveral) { opened = blocks.CreateDrive(id); }
         if (opened.Status != Status.Ok && !isGone) { throw new StorageException(opened.Status, opened.Message); }
-        lock (Changes) { Add(state!, counters); }
+        return New(home, state!, counters);
     }
+
+    private HostedDrive New(Shard home, DriveState state, DriveCounters counters) =>
+        new(home, store, blocks, work, clock, state, counters);
 
     /// <summary>A crash between making a drive's folder and recording the drive leaves a folder that nobody was told of: if
     /// it holds no block, it goes; else it stays, for a person to look at.</summary>

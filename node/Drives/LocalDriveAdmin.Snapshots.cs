@@ -87,7 +87,7 @@ public sealed partial class LocalDriveAdmin
             if (ObjectNames.Check(clone) is var named && named != Status.Ok) { return Reply.Failed<DriveInfo>(named); }
             if (host.Resume() is var resumed && resumed != Status.Ok) { return Reply.Failed<DriveInfo>(resumed); }
             if (host.Find(clone) is not null) { return Reply.Failed<DriveInfo>(Status.Exists); }
-            DriveId id = host.DrawId(origin.Id);
+            DriveId id = host.DrawId(clone, origin.Id);
             StorageResult made = blocks.CreateDrive(id);
             if (!made.IsOk) { return Reply.Failed<DriveInfo>(made.Status); }
 
@@ -95,7 +95,7 @@ public sealed partial class LocalDriveAdmin
             CreateCloneRequest request = new() { Drive = id, Name = clone, Snapshot = snapshot };
             DriveTransaction first = new();
             Status status = origin.MakeClone(
-                request, host.Catalog, first, () => work.Reap(host.Add(first.State, first.Counters)));
+                request, host.Catalog, first, () => work.Reap(host.Add(origin.Shard, first.State, first.Counters)));
             if (status == Status.Ok) { status = origin.Shard.Sync(); }
             if (status != Status.Ok)
             {
@@ -105,7 +105,7 @@ public sealed partial class LocalDriveAdmin
             }
 
             // 3. It inherits what its origin's sessions hold open without a name; nobody holds that here.
-            HostedDrive cloned = host.Add(first.State, first.Counters);
+            HostedDrive cloned = host.Add(origin.Shard, first.State, first.Counters);
             work.Reap(cloned);
             work.Flatten();
             return Reply.Ok(Describe(cloned));

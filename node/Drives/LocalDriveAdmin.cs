@@ -24,7 +24,9 @@ public sealed partial class LocalDriveAdmin(
             if (ObjectNames.Check(spec.Name) is var named && named != Status.Ok) { return Failed<DriveInfo>(named); }
             if (host.Resume() is var resumed && resumed != Status.Ok) { return Failed<DriveInfo>(resumed); }
             if (host.Find(spec.Name) is not null) { return Failed<DriveInfo>(Status.Exists); }
-            DriveId id = host.DrawId(origin: null);
+            DriveId id = host.DrawId(spec.Name, origin: null);
+            Shard home = host.HomeOf(id);
+            if (!home.CanServe) { return Failed<DriveInfo>(Status.StaleEpoch); }
             StorageResult made = blocks.CreateDrive(id);
             if (!made.IsOk) { return Failed<DriveInfo>(made.Status); }
 
@@ -43,7 +45,7 @@ public sealed partial class LocalDriveAdmin(
             if (status == Status.Ok)
             {
                 transaction.Build(batch);
-                status = CommitSynced(id, batch, () => host.Add(transaction.State, transaction.Counters));
+                status = CommitSynced(home, id, batch, () => host.Add(home, transaction.State, transaction.Counters));
             }
 
             if (status != Status.Ok)
@@ -53,7 +55,7 @@ public sealed partial class LocalDriveAdmin(
                 return Failed<DriveInfo>(status);
             }
 
-            return Done(Describe(host.Add(transaction.State, transaction.Counters)));
+            return Done(Describe(host.Add(home, transaction.State, transaction.Counters)));
         }
     }
 
@@ -147,9 +149,8 @@ public sealed partial class LocalDriveAdmin(
         }
     }
 
-    private Status CommitSynced(DriveId drive, RecordBatch batch, Action applied)
+    private static Status CommitSynced(Shard home, DriveId drive, RecordBatch batch, Action applied)
     {
-        Shard home = host.HomeOf(drive);
         Status status;
         lock (home.Gate) { status = home.Commit(drive, batch, applied); }
         return status == Status.Ok ? home.Sync() : status;

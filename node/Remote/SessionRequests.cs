@@ -27,6 +27,12 @@ internal sealed partial class SessionRequests(IDriveSession session)
         V1.Answer answer = IsAtVersionThatIsThere(request)
             ? await CarryOutAsync(request, cancellation)
             : Failed(Status.NotFound);
+        if (!isSync && !request.IsChange() && shard is { CanServe: false })
+        {
+            // What was read may have been overtaken on another node.
+            answer = Failed(Status.StaleEpoch);
+        }
+
         answer.Id = request.Id;
         if (answer.Status == V1.Status.Ok && shard is not null && (isSync || request.IsChange()))
         {

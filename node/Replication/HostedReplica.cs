@@ -16,6 +16,9 @@ internal sealed class HostedReplica(ReplicaLog log, ShardReplica core)
     /// <summary>What is committed and may be applied; less is applied while the disk is full.</summary>
     public LogIndex ApplyUpTo { get; set; } = log.Applied;
 
+    /// <summary>How often this node has stopped to serve it: what was begun in one term is not gone on with in another.</summary>
+    public ulong Term { get; set; }
+
     /// <summary>Its log is being synced.</summary>
     public bool IsSyncing { get; set; }
 

@@ -79,7 +79,8 @@ public sealed partial class MapKeeper : IReignProposer, IAsyncDisposable
         }
     }
 
-    private async Task AdoptAsync(PoolMap next)
+    /// <summary>Something newer stands there.</summary>
+    internal async Task AdoptAsync(PoolMap next)
     {
         await adopting.WaitAsync(CancellationToken.None);
         try

@@ -70,10 +70,12 @@ public sealed partial class ReplicationDriver
                 break;
             case BeginServing begin:
                 LogServing(logger, begin.Shard, begin.Epoch);
-                events.Begin(begin.Shard, begin.Epoch);
+                events.Begin(begin.Shard, new ReplicatedShardLog(this, begin.Shard, replicas[begin.Shard].Term));
                 break;
             case EndServing end:
                 LogServingEnded(logger, end.Shard);
+                replicas[end.Shard].Term++;
+                ForgetCopies(end.Shard);
                 replicas[end.Shard].EndWaiters(Status.Unknown);
                 events.End(end.Shard);
                 break;

@@ -6,113 +6,134 @@ namespace KvFs.Node.Replication;
 /// <summary>What a shard's owner on this node asks for.</summary>
 public sealed partial class ReplicationDriver
 {
-    internal Epoch EpochOf(ShardId shard)
+    /// <summary>One shard's log as its owner has it, in one term.</summary>
+    private sealed class ReplicatedShardLog(ReplicationDriver driver, ShardId shard, ulong term) : IShardLog
     {
-        lock (gate) { return Find(shard)?.Core.Reign?.Epoch ?? default; }
-    }
-
-    internal LogIndex PublishedOf(ShardId shard)
-    {
-        lock (gate) { return Find(shard)?.Published ?? default; }
-    }
-
-    internal bool IsOwed(ShardId shard)
-    {
-        lock (gate) { return Find(shard) is { } replica && replica.Log.Applied < replica.ApplyUpTo; }
-    }
-
-    internal bool IsBroken(ShardId shard)
-    {
-        lock (gate) { return hasFailed || Find(shard)?.IsBroken == true; }
-    }
-
-    internal bool CanServe(ShardId shard)
-    {
-        lock (gate) { return !hasFailed && Find(shard) is { } replica && replica.Core.CanServe(SuspendClock.Now); }
-    }
-
-    internal Status Resume(ShardId shard)
-    {
-        lock (gate)
+        public Epoch Epoch
         {
-            if (hasFailed) { return Status.IoError; }
-            if (Find(shard) is not { } replica || !replica.Core.CanServe(SuspendClock.Now)) { return Status.StaleEpoch; }
-            if (replica.Log.Applied < replica.ApplyUpTo) { Apply(replica); }
-            return hasFailed ? Status.IoError : replica.Log.Applied < replica.ApplyUpTo ? Status.NoSpace : Status.Ok;
-        }
-    }
-
-    /// <summary>Appends an entry and waits until it is applied. See <see cref="IShardLog.Commit"/>.</summary>
-    internal Status Commit(ShardId shard, DriveId drive, RecordBatch changes)
-    {
-        LogWaiter waiter;
-        lock (gate)
-        {
-            if (hasFailed) { return Status.IoError; }
-            TimeSpan now = SuspendClock.Now;
-            if (Find(shard) is not { } replica || !replica.Core.CanSubmit(now)) { return Status.StaleEpoch; }
-            if (replica.Log.Applied < replica.ApplyUpTo) { return Status.NoSpace; }
-            LogIndex index = replica.Core.Last.Index.Next;
-            Status status = replica.Log.Append(index, replica.Core.Reign!.Epoch, drive, changes.Bytes);
-            if (status == Status.NoSpace) { return status; }
-            if (status != Status.Ok)
+            get
             {
-                Fail($"writing the log of shard {shard}: {status}");
-                return Status.IoError;
+                lock (driver.gate) { return driver.replicas[shard].Core.Reign?.Epoch ?? default; }
+            }
+        }
+
+        public bool IsBroken
+        {
+            get
+            {
+                lock (driver.gate) { return driver.hasFailed || driver.replicas[shard].IsBroken; }
+            }
+        }
+
+        public LogIndex Published
+        {
+            get
+            {
+                lock (driver.gate) { return driver.replicas[shard].Published; }
+            }
+        }
+
+        public bool IsOwed
+        {
+            get
+            {
+                lock (driver.gate) { return Replica is { } replica && replica.Log.Applied < replica.ApplyUpTo; }
+            }
+        }
+
+        public bool CanServe
+        {
+            get
+            {
+                lock (driver.gate) { return !driver.hasFailed && Replica?.Core.CanServe(SuspendClock.Now) == true; }
+            }
+        }
+
+        /// <summary>The shard, if its term goes on. With the driver's lock held.</summary>
+        private HostedReplica? Replica => driver.replicas[shard] is { } replica && replica.Term == term ? replica : null;
+
+        public Status Resume()
+        {
+            lock (driver.gate)
+            {
+                if (driver.hasFailed) { return Status.IoError; }
+                if (Replica is not { } replica || !replica.Core.CanServe(SuspendClock.Now)) { return Status.StaleEpoch; }
+                return driver.Resume(replica);
+            }
+        }
+
+        public Status Commit(DriveId drive, RecordBatch changes)
+        {
+            LogWaiter waiter;
+            lock (driver.gate)
+            {
+                if (driver.hasFailed) { return Status.IoError; }
+                if (Replica is not { } replica) { return Status.StaleEpoch; }
+                Status status = driver.Submit(replica, drive, changes, out LogIndex index);
+                if (status != Status.Busy) { return status; }
+                waiter = LogWaiter.Take(index, wantsDurable: false);
+                replica.Add(waiter);
             }
 
-            Invariant.Check(replica.Core.TrySubmit(now, effects, out LogPosition position) && position.Index == index);
-            CarryOut(null);
-            if (replica.Log.Applied >= index) { return Status.Ok; }
-            if (hasFailed) { return Status.IoError; }
-            if (replica.ApplyUpTo >= index) { return Status.Unknown; }
-            waiter = LogWaiter.Take(index, wantsDurable: false);
-            replica.Add(waiter);
+            return waiter.Wait();
         }
 
-        return waiter.Wait();
+        public Status Sync()
+        {
+            LogWaiter waiter;
+            lock (driver.gate)
+            {
+                if (driver.hasFailed) { return Status.IoError; }
+                if (Replica is not { Core.IsPrimary: true } replica) { return Status.Unknown; }
+                Status status = driver.RequestDurable(replica, out LogIndex index);
+                if (status != Status.Busy) { return status; }
+                waiter = LogWaiter.Take(index, wantsDurable: true);
+                replica.Add(waiter);
+            }
+
+            return waiter.Wait();
+        }
     }
 
-    /// <summary>Waits until all that is committed is on disk at every in-sync replica. See <see cref="IShardLog.Sync"/>.</summary>
-    internal Status Sync(ShardId shard)
+    /// <summary>Applies what is owed. The lock is held.</summary>
+    private Status Resume(HostedReplica replica)
     {
-        LogWaiter waiter;
-        lock (gate)
+        if (replica.Log.Applied < replica.ApplyUpTo) { Apply(replica); }
+        return hasFailed ? Status.IoError : replica.Log.Applied < replica.ApplyUpTo ? Status.NoSpace : Status.Ok;
+    }
+
+    /// <summary>Appends an entry, and has it sent. The lock is held.</summary>
+    /// <returns>As <see cref="IShardLog.Commit"/>; Busy: it is on its way.</returns>
+    private Status Submit(HostedReplica replica, DriveId drive, RecordBatch changes, out LogIndex index)
+    {
+        TimeSpan now = SuspendClock.Now;
+        index = replica.Core.Last.Index.Next;
+        if (!replica.Core.CanSubmit(now)) { return Status.StaleEpoch; }
+        if (replica.Log.Applied < replica.ApplyUpTo) { return Status.NoSpace; }
+        Status status = replica.Log.Append(index, replica.Core.Reign!.Epoch, drive, changes.Bytes);
+        if (status == Status.NoSpace) { return status; }
+        if (status != Status.Ok)
         {
-            if (hasFailed) { return Status.IoError; }
-            if (Find(shard) is not { } replica || !replica.Core.IsPrimary) { return Status.Unknown; }
-            LogIndex index = replica.Core.Committed;
-            if (replica.Core.Durable >= index) { return Status.Ok; }
-            replica.Core.RequestDurable(index, SuspendClock.Now, effects);
-            CarryOut(null);
-            if (hasFailed) { return Status.IoError; }
-            if (replica.Core.Durable >= index) { return Status.Ok; }
-            waiter = LogWaiter.Take(index, wantsDurable: true);
-            replica.Add(waiter);
+            Fail($"writing the log of shard {replica.Log.Shard}: {status}");
+            return Status.IoError;
         }
 
-        return waiter.Wait();
+        Invariant.Check(replica.Core.TrySubmit(now, effects, out LogPosition position) && position.Index == index);
+        CarryOut(null);
+        if (replica.Log.Applied >= index) { return Status.Ok; }
+        return hasFailed ? Status.IoError : replica.ApplyUpTo >= index ? Status.Unknown : Status.Busy;
+    }
+
+    /// <summary>Wants all that is committed on disk everywhere. The lock is held.</summary>
+    /// <returns>Ok: it is; IoError; Busy: it will be.</returns>
+    private Status RequestDurable(HostedReplica replica, out LogIndex index)
+    {
+        index = replica.Core.Committed;
+        if (replica.Core.Durable >= index) { return Status.Ok; }
+        replica.Core.RequestDurable(index, SuspendClock.Now, effects);
+        CarryOut(null);
+        return hasFailed ? Status.IoError : replica.Core.Durable >= index ? Status.Ok : Status.Busy;
     }
 
     private HostedReplica? Find(ShardId shard) => replicas.GetValueOrDefault(shard);
-
-    /// <summary>One shard's log as its owner has it.</summary>
-    private sealed class ReplicatedShardLog(ReplicationDriver driver, ShardId shard) : IShardLog
-    {
-        public Epoch Epoch => driver.EpochOf(shard);
-
-        public bool IsBroken => driver.IsBroken(shard);
-
-        public LogIndex Published => driver.PublishedOf(shard);
-
-        public bool IsOwed => driver.IsOwed(shard);
-
-        public bool CanServe => driver.CanServe(shard);
-
-        public Status Resume() => driver.Resume(shard);
-
-        public Status Commit(DriveId drive, RecordBatch changes) => driver.Commit(shard, drive, changes);
-
-        public Status Sync() => driver.Sync(shard);
-    }
 }

@@ -79,10 +79,6 @@ public sealed partial class ReplicationDriver : IDisposable
     /// <summary>Begins to count time. Before it, the node says nothing.</summary>
     public void Start() => clock.Start();
 
-    /// <summary>A shard's log, as whoever orders its drives' transactions sees it. The same for as long as the node has a copy.
-    /// </summary>
-    public IShardLog LogOf(ShardId shard) => new ReplicatedShardLog(this, shard);
-
     /// <summary>The pool map changed.</summary>
     public void OnView(PoolView view)
     {
@@ -143,6 +139,25 @@ public sealed partial class ReplicationDriver : IDisposable
         }
     }
 
+    /// <summary>Whether a node is there, as far as is known here.</summary>
+    public NodePresence PresenceOf(NodeId node)
+    {
+        lock (gate)
+        {
+            if (node == options.Process.Node) { return NodePresence.Here; }
+            TimeSpan now = SuspendClock.Now;
+            return !core.Peers.IsSilent(node, now) ? NodePresence.Here
+                : core.Peers.SilentFor(node, now) >= options.LostAfter ? NodePresence.Lost
+                : NodePresence.Silent;
+        }
+    }
+
+    /// <summary>Hands a shard that this node is primary of to an in-sync replica.</summary>
+    public void HandOver(ShardId shard, NodeId to)
+    {
+        lock (gate) { Find(shard)?.Core.HandOverTo(to); }
+    }
+
     /// <summary>Hands what this node is primary of to others. Ends when nothing is left, or nobody is there to take it.</summary>
     public async Task LeaveAsync(CancellationToken cancellation)
     {
@@ -190,7 +205,9 @@ public sealed partial class ReplicationDriver : IDisposable
     {
         ReplicaLog log = new(store, shard, options.ShardCount);
         LogShape shape = log.Open();
-        replicas.Add(shard, new(log, core.AddShard(shard, shape, log.Applied)));
+        ShardReplica replica = core.AddShard(shard, shape, log.Applied);
+        if (options.KeepsBlocks) { replica.HasBlocks = copy => HasBlocks(shard, copy); }
+        replicas.Add(shard, new(log, replica));
     }
 
     private void RunClock()

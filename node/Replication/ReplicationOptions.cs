@@ -1,4 +1,5 @@
 using KvFs.Core;
+using KvFs.Node.Shards;
 
 namespace KvFs.Node.Replication;
 
@@ -17,6 +18,12 @@ public sealed record ReplicationOptions
     public int MinInSync { get; init; } = PoolSettings.Default.MinInSync;
 
     public ReplicationTimes Times { get; init; } = ReplicationTimes.Default;
+
+    /// <summary>Blocks go with the shards: a copy counts only once it has told that it has all.</summary>
+    public bool KeepsBlocks { get; init; }
+
+    /// <summary>A node that was silent for so long gets no copies back: they are made anew elsewhere.</summary>
+    public TimeSpan LostAfter { get; init; } = TimeSpan.FromMinutes(10);
 }
 
 /// <summary>Takes messages to other nodes. Never waits: what cannot be sent is lost.</summary>
@@ -41,7 +48,10 @@ public interface IReignProposer
 public interface IShardOwner
 {
     /// <summary>This node is primary of the shard, and may answer.</summary>
-    void OnServing(ShardId shard, Epoch epoch);
+    /// <param name="shard">Which.</param>
+    /// <param name="log">Its log, for as long as this goes on: it refuses everything once that has ended, also when this node
+    /// becomes primary again.</param>
+    void OnServing(ShardId shard, IShardLog log);
 
     /// <summary>It is not any more.</summary>
     void OnServingEnded(ShardId shard);

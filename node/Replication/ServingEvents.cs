@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using KvFs.Core;
+using KvFs.Node.Shards;
 using Microsoft.Extensions.Logging;
 
 namespace KvFs.Node.Replication;
@@ -7,8 +8,8 @@ namespace KvFs.Node.Replication;
 /// <summary>Tells the owner of shards what this node serves: in order, on one thread, without the driver's lock.</summary>
 internal sealed partial class ServingEvents : IDisposable
 {
-    private readonly Channel<(ShardId Shard, Epoch? Begun)> events =
-        Channel.CreateUnbounded<(ShardId, Epoch?)>(new() { SingleReader = true });
+    private readonly Channel<(ShardId Shard, IShardLog? Begun)> events =
+        Channel.CreateUnbounded<(ShardId, IShardLog?)>(new() { SingleReader = true });
 
     private readonly IShardOwner owner;
     private readonly ILogger logger;
@@ -22,7 +23,7 @@ internal sealed partial class ServingEvents : IDisposable
             TellAsync, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap();
     }
 
-    public void Begin(ShardId shard, Epoch epoch) => events.Writer.TryWrite((shard, epoch));
+    public void Begin(ShardId shard, IShardLog log) => events.Writer.TryWrite((shard, log));
 
     public void End(ShardId shard) => events.Writer.TryWrite((shard, null));
 
@@ -35,11 +36,11 @@ internal sealed partial class ServingEvents : IDisposable
 
     private async Task TellAsync()
     {
-        await foreach ((ShardId shard, Epoch? begun) in events.Reader.ReadAllAsync())
+        await foreach ((ShardId shard, IShardLog? begun) in events.Reader.ReadAllAsync())
         {
             try
             {
-                if (begun is { } epoch) { owner.OnServing(shard, epoch); }
+                if (begun is not null) { owner.OnServing(shard, begun); }
                 else { owner.OnServingEnded(shard); }
             }
             catch (Exception e)

@@ -99,6 +99,13 @@ public sealed partial class BlockStore
     /// is left alone.</summary>
     public StorageResult DeleteDrive(DriveId drive)
     {
+        Copies?.Drop(drive, []);
+        return DeleteOwnCopy(drive);
+    }
+
+    /// <summary>As <see cref="DeleteDrive"/>, but here alone.</summary>
+    public StorageResult DeleteOwnCopy(DriveId drive)
+    {
         lock (admin)
         {
             if (IsFailed) { return Failed(); }

@@ -50,6 +50,9 @@ public sealed partial class BlockStore : IDisposable
     /// <summary>Asked before work is accepted, so that the key-value store never meets a full disk.</summary>
     public SpaceGuard Space => context.Space;
 
+    /// <summary>Where else blocks are kept; null: nowhere.</summary>
+    public IBlockCopies? Copies { get; set; }
+
     /// <summary>What opening found that needs a person: folders of unknown drives, left alone.</summary>
     public ImmutableArray<string> Findings { get; private set; } = [];
 
@@ -68,6 +71,13 @@ public sealed partial class BlockStore : IDisposable
     /// <summary>Writes a block's bytes; nothing may refer to it before <see cref="SyncBlocks"/>.</summary>
     /// <returns>As <see cref="WriteBlock"/>.</returns>
     public Status WriteBlockUnsynced(BlockName block, ReadOnlySpan<byte> content, SpaceUse use = SpaceUse.Data)
+    {
+        Status status = WriteOwnCopy(block, content, use);
+        return status == Status.Ok && Copies is { } copies ? copies.Store(block, content) : status;
+    }
+
+    /// <summary>As <see cref="WriteBlockUnsynced"/>, but here alone: for who keeps a copy for another node.</summary>
+    public Status WriteOwnCopy(BlockName block, ReadOnlySpan<byte> content, SpaceUse use)
     {
         if (!TryEnter(block.Owner, out DriveStore? drive)) { return Status.NotFound; }
         try
@@ -150,6 +160,13 @@ public sealed partial class BlockStore : IDisposable
     /// is counted and stays.</summary>
     /// <returns>Ok; NoSpace, IoError: some may be left, call again.</returns>
     public Status DropBlocks(DriveId owner, ReadOnlySpan<BlockId> ids)
+    {
+        Copies?.Drop(owner, ids);
+        return DropOwnCopies(owner, ids);
+    }
+
+    /// <summary>As <see cref="DropBlocks"/>, but here alone.</summary>
+    public Status DropOwnCopies(DriveId owner, ReadOnlySpan<BlockId> ids)
     {
         if (!TryEnter(owner, out DriveStore? drive)) { return Status.NotFound; }
         try

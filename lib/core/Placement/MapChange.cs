@@ -13,5 +13,5 @@ public readonly record struct MapChange(Status Status, PoolMap? Map, string Reas
     [MemberNotNullWhen(true, nameof(Map))]
     public bool IsDone => Status == Status.Ok;
 
-    internal static MapChange Refuse(Status status, string reason) => new(status, null, reason);
+    public static MapChange Refuse(Status status, string reason) => new(status, null, reason);
 }

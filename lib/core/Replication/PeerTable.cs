@@ -109,6 +109,10 @@ public sealed class PeerTable(ReplicationTimes times)
     public bool IsSilent(NodeId node, TimeSpan now) =>
         !peers.TryGetValue(node, out Peer? peer) || now - peer.Heard >= times.Suspicion;
 
+    /// <summary>How long nothing was heard of a node; of one that was never told of, for ever.</summary>
+    public TimeSpan SilentFor(NodeId node, TimeSpan now) =>
+        peers.TryGetValue(node, out Peer? peer) ? now - peer.Heard : TimeSpan.MaxValue;
+
     /// <summary>Since when a process of a node is gone, over or silent; null: it is not.</summary>
     public TimeSpan? GoneSince(InSyncReplica replica, TimeSpan now)
     {

@@ -10,6 +10,17 @@ public sealed partial class ShardReplica
     private LogIndex joinFrom;
     private TimeSpan leasesOver;
 
+    /// <summary>Who is to be the next primary, if it is to be a certain one.</summary>
+    private NodeId successor;
+
+    /// <summary>Whether a copy has all blocks that go with the log. Blocks are the driver's affair; without them a copy is not
+    /// listed as in sync.</summary>
+    public Func<InSyncReplica, bool> HasBlocks { get; set; } = static _ => true;
+
+    /// <summary>The others whose word counts, as far as is known here: those in sync, and who may be by now; null: this node is
+    /// not the primary.</summary>
+    public IReadOnlyList<InSyncReplica>? CountedOthers => IsPrimary ? [.. Counted()] : null;
+
     /// <summary>The pool map says something else of this shard.</summary>
     /// <param name="next">What it says.</param>
     /// <param name="now">When that came to be known here.</param>
@@ -58,10 +69,24 @@ public sealed partial class ShardReplica
         proposed = null;
         joining = null;
         isSigningOver = false;
+        StayIfNotWanted();
     }
 
     /// <summary>Takes no requests any more, and hands the shard to another in-sync replica once all is committed.</summary>
-    public void Leave() => isLeaving = IsPrimary;
+    public void Leave()
+    {
+        isLeaving = IsPrimary;
+        successor = default;
+    }
+
+    /// <summary>Hands the shard to one in-sync replica, once all is committed; takes no requests meanwhile. If that one is not
+    /// there, or the map says something else by then, all goes on as before.</summary>
+    public void HandOverTo(NodeId to)
+    {
+        if (!IsPrimary || isLeaving || to == self || !Reign!.Entry.IsInSync(to)) { return; }
+        isLeaving = true;
+        successor = to;
+    }
 
     /// <summary>Time passed: sends again what was not answered, drops who is silent, takes in who has caught up.</summary>
     /// <param name="now">The time.</param>
@@ -122,17 +147,27 @@ public sealed partial class ShardReplica
         }
     }
 
+    /// <summary>One who was to be handed the shard could not take it: the next plan says who can.</summary>
+    private void StayIfNotWanted()
+    {
+        if (successor == default) { return; }
+        isLeaving = false;
+        successor = default;
+    }
+
     private bool TrySignOver(TimeSpan now, List<ReplicationEffect> effects)
     {
         if (Committed != log.Last.Index) { return false; }
         foreach (InSyncReplica replica in Reign!.InSync)
         {
             if (replica.Node == self || IsSilent(replica, now)) { continue; }
+            if (successor != default && replica.Node != successor) { continue; }
             isSigningOver = true;
-            Propose(Reign.SignedOverTo(replica.Node), $"node {self} stops", effects);
+            Propose(Reign.SignedOverTo(replica.Node), $"node {self} hands over", effects);
             return true;
         }
 
+        StayIfNotWanted();
         return false;
     }
 
@@ -164,7 +199,7 @@ public sealed partial class ShardReplica
     {
         if (joining is { } one)
         {
-            if (!IsThere(one, now)) { joining = null; }
+            if (!IsThere(one, now) || (proposed is null && !HasBlocks(one))) { joining = null; }
             else if (followers[one.Node].Matched >= joinFrom)
             {
                 Propose(Reign!.With(one, minInSync), $"node {one.Node} has all of the log", effects);
@@ -177,7 +212,7 @@ public sealed partial class ShardReplica
         {
             InSyncReplica replica = peers.ReplicaOf(node);
             bool isNear = !follower.IsProbing && log.Last.Index.Value - follower.Matched.Value <= NearEntries;
-            if (!isNear || Reign!.Has(node, replica.Boot) || !IsThere(replica, now)) { continue; }
+            if (!isNear || Reign!.Has(node, replica.Boot) || !IsThere(replica, now) || !HasBlocks(replica)) { continue; }
             joining = replica;
             joinFrom = log.Last.Index;
             return;

@@ -155,6 +155,7 @@ public sealed partial class ShardReplica
     {
         if (!IsPrimary) { return; }
         IsPrimary = isServing = isLeaving = isSigningOver = false;
+        successor = default;
         joining = null;
         proposed = null;
         followers.Clear();

@@ -16,6 +16,47 @@ public static class ReplicationMethods
         Marshaller.Protobuf(V1.PeerMessage.Parser));
 }
 
+/// <summary>The methods of replication.proto's service of blocks.</summary>
+public static class BlockCopyMethods
+{
+    private const string Service = "kvfs.v1.BlockCopies";
+
+    public static GrpcMethod<V1.StorePart, V1.CopyReply> Store { get; } = new(
+        GrpcMethodKind.ClientStreaming,
+        Service,
+        "Store",
+        Marshaller.Protobuf(V1.StorePart.Parser),
+        Marshaller.Protobuf(V1.CopyReply.Parser));
+
+    public static GrpcMethod<V1.ListRequest, V1.ListPart> List { get; } = new(
+        GrpcMethodKind.ServerStreaming,
+        Service,
+        "List",
+        Marshaller.Protobuf(V1.ListRequest.Parser),
+        Marshaller.Protobuf(V1.ListPart.Parser));
+
+    public static GrpcMethod<V1.FetchRequest, V1.FetchPart> Fetch { get; } = new(
+        GrpcMethodKind.ServerStreaming,
+        Service,
+        "Fetch",
+        Marshaller.Protobuf(V1.FetchRequest.Parser),
+        Marshaller.Protobuf(V1.FetchPart.Parser));
+
+    public static GrpcMethod<V1.CompleteRequest, V1.CopyReply> Complete { get; } = new(
+        GrpcMethodKind.Unary,
+        Service,
+        "Complete",
+        Marshaller.Protobuf(V1.CompleteRequest.Parser),
+        Marshaller.Protobuf(V1.CopyReply.Parser));
+
+    public static GrpcMethod<V1.DropRequest, V1.CopyReply> Drop { get; } = new(
+        GrpcMethodKind.Unary,
+        Service,
+        "Drop",
+        Marshaller.Protobuf(V1.DropRequest.Parser),
+        Marshaller.Protobuf(V1.CopyReply.Parser));
+}
+
 /// <summary>What nodes tell one another, on the wire and in core. The contents of entries and snapshots are the drivers'
 /// affair.</summary>
 public static class WireReplication

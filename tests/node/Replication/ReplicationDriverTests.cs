@@ -34,7 +34,7 @@ public sealed class ReplicationDriverTests
         foreach (TestMember member in pool.Members.Where(member => member != primary))
         {
             Assert.Equal(Status.StaleEpoch, Commit(member, drive, 1));
-            Assert.False(member.Driver.CanServe(s_shard));
+            Assert.False(member.LogOf(s_shard).CanServe);
         }
     }
 

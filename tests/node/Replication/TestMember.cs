@@ -20,7 +20,7 @@ internal sealed class TestMember : IShardOwner, IAsyncDisposable
     private readonly MapKeeper map;
     private readonly PeerLinks links;
     private readonly GrpcServer server;
-    private readonly ConcurrentDictionary<ShardId, Epoch> served = new();
+    private readonly ConcurrentDictionary<ShardId, IShardLog> served = new();
     private bool isStopped;
 
     private TestMember(TestPool pool, InSyncReplica process, string folder, PoolMap first)
@@ -75,9 +75,9 @@ internal sealed class TestMember : IShardOwner, IAsyncDisposable
         return member;
     }
 
-    public bool Serves(ShardId shard) => served.ContainsKey(shard) && Driver.CanServe(shard);
+    public bool Serves(ShardId shard) => LogOf(shard).CanServe;
 
-    public IShardLog LogOf(ShardId shard) => Driver.LogOf(shard);
+    public IShardLog LogOf(ShardId shard) => served.GetValueOrDefault(shard, RefusingShardLog.Instance);
 
     /// <summary>A record of a test's drive; null: there is none.</summary>
     public byte[]? Read(DriveId drive, ulong key)
@@ -97,7 +97,7 @@ internal sealed class TestMember : IShardOwner, IAsyncDisposable
         return image;
     }
 
-    public void OnServing(ShardId shard, Epoch epoch) => served[shard] = epoch;
+    public void OnServing(ShardId shard, IShardLog log) => served[shard] = log;
 
     public void OnServingEnded(ShardId shard) => served.TryRemove(shard, out _);
 

@@ -1,0 +1,166 @@
+using System.Runtime.Versioning;
+using KvFs.Core;
+using KvFs.Grpc;
+using KvFs.Node.Drives;
+using KvFs.Node.Replication;
+using KvFs.Node.Shards;
+using KvFs.Node.Storage;
+using KvFs.Protocol;
+using Microsoft.Extensions.Logging;
+
+namespace KvFs.Node;
+
+/// <summary>A storage node that is one of several: keeps copies of shards, and serves the drives of those that it is primary of.
+/// </summary>
+/// <remarks>Thread safe. Start, in order: (1) take the data folder and count the start; (2) find its place in the pool map; (3)
+/// open the logs; (4) connect to the others, watch the map, and beacon. Stop, in order: hand primacies over, fall silent, close.
+/// </remarks>
+[SupportedOSPlatform("linux")]
+public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
+{
+    /// <summary>How long a polite stop waits for others to take over.</summary>
+    private static readonly TimeSpan s_leaveTime = TimeSpan.FromSeconds(10);
+
+    private readonly StorageNode storage;
+    private readonly ReplicationDriver driver;
+    private readonly MapKeeper map;
+    private readonly PeerLinks links;
+    private readonly PlacementKeeper placement;
+    private readonly PeerService peers;
+    private readonly PeerChannels channels;
+    private readonly BlockCopyService copies;
+    private readonly BlockHealer healer;
+    private bool isStopped;
+
+    private PoolMemberNode(
+        PoolNodeOptions options,
+        CachedKeyValueStore store,
+        BlockStore blocks,
+        NodeIdentity identity,
+        PoolMap first,
+        InSyncReplica process,
+        ILoggerFactory loggers)
+    {
+        ILogger logger = loggers.CreateLogger<PoolMemberNode>();
+        map = new(options.Authority, first, options.Storage.Clock, logger);
+        links = new(first.Pool, process, options.Dial, logger);
+        driver = new(
+            store,
+            blocks.Space,
+            new()
+            {
+                Process = process,
+                Pool = first.Pool,
+                ShardCount = first.Shards.Length,
+                MinInSync = first.Settings.MinInSync,
+                Times = options.Times,
+                KeepsBlocks = true,
+            },
+            links,
+            map,
+            this,
+            logger);
+        peers = new(first.Pool, driver, node => map.Map.Find(node)?.Disk, logger);
+        channels = new(map, options.Dial);
+        copies = new(driver, blocks, first.Shards.Length);
+        healer = new(driver, blocks, channels, logger);
+        blocks.Copies = new BlockCopies(driver, channels, first.Shards.Length);
+        placement = new(map, driver, options.Authority, options.Storage.Clock, logger);
+        storage = StorageNode.StartOneOfSeveral(
+            options.Storage, store, blocks, identity, first.Shards.Length, loggers.CreateLogger<StorageNode>());
+    }
+
+    /// <summary>This node's part in the pool.</summary>
+    public InSyncReplica Process => driver.Process;
+
+    /// <summary>The newest pool map that is known here.</summary>
+    public PoolMap Map => map.Map;
+
+    /// <summary>The drives that this node serves now.</summary>
+    public IDriveAdmin Admin => storage.Admin;
+
+    public StorageNode Storage => storage;
+
+    /// <summary>Opens a data folder, or makes it, and finds its place in the pool.</summary>
+    /// <exception cref="StorageException">As <see cref="StorageNode.Open"/>, or the pool does not take it.</exception>
+    public static async Task<PoolMemberNode> OpenAsync(
+        PoolNodeOptions options, ILoggerFactory loggers, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(loggers);
+        Directory.CreateDirectory(options.Storage.DataPath);
+        CachedKeyValueStore? store = new(
+            JournaledKeyValueStore.Open(Path.Combine(options.Storage.DataPath, "db")), options.Storage.CachedRecords);
+        BlockStore? blocks = null;
+        try
+        {
+            DiskId newDisk = new(DriveId.Read(Guid.CreateVersion7().ToByteArray(bigEndian: true)).Value);
+            blocks = BlockStore.Open(new LinuxDisk(options.Storage.DataPath), store, newDisk);
+            NodeIdentity identity = NodeIdentity.Start(store, options.Storage.ShardCount);
+            (PoolMap map, InSyncReplica process) = await PoolMembership.EnterAsync(
+                options, blocks.DiskId, PoolMembership.DrawBoot(identity.Starts), cancellation);
+            PoolMemberNode node = new(options, store, blocks, identity, map, process, loggers);
+            store = null;
+            blocks = null;
+            return node;
+        }
+        finally
+        {
+            blocks?.Dispose();
+            store?.Dispose();
+        }
+    }
+
+    /// <summary>Adds what other nodes call to a server that has not started.</summary>
+    public void AddTo(GrpcServices services)
+    {
+        peers.AddTo(services);
+        copies.AddTo(services);
+    }
+
+    /// <summary>Takes part in the pool, once its server listens.</summary>
+    public async Task StartAsync()
+    {
+        await map.StartAsync(OnMapAsync, driver.OnProposed);
+        driver.Start();
+        placement.Start();
+        healer.Start();
+    }
+
+    /// <summary>Hands over what this node is primary of, as far as somebody is there.</summary>
+    public async Task LeaveAsync()
+    {
+        using CancellationTokenSource patience = new(s_leaveTime);
+        try
+        {
+            await driver.LeaveAsync(patience.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // Nobody takes it: the pool waits for this node to come back.
+        }
+    }
+
+    public void OnServing(ShardId shard, IShardLog log) => storage.TakeUp(shard, log);
+
+    public void OnServingEnded(ShardId shard) => storage.LetGo(shard);
+
+    public async ValueTask DisposeAsync()
+    {
+        if (isStopped) { return; }
+        isStopped = true;
+        await healer.DisposeAsync();
+        await placement.DisposeAsync();
+        driver.Dispose();
+        await map.DisposeAsync();
+        await links.DisposeAsync();
+        channels.Dispose();
+        await storage.DisposeAsync();
+    }
+
+    private async Task OnMapAsync(PoolMap next)
+    {
+        await links.FollowAsync(next);
+        driver.OnView(PoolView.Of(next));
+    }
+}

@@ -1,0 +1,144 @@
+using System.Collections.Concurrent;
+using System.Runtime.Versioning;
+using Google.Protobuf;
+using KvFs.Core;
+using KvFs.Grpc;
+using KvFs.Node.Storage;
+using KvFs.Protocol.Wire;
+using V1 = KvFs.Protocol.V1;
+
+namespace KvFs.Node.Replication;
+
+/// <summary>Brings a primary's blocks to the other copies of their shard.</summary>
+/// <remarks>
+/// Thread safe. A block is answered for once every copy that counts has it on disk. One that does not count yet is given it,
+/// too; if that fails, it has to look for what it lacks once more (<see cref="ReplicationDriver.OnBlockMissed"/>) before it can
+/// count. Who counts is asked again at the end, because a copy may have come to count meanwhile.
+/// </remarks>
+[SupportedOSPlatform("linux")]
+internal sealed class BlockCopies(ReplicationDriver driver, PeerChannels channels, int shardCount) : IBlockCopies
+{
+    /// <summary>A copy that does not take a block within it is asked again, if it still counts.</summary>
+    private static readonly TimeSpan s_callTime = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(50);
+
+    public Status Store(BlockName block, ReadOnlySpan<byte> content)
+    {
+        ShardId shard = HomeShard.Of(block.Owner, shardCount);
+        byte[]? bytes = null;
+        HashSet<InSyncReplica> has = [];
+        while (true)
+        {
+            if (driver.CopiesOf(shard) is not { } copies) { return Status.StaleEpoch; }
+            InSyncReplica[] lacking = [.. copies.Others.Where(copy => !has.Contains(copy))];
+            if (lacking.Length == 0) { return Status.Ok; }
+            bytes ??= content.ToArray();
+            Task<Status>[] sending = [.. lacking.Select(copy => SendAsync(copy.Node, shard, copies.Epoch, block, bytes))];
+            Task.WaitAll(sending);
+            bool mustPause = false;
+            for (int at = 0; at < lacking.Length; at++)
+            {
+                Status status = sending[at].Result;
+                if (status == Status.Ok)
+                {
+                    has.Add(lacking[at]);
+                }
+                else if (!copies.Counted.Contains(lacking[at]))
+                {
+                    // It does not count: it looks for it later.
+                    driver.OnBlockMissed(shard, lacking[at].Node);
+                    has.Add(lacking[at]);
+                }
+                else if (status is Status.NoSpace or Status.Exists or Status.Invalid)
+                {
+                    return status;
+                }
+                else
+                {
+                    mustPause = true;
+                }
+            }
+
+            if (mustPause) { Thread.Sleep(s_pause); }
+        }
+    }
+
+    public void Drop(DriveId owner, ReadOnlySpan<BlockId> ids)
+    {
+        ShardId shard = HomeShard.Of(owner, shardCount);
+        if (driver.CopiesOf(shard) is not { } copies) { return; }
+        V1.DropRequest request = new() { Shard = shard.Value, Epoch = copies.Epoch.Value, Owner = owner.ToWire() };
+        foreach (BlockId id in ids) { request.Ids.Add(id.Value); }
+        Task.WaitAll([.. copies.Others.Select(copy => DropAsync(copy.Node, request))]);
+    }
+
+    private async Task DropAsync(NodeId node, V1.DropRequest request)
+    {
+        try
+        {
+            if (channels.Find(node) is not { } channel) { return; }
+            await channel.UnaryAsync(BlockCopyMethods.Drop, request, new() { Timeout = s_callTime }, CancellationToken.None);
+        }
+        catch (GrpcException)
+        {
+            // What it keeps is in nobody's way.
+        }
+    }
+
+    /// <returns>What the copy answered; Busy: it did not.</returns>
+    private async Task<Status> SendAsync(NodeId node, ShardId shard, Epoch epoch, BlockName block, byte[] content)
+    {
+        try
+        {
+            if (channels.Find(node) is not { } channel) { return Status.Busy; }
+            using GrpcCall<V1.StorePart, V1.CopyReply> call = channel.Start(
+                BlockCopyMethods.Store, new() { Timeout = s_callTime }, CancellationToken.None);
+            V1.StoreHead? head = new()
+            {
+                Shard = shard.Value,
+                Epoch = epoch.Value,
+                Owner = block.Owner.ToWire(),
+                Id = block.Id.Value,
+                Length = (uint)content.Length,
+            };
+            for (int offset = 0; offset < content.Length; offset += WireLimits.ChunkBytes)
+            {
+                ReadOnlyMemory<byte> part = content.AsMemory(offset, Math.Min(WireLimits.ChunkBytes, content.Length - offset));
+                V1.StorePart message = new() { Data = UnsafeByteOperations.UnsafeWrap(part), Crc32C = Crc32C.Compute(part.Span) };
+                if (head is not null) { message.Head = head; }
+                head = null;
+                if (!await call.Requests!.WriteAsync(message, CancellationToken.None)) { break; }
+            }
+
+            await call.CompleteAsync();
+            return (await call.ReadOnlyOneAsync()).Status.ToCore();
+        }
+        catch (GrpcException)
+        {
+            return Status.Busy;
+        }
+    }
+}
+
+/// <summary>Channels to the other nodes, for calls of all kinds.</summary>
+[SupportedOSPlatform("linux")]
+public sealed class PeerChannels(MapKeeper map, Func<PoolNode, GrpcChannel> dial) : IDisposable
+{
+    private readonly ConcurrentDictionary<(NodeId Node, string Address), Lazy<GrpcChannel>> channels = new();
+
+    /// <summary>A channel to a node; null: the pool map has none of that number.</summary>
+    public GrpcChannel? Find(NodeId node)
+    {
+        if (map.Map.Find(node) is not { State: not NodeState.Gone } found) { return null; }
+        return channels.GetOrAdd((node, string.Join(' ', found.Addresses)), _ => new(() => dial(found))).Value;
+    }
+
+    public void Dispose()
+    {
+        foreach (Lazy<GrpcChannel> channel in channels.Values)
+        {
+            if (channel.IsValueCreated) { channel.Value.Dispose(); }
+        }
+    }
+}

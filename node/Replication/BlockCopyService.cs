@@ -1,0 +1,200 @@
+using System.Buffers;
+using System.Runtime.Versioning;
+using Google.Protobuf;
+using KvFs.Core;
+using KvFs.Grpc;
+using KvFs.Node.Storage;
+using KvFs.Protocol.Wire;
+using V1 = KvFs.Protocol.V1;
+
+namespace KvFs.Node.Replication;
+
+/// <summary>The service of blocks of replication.proto.</summary>
+[SupportedOSPlatform("linux")]
+internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore blocks, int shardCount)
+{
+    /// <summary>Numbers of blocks in one part of a list.</summary>
+    private const int ListedBlocks = 10_000;
+
+    public void AddTo(GrpcServices services)
+    {
+        services.ClientStreaming(BlockCopyMethods.Store, StoreAsync);
+        services.ServerStreaming(BlockCopyMethods.List, ListAsync);
+        services.ServerStreaming(BlockCopyMethods.Fetch, FetchAsync);
+        services.Unary(BlockCopyMethods.Complete, Complete);
+        services.Unary(BlockCopyMethods.Drop, Drop);
+    }
+
+    private async ValueTask<V1.CopyReply> StoreAsync(MessageReader<V1.StorePart> reader, ServerCall call)
+    {
+        if (!await reader.WaitToReadAsync(call.Cancellation) || !reader.TryRead(out V1.StorePart first) || first.Head is not { } head)
+        {
+            throw new GrpcException(GrpcStatusCode.InvalidArgument, "a block begins with its head");
+        }
+
+        if (head.Length is 0 or > Limits.BlockBytes || head.Owner.Length != DriveId.Size || head.Id == 0) { return Reply(Status.Invalid); }
+        BlockName name = new(DriveId.Read(head.Owner.Span), new(head.Id));
+        ShardId shard = HomeShard.Of(name.Owner, shardCount);
+        if (shard.Value != head.Shard) { return Reply(Status.Invalid); }
+        if (!driver.MayCopy(shard, new(head.Epoch))) { return Reply(Status.StaleEpoch); }
+        byte[] buffer = ArrayPool<byte>.Shared.Rent((int)head.Length);
+        try
+        {
+            int filled = 0;
+            Status status = Take(first);
+            while (status == Status.Ok && await reader.WaitToReadAsync(call.Cancellation))
+            {
+                while (status == Status.Ok && reader.TryRead(out V1.StorePart part))
+                {
+                    status = part.Head is null ? Take(part) : Status.Invalid;
+                }
+            }
+
+            if (status == Status.Ok && filled != head.Length) { status = Status.Invalid; }
+            return Reply(status == Status.Ok ? Keep(name, buffer.AsSpan(0, filled)) : status);
+
+            Status Take(V1.StorePart part)
+            {
+                ReadOnlySpan<byte> data = part.Data.Span;
+                if (data.Length > WireLimits.MaxChunkBytes || data.Length > head.Length - filled) { return Status.Invalid; }
+                if (part.Crc32C != (data.IsEmpty ? 0 : Crc32C.Compute(data))) { return Status.Corrupt; }
+                data.CopyTo(buffer.AsSpan(filled));
+                filled += data.Length;
+                return Status.Ok;
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    /// <summary>Keeps a copy, on disk when it returns.</summary>
+    private Status Keep(BlockName name, ReadOnlySpan<byte> content)
+    {
+        Status status = blocks.WriteOwnCopy(name, content, SpaceUse.Data);
+        if (status == Status.NotFound)
+        {
+            // The drive's first block came before its records were applied here.
+            StorageResult opened = blocks.OpenDrive(name.Owner);
+            if (opened.Status == Status.NotFound) { opened = blocks.CreateDrive(name.Owner); }
+            if (opened.Status is not (Status.Ok or Status.Exists)) { return opened.Status; }
+            status = blocks.WriteOwnCopy(name, content, SpaceUse.Data);
+        }
+
+        return status == Status.Ok ? blocks.SyncBlocks(name.Owner) : status;
+    }
+
+    private async ValueTask ListAsync(V1.ListRequest request, MessageWriter<V1.ListPart> writer, ServerCall call)
+    {
+        ShardId shard = WireReplication.ToShard(request.Shard);
+        if (driver.BeginList(shard, new(request.Node)) is not { } token)
+        {
+            writer.Write(new() { Status = V1.Status.StaleEpoch });
+            return;
+        }
+
+        writer.Write(new() { Token = token });
+        foreach (DriveId owner in blocks.ListDrives())
+        {
+            if (HomeShard.Of(owner, shardCount) != shard) { continue; }
+
+            // What was written before the list began is in it, also if nobody has asked for its entry yet.
+            Status status = blocks.SyncBlocks(owner);
+            if (status is not (Status.Ok or Status.NotFound))
+            {
+                writer.Write(new() { Status = status.ToWire() });
+                return;
+            }
+
+            V1.ListPart part = new() { Owner = owner.ToWire() };
+            foreach (BlockId id in Read(owner))
+            {
+                part.Ids.Add(id.Value);
+                if (part.Ids.Count < ListedBlocks) { continue; }
+                if (!await writer.WriteAsync(part, call.Cancellation)) { return; }
+                part = new() { Owner = part.Owner };
+            }
+
+            writer.Write(part);
+        }
+    }
+
+    private List<BlockId> Read(DriveId owner)
+    {
+        List<BlockId> ids = [];
+        using BlockCursor cursor = blocks.OpenBlockCursor(owner);
+        while (cursor.MoveNext())
+        {
+            if (cursor.Status == Status.Ok) { ids.Add(cursor.Name.Id); }
+        }
+
+        return ids;
+    }
+
+    private async ValueTask FetchAsync(V1.FetchRequest request, MessageWriter<V1.FetchPart> writer, ServerCall call)
+    {
+        if (request.Owner.Length != DriveId.Size)
+        {
+            writer.Write(new() { Status = V1.Status.Invalid });
+            return;
+        }
+
+        BlockName name = new(DriveId.Read(request.Owner.Span), new(request.Id));
+        Status status = blocks.GetBlockLength(name, out int length);
+        if (status != Status.Ok)
+        {
+            writer.Write(new() { Status = status.ToWire() });
+            return;
+        }
+
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(length);
+        try
+        {
+            status = blocks.ReadBlock(name, 0, buffer.AsSpan(0, length));
+            if (status != Status.Ok)
+            {
+                writer.Write(new() { Status = status.ToWire() });
+                return;
+            }
+
+            for (int offset = 0; offset < length; offset += WireLimits.ChunkBytes)
+            {
+                ReadOnlyMemory<byte> part = buffer.AsMemory(offset, Math.Min(WireLimits.ChunkBytes, length - offset));
+                writer.Write(new()
+                {
+                    Length = offset == 0 ? (uint)length : 0,
+                    Data = UnsafeByteOperations.UnsafeWrap(part),
+                    Crc32C = Crc32C.Compute(part.Span),
+                });
+                if (!await writer.FlushAsync(call.Cancellation)) { return; }
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private ValueTask<V1.CopyReply> Complete(V1.CompleteRequest request, ServerCall call)
+    {
+        if (request.Boot.Length != BootId.Size) { return new(Reply(Status.Invalid)); }
+        return new(Reply(driver.OnBlocksComplete(
+            WireReplication.ToShard(request.Shard), new(request.Node), BootId.Read(request.Boot.Span), request.Token)));
+    }
+
+    private ValueTask<V1.CopyReply> Drop(V1.DropRequest request, ServerCall call)
+    {
+        if (request.Owner.Length != DriveId.Size) { return new(Reply(Status.Invalid)); }
+        DriveId owner = DriveId.Read(request.Owner.Span);
+        ShardId shard = HomeShard.Of(owner, shardCount);
+        if (shard.Value != request.Shard) { return new(Reply(Status.Invalid)); }
+        if (!driver.MayCopy(shard, new(request.Epoch))) { return new(Reply(Status.StaleEpoch)); }
+        Status status = request.Ids.Count == 0
+            ? blocks.DeleteOwnCopy(owner).Status
+            : blocks.DropOwnCopies(owner, request.Ids.Select(static id => new BlockId(id)).ToArray());
+        return new(Reply(status));
+    }
+
+    private static V1.CopyReply Reply(Status status) => new() { Status = status.ToWire() };
+}

@@ -1,0 +1,160 @@
+using System.Runtime.Versioning;
+using KvFs.Core;
+using KvFs.Grpc;
+using KvFs.Node.Storage;
+using KvFs.Protocol.Wire;
+using Microsoft.Extensions.Logging;
+using V1 = KvFs.Protocol.V1;
+
+namespace KvFs.Node.Replication;
+
+/// <summary>Fetches the blocks that this node lacks of shards of which it has a copy that does not count yet.</summary>
+/// <remarks>One shard after the other, one block after the other: a node that heals must not keep clients waiting. What the
+/// primary has not is left alone: no proof says that it is dead.</remarks>
+[SupportedOSPlatform("linux")]
+internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore blocks, PeerChannels channels, ILogger logger)
+    : IAsyncDisposable
+{
+    private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan s_fetchTime = TimeSpan.FromSeconds(30);
+
+    private readonly CancellationTokenSource stop = new();
+    private Task running = Task.CompletedTask;
+
+    public void Start() => running = Task.Run(RunAsync);
+
+    public async ValueTask DisposeAsync()
+    {
+        await stop.CancelAsync();
+        await running;
+        stop.Dispose();
+    }
+
+    private async Task RunAsync()
+    {
+        try
+        {
+            using PeriodicTimer timer = new(s_interval);
+            while (await timer.WaitForNextTickAsync(stop.Token))
+            {
+                foreach ((ShardId shard, NodeId primary) in driver.CopiesThatDoNotCount()) { await HealAsync(shard, primary); }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The node stops.
+        }
+    }
+
+    private async Task HealAsync(ShardId shard, NodeId primary)
+    {
+        try
+        {
+            if (channels.Find(primary) is not { } channel) { return; }
+            (ulong token, List<BlockName> missing) = await ListMissingAsync(channel, shard);
+            int fetched = 0;
+            foreach (BlockName block in missing)
+            {
+                if (await FetchAsync(channel, block)) { fetched++; }
+            }
+
+            if (fetched > 0) { LogHealed(logger, fetched, shard, primary); }
+            byte[] boot = new byte[BootId.Size];
+            driver.Process.Boot.Write(boot);
+            await channel.UnaryAsync(
+                BlockCopyMethods.Complete,
+                new()
+                {
+                    Shard = shard.Value,
+                    Node = driver.Process.Node.Value,
+                    Boot = Google.Protobuf.ByteString.CopyFrom(boot),
+                    Token = token,
+                },
+                new() { Timeout = s_fetchTime },
+                stop.Token);
+        }
+        catch (GrpcException e) when (!stop.IsCancellationRequested)
+        {
+            LogNotHealed(logger, shard, primary, e.Message);
+        }
+        catch (StorageException e)
+        {
+            LogNotHealed(logger, shard, primary, e.Message);
+        }
+    }
+
+    /// <exception cref="StorageException">The primary cannot tell, or this disk cannot.</exception>
+    private async Task<(ulong Token, List<BlockName> Missing)> ListMissingAsync(GrpcChannel channel, ShardId shard)
+    {
+        using GrpcCall<V1.ListRequest, V1.ListPart> call = channel.ServerStreaming(
+            BlockCopyMethods.List,
+            new V1.ListRequest { Shard = shard.Value, Node = driver.Process.Node.Value },
+            GrpcCallOptions.None,
+            stop.Token);
+        ulong token = 0;
+        List<BlockName> missing = [];
+        await foreach (V1.ListPart part in call.ReadAllAsync(stop.Token))
+        {
+            if (part.Status != V1.Status.Ok)
+            {
+                throw new StorageException(part.Status.ToCore(), $"the primary does not tell which blocks there are ({part.Status})");
+            }
+
+            if (part.Token != 0) { token = part.Token; }
+            if (part.Owner.IsEmpty) { continue; }
+            DriveId owner = part.Owner.ToDriveId();
+            Open(owner);
+            foreach (ulong id in part.Ids)
+            {
+                BlockName name = new(owner, new(id));
+                if (blocks.GetBlockLength(name, out _) == Status.NotFound) { missing.Add(name); }
+            }
+        }
+
+        return (token, missing);
+    }
+
+    /// <returns>False: it is gone meanwhile.</returns>
+    /// <exception cref="StorageException">It could not be read there, or written here.</exception>
+    private async Task<bool> FetchAsync(GrpcChannel channel, BlockName block)
+    {
+        using GrpcCall<V1.FetchRequest, V1.FetchPart> call = channel.ServerStreaming(
+            BlockCopyMethods.Fetch,
+            new V1.FetchRequest { Owner = block.Owner.ToWire(), Id = block.Id.Value },
+            new() { Timeout = s_fetchTime },
+            stop.Token);
+        byte[]? content = null;
+        int filled = 0;
+        await foreach (V1.FetchPart part in call.ReadAllAsync(stop.Token))
+        {
+            Status status = part.Status.ToCore();
+            if (status == Status.NotFound) { return false; }
+            if (status != Status.Ok) { throw new StorageException(status, $"block {block} cannot be read there ({status})"); }
+            content ??= new byte[part.Length is > 0 and <= Limits.BlockBytes ? part.Length : throw Nonsense(block)];
+            if (part.Data.Length > content.Length - filled || part.Crc32C != Crc32C.Compute(part.Data.Span)) { throw Nonsense(block); }
+            part.Data.Span.CopyTo(content.AsSpan(filled));
+            filled += part.Data.Length;
+        }
+
+        if (content is null || filled != content.Length) { throw Nonsense(block); }
+        Status kept = blocks.WriteOwnCopy(block, content, SpaceUse.Data);
+        if (kept == Status.Ok) { kept = blocks.SyncBlocks(block.Owner); }
+        return kept == Status.Ok ? true : throw new StorageException(kept, $"block {block} cannot be kept here ({kept})");
+    }
+
+    private void Open(DriveId owner)
+    {
+        StorageResult opened = blocks.OpenDrive(owner);
+        if (opened.Status == Status.NotFound) { opened = blocks.CreateDrive(owner); }
+        if (opened.Status is not (Status.Ok or Status.Exists)) { throw new StorageException(opened.Status, opened.Message); }
+    }
+
+    private static StorageException Nonsense(BlockName block) =>
+        new(Status.Corrupt, $"block {block} did not come as it was announced");
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Fetched {Count} blocks of shard {Shard} from node {Primary}.")]
+    private static partial void LogHealed(ILogger logger, int count, ShardId shard, NodeId primary);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The blocks of shard {Shard} cannot all be had from node {Primary}: {Why}. Trying again.")]
+    private static partial void LogNotHealed(ILogger logger, ShardId shard, NodeId primary, string why);
+}

@@ -1,0 +1,109 @@
+using KvFs.Core;
+
+namespace KvFs.Node.Replication;
+
+/// <summary>The other copies of a shard, as its primary sees them.</summary>
+/// <param name="Epoch">Its reign.</param>
+/// <param name="Others">All that have a copy or get one, as the processes that they are.</param>
+/// <param name="Counted">Those without which nothing may be acknowledged.</param>
+internal sealed record ShardCopies(Epoch Epoch, IReadOnlyList<InSyncReplica> Others, IReadOnlyList<InSyncReplica> Counted);
+
+/// <summary>What the keepers of blocks must know of shards, and what the shards must know of blocks.</summary>
+/// <remarks>A copy counts once it has the log <em>and</em> the blocks. It has the blocks when it has fetched all of a list that it
+/// was given, and got all that were written since the list began: each that it did not get makes that list worthless.</remarks>
+public sealed partial class ReplicationDriver
+{
+    private readonly Dictionary<(ShardId Shard, NodeId Node), (ulong Misses, BootId HasBlocks)> copies = [];
+
+    /// <summary>The other copies of a shard; null: this node is not its primary.</summary>
+    internal ShardCopies? CopiesOf(ShardId shard)
+    {
+        lock (gate)
+        {
+            if (hasFailed || Find(shard)?.Core is not { IsPrimary: true, Reign: { } reign } primary) { return null; }
+            IReadOnlyList<InSyncReplica> counted = primary.CountedOthers!;
+            List<InSyncReplica> others = [.. counted];
+            foreach (NodeId member in reign.Members)
+            {
+                if (member != Process.Node && !others.Any(other => other.Node == member)) { others.Add(core.Peers.ReplicaOf(member)); }
+            }
+
+            return new(reign.Epoch, others, counted);
+        }
+    }
+
+    /// <summary>A copy that does not count was not given a block.</summary>
+    internal void OnBlockMissed(ShardId shard, NodeId node)
+    {
+        lock (gate)
+        {
+            (ulong misses, _) = copies.GetValueOrDefault((shard, node));
+            copies[(shard, node)] = (misses + 1, default);
+        }
+    }
+
+    /// <summary>A copy is about to be told which blocks there are.</summary>
+    /// <returns>What names the list; null: this node is not the primary.</returns>
+    internal ulong? BeginList(ShardId shard, NodeId node)
+    {
+        lock (gate)
+        {
+            if (hasFailed || Find(shard)?.Core is not { IsServing: true }) { return null; }
+            return TokenOf(shard, copies.GetValueOrDefault((shard, node)).Misses);
+        }
+    }
+
+    /// <summary>A copy has all blocks of a list.</summary>
+    /// <returns>Ok; Busy: it missed some since the list began; StaleEpoch.</returns>
+    internal Status OnBlocksComplete(ShardId shard, NodeId node, BootId boot, ulong token)
+    {
+        lock (gate)
+        {
+            if (hasFailed || Find(shard)?.Core is not { IsServing: true }) { return Status.StaleEpoch; }
+            (ulong misses, _) = copies.GetValueOrDefault((shard, node));
+            if (token != TokenOf(shard, misses)) { return Status.Busy; }
+            copies[(shard, node)] = (misses, boot);
+            return Status.Ok;
+        }
+    }
+
+    /// <summary>Whether this node keeps blocks of a shard for a primary of a reign.</summary>
+    internal bool MayCopy(ShardId shard, Epoch epoch)
+    {
+        lock (gate) { return !hasFailed && Find(shard)?.Core.Reign is { } reign && reign.Epoch <= epoch && !IsLed(shard); }
+    }
+
+    /// <summary>Shards of which this node has a copy that does not count, and who leads them.</summary>
+    internal IReadOnlyList<(ShardId Shard, NodeId Primary)> CopiesThatDoNotCount()
+    {
+        lock (gate)
+        {
+            if (hasFailed) { return []; }
+            List<(ShardId, NodeId)> found = [];
+            foreach ((ShardId shard, HostedReplica replica) in replicas)
+            {
+                if (replica.Core.Reign is not { } reign || reign.Primary == Process.Node || !reign.Members.Contains(Process.Node)) { continue; }
+                if (!reign.Has(Process.Node, Process.Boot)) { found.Add((shard, reign.Primary)); }
+            }
+
+            return found;
+        }
+    }
+
+    private bool IsLed(ShardId shard) => replicas[shard].Core.IsPrimary;
+
+    private bool HasBlocks(ShardId shard, InSyncReplica copy) =>
+        copies.TryGetValue((shard, copy.Node), out (ulong Misses, BootId HasBlocks) known) && known.HasBlocks == copy.Boot;
+
+    /// <summary>What a copy had under another primary, or in an earlier term of this one, says nothing.</summary>
+    private void ForgetCopies(ShardId shard)
+    {
+        foreach ((ShardId Shard, NodeId Node) key in copies.Keys.Where(key => key.Shard == shard).ToArray())
+        {
+            copies[key] = (copies[key].Misses + 1, default);
+        }
+    }
+
+    /// <summary>Never 0, and another one in each term.</summary>
+    private ulong TokenOf(ShardId shard, ulong misses) => ((replicas[shard].Term + 1) << 40) | misses;
+}

@@ -1,0 +1,29 @@
+using KvFs.Core;
+
+namespace KvFs.Node.Shards;
+
+/// <summary>Stands for the log of a shard that another node is primary of.</summary>
+public sealed class RefusingShardLog : IShardLog
+{
+    public static readonly RefusingShardLog Instance = new();
+
+    private RefusingShardLog()
+    {
+    }
+
+    public Epoch Epoch => default;
+
+    public bool IsBroken => false;
+
+    public LogIndex Published => default;
+
+    public bool IsOwed => false;
+
+    public bool CanServe => false;
+
+    public Status Resume() => Status.StaleEpoch;
+
+    public Status Commit(DriveId drive, RecordBatch changes) => Status.StaleEpoch;
+
+    public Status Sync() => Status.StaleEpoch;
+}

@@ -1,0 +1,138 @@
+using KvFs.Authority;
+using KvFs.Client;
+using KvFs.Core;
+using KvFs.Grpc;
+using KvFs.Node;
+using KvFs.Protocol;
+using KvFs.Protocol.Wire;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace KvFs.Pool.Tests;
+
+/// <summary>Several storage nodes of one pool in one process: each with its own folder and socket, and the map in a file.</summary>
+internal sealed class PoolWorld : IAsyncDisposable
+{
+    public const int Shards = 4;
+
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
+
+    private readonly string folder = Directory.CreateTempSubdirectory("kvfs-pool-").FullName;
+    private readonly SortedDictionary<int, RunningNode> nodes = [];
+    private readonly FileAuthority authority;
+
+    private PoolWorld() => authority = new(Path.Combine(folder, "map"), poll: TimeSpan.FromMilliseconds(20));
+
+    public IEnumerable<PoolMemberNode> Nodes => nodes.Values.Select(static one => one.Node);
+
+    /// <summary>Starts a pool of so many nodes, and waits until all that there is has as many copies as it is to have.</summary>
+    public static async Task<PoolWorld> StartAsync(int count)
+    {
+        PoolWorld world = new();
+        for (int number = 1; number <= count; number++) { await world.StartNodeAsync(number); }
+        await world.WholeAsync();
+        return world;
+    }
+
+    public async Task<PoolMemberNode> StartNodeAsync(int number)
+    {
+        PoolNodeOptions options = new()
+        {
+            Storage = new() { DataPath = Path.Combine(folder, $"data-{number}"), NodeName = $"node-{number}", ShardCount = Shards },
+            Authority = authority,
+            Addresses = [Path.Combine(folder, $"{number}.socket")],
+            Dial = static node => new(GrpcTarget.UnixSocket(node.Addresses[0]), new() { CallLimits = WireReplication.Limits }),
+            Found = number == 1 ? PoolSettings.Default : null,
+        };
+        PoolMemberNode node = await PoolMemberNode.OpenAsync(options, NullLoggerFactory.Instance, CancellationToken.None);
+        GrpcServices services = new();
+        node.AddTo(services);
+        GrpcServer server = new(
+            services,
+            new()
+            {
+                Endpoints = [GrpcEndpoint.UnixSocket(options.Addresses[0], GrpcEndpoint.OwnerOnly)],
+                CallLimits = WireReplication.Limits,
+                DrainTime = TimeSpan.Zero,
+            },
+            NullLoggerFactory.Instance);
+        await server.StartAsync(CancellationToken.None);
+        await node.StartAsync();
+        nodes.Add(number, new(node, server));
+        return node;
+    }
+
+    /// <summary>Stops a node without a word to the others.</summary>
+    public async Task StopAsync(PoolMemberNode node)
+    {
+        int number = nodes.First(one => one.Value.Node == node).Key;
+        nodes.Remove(number, out RunningNode? stopped);
+        await stopped!.DisposeAsync();
+    }
+
+    public int NumberOf(PoolMemberNode node) => nodes.First(one => one.Value.Node == node).Key;
+
+    /// <summary>Waits until every shard has its copies in sync, on as many nodes as there are.</summary>
+    public Task<PoolMap> WholeAsync() => UntilAsync(
+        async () => (await authority.ReadAsync(CancellationToken.None)).Map is { } map
+            && map.Shards.All(shard => shard.InSync.Length == Math.Min(map.Settings.Replicas, nodes.Count)
+                && shard.InSync.All(copy => Nodes.Any(node => node.Process == copy)))
+            ? map : null,
+        "the pool is not whole");
+
+    /// <summary>Makes a drive wherever its name belongs.</summary>
+    public Task<DriveInfo> CreateDriveAsync(string name) => UntilAsync(
+        async () =>
+        {
+            foreach (PoolMemberNode node in Nodes)
+            {
+                Reply<DriveInfo> made = await node.Admin.CreateDriveAsync(new(name, DriveKind.FileSystem, 0, 0), CancellationToken.None);
+                if (made.IsOk) { return made.Value; }
+                Assert.Contains(made.Status, new[] { Status.StaleEpoch, Status.Unknown, Status.Exists });
+            }
+
+            return null;
+        },
+        $"nobody makes drive {name}");
+
+    /// <summary>Opens a client where a drive is served, as soon as it is.</summary>
+    public Task<(PoolMemberNode Node, DriveClient Client)> OpenAsync(string name) => UntilAsync(
+        async () =>
+        {
+            foreach (PoolMemberNode node in Nodes)
+            {
+                Reply<IDriveSession> session = await node.Admin.OpenSessionAsync(name, false, CancellationToken.None);
+                if (session.IsOk) { return Tuple.Create(node, new DriveClient(session.Value, new(), TimeProvider.System)); }
+            }
+
+            return null;
+        },
+        $"nobody serves drive {name}").ContinueWith(static found => (found.Result.Item1, found.Result.Item2), TaskScheduler.Default);
+
+    public static async Task<T> UntilAsync<T>(Func<Task<T?>> find, string otherwise)
+        where T : class
+    {
+        long began = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            if (await find() is { } found) { return found; }
+            Assert.True(TimeProvider.System.GetElapsedTime(began) < s_patience, otherwise);
+            await Task.Delay(20);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (RunningNode node in nodes.Values) { await node.DisposeAsync(); }
+        await authority.DisposeAsync();
+        Directory.Delete(folder, recursive: true);
+    }
+
+    private sealed record RunningNode(PoolMemberNode Node, GrpcServer Server) : IAsyncDisposable
+    {
+        public async ValueTask DisposeAsync()
+        {
+            await Server.DisposeAsync();
+            await Node.DisposeAsync();
+        }
+    }
+}
