@@ -2,10 +2,12 @@ using System.Runtime.Versioning;
 using KvFs.Core;
 using KvFs.Grpc;
 using KvFs.Node.Drives;
+using KvFs.Node.Remote;
 using KvFs.Node.Replication;
 using KvFs.Node.Shards;
 using KvFs.Node.Storage;
 using KvFs.Protocol;
+using KvFs.Protocol.Wire;
 using Microsoft.Extensions.Logging;
 
 namespace KvFs.Node;
@@ -21,6 +23,11 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
     /// <summary>How long a polite stop waits for others to take over.</summary>
     private static readonly TimeSpan s_leaveTime = TimeSpan.FromSeconds(10);
 
+    /// <summary>What its server lets through: logs of nodes, requests of clients.</summary>
+    public static GrpcCallLimits CallLimits { get; } = new(
+        Math.Max(WireReplication.Limits.MaxReceiveBytes, WireLimits.OfServer.MaxReceiveBytes),
+        Math.Max(WireReplication.Limits.MaxSendBytes, WireLimits.OfServer.MaxSendBytes));
+
     private readonly StorageNode storage;
     private readonly ReplicationDriver driver;
     private readonly MapKeeper map;
@@ -30,6 +37,7 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
     private readonly PeerChannels channels;
     private readonly BlockCopyService copies;
     private readonly BlockHealer healer;
+    private readonly RemoteServices remote;
     private bool isStopped;
 
     private PoolMemberNode(
@@ -68,6 +76,8 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
         placement = new(map, driver, options.Authority, options.Storage.Clock, logger);
         storage = StorageNode.StartOneOfSeveral(
             options.Storage, store, blocks, identity, first.Shards.Length, loggers.CreateLogger<StorageNode>());
+        storage.Host.KnowsAll = KnowsAll;
+        remote = new(storage.Admin, options.Remote, options.Storage.Clock, loggers);
     }
 
     /// <summary>This node's part in the pool.</summary>
@@ -111,11 +121,13 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
         }
     }
 
-    /// <summary>Adds what other nodes call to a server that has not started.</summary>
+    /// <summary>Adds what other nodes and clients call to a server that has not started.</summary>
     public void AddTo(GrpcServices services)
     {
         peers.AddTo(services);
         copies.AddTo(services);
+        remote.AddTo(services);
+        new PoolService(() => map.Map).AddTo(services);
     }
 
     /// <summary>Takes part in the pool, once its server listens.</summary>
@@ -149,6 +161,7 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
     {
         if (isStopped) { return; }
         isStopped = true;
+        await remote.DisposeAsync();
         await healer.DisposeAsync();
         await placement.DisposeAsync();
         driver.Dispose();
@@ -156,6 +169,17 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
         await links.DisposeAsync();
         channels.Dispose();
         await storage.DisposeAsync();
+    }
+
+    private bool KnowsAll()
+    {
+        PoolMap known = map.Map;
+        foreach (Shard shard in storage.Host.Shards)
+        {
+            if (known[shard.Id].Primary == driver.Process.Node && !shard.CanServe) { return false; }
+        }
+
+        return true;
     }
 
     private async Task OnMapAsync(PoolMap next)

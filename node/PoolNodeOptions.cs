@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using KvFs.Authority;
 using KvFs.Core;
 using KvFs.Grpc;
+using KvFs.Node.Remote;
 
 namespace KvFs.Node;
 
@@ -28,6 +29,9 @@ public sealed record PoolNodeOptions
 
     /// <summary>Makes the pool if there is none yet: what it asks of every shard. Null: there must be one.</summary>
     public PoolSettings? Found { get; init; }
+
+    /// <summary>How clients are served.</summary>
+    public RemoteOptions Remote { get; init; } = new();
 
     public ReplicationTimes Times { get; init; } = ReplicationTimes.Default;
 }

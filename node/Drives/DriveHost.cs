@@ -17,6 +17,7 @@ public sealed class DriveHost
     private readonly TimeProvider clock;
     private readonly Func<DateTimeOffset, Guid> drawId;
     private readonly FamilyReader records;
+    private int takingUp;
     private ImmutableDictionary<DriveId, HostedDrive> drives = ImmutableDictionary<DriveId, HostedDrive>.Empty;
 
     public DriveHost(
@@ -102,6 +103,13 @@ public sealed class DriveHost
     /// <summary>Other nodes have drives, too: shards come and go.</summary>
     public bool IsOneOfSeveral { get; init; }
 
+    /// <summary>Whether all shards that this node is primary of are taken up: if not, it may have a drive that it does not know yet.
+    /// </summary>
+    public Func<bool> KnowsAll { get; set; } = static () => true;
+
+    /// <summary>What is answered for a name that no drive here has. NotFound; StaleEpoch: it may be known in a moment.</summary>
+    public Status WhyNotFound => Volatile.Read(ref takingUp) == 0 && KnowsAll() ? Status.NotFound : Status.StaleEpoch;
+
     /// <summary>Takes a drive up whose first transaction is committed. With <see cref="Changes"/> held, or with the gate of its
     /// shard, for one that was committed late.</summary>
     /// <param name="home">The shard that committed it. If this node serves that one no more, whoever does has the drive.</param>
@@ -121,8 +129,21 @@ public sealed class DriveHost
     public IReadOnlyList<string> TakeUp(Shard shard)
     {
         ArgumentNullException.ThrowIfNull(shard);
+        Interlocked.Increment(ref takingUp);
+        try
+        {
+            lock (Changes) { Volatile.Write(ref shards[shard.Id.Value], shard); }
+            return OpenDrivesOf(shard);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref takingUp);
+        }
+    }
+
+    private List<string> OpenDrivesOf(Shard shard)
+    {
         List<string> troubles = [];
-        lock (Changes) { Volatile.Write(ref shards[shard.Id.Value], shard); }
         foreach (DriveEntry entry in ReadCatalog().Entries)
         {
             if (HomeShard.Of(entry.Drive, shards.Length) != shard.Id) { continue; }

@@ -10,7 +10,7 @@ public sealed partial class LocalDriveAdmin
     public async ValueTask<Reply<SnapshotInfo>> CreateSnapshotAsync(
         string drive, string snapshot, CancellationToken cancellationToken)
     {
-        if (host.Find(drive) is not { } hosted) { return Reply.Failed<SnapshotInfo>(Status.NotFound); }
+        if (host.Find(drive) is not { } hosted) { return Reply.Failed<SnapshotInfo>(host.WhyNotFound); }
         Status status = await hosted.Sessions.FlushAllAsync();
         work.RemoveOrphans(hosted, cancellationToken);
         RetainedVersion version = default;
@@ -34,14 +34,14 @@ public sealed partial class LocalDriveAdmin
     public ValueTask<Reply<IReadOnlyList<SnapshotInfo>>> ListSnapshotsAsync(
         string drive, CancellationToken cancellationToken)
     {
-        if (host.Find(drive) is not { } hosted) { return Failed<IReadOnlyList<SnapshotInfo>>(Status.NotFound); }
+        if (host.Find(drive) is not { } hosted) { return Failed<IReadOnlyList<SnapshotInfo>>(host.WhyNotFound); }
         Status status = hosted.ListSnapshots(out IReadOnlyList<SnapshotInfo> snapshots);
         return status == Status.Ok ? Done(snapshots) : Failed<IReadOnlyList<SnapshotInfo>>(status);
     }
 
     public ValueTask<Status> DeleteSnapshotAsync(string drive, string snapshot, CancellationToken cancellationToken)
     {
-        if (host.Find(drive) is not { } hosted) { return new(Status.NotFound); }
+        if (host.Find(drive) is not { } hosted) { return new(host.WhyNotFound); }
         Status status = hosted.Transact(
             default,
             static (in string name, DriveTransaction transaction, out bool done) =>
@@ -60,7 +60,7 @@ public sealed partial class LocalDriveAdmin
     public async ValueTask<Reply<DriveInfo>> CloneAsync(
         string drive, string? snapshot, string clone, CancellationToken cancellationToken)
     {
-        if (host.Find(drive) is not { } origin) { return Reply.Failed<DriveInfo>(Status.NotFound); }
+        if (host.Find(drive) is not { } origin) { return Reply.Failed<DriveInfo>(host.WhyNotFound); }
         Status flushed = snapshot is null ? await origin.Sessions.FlushAllAsync() : Status.Ok;
         if (snapshot is null) { work.RemoveOrphans(origin, cancellationToken); }
         return flushed == Status.Ok ? Clone(origin, snapshot, clone) : Reply.Failed<DriveInfo>(flushed);
@@ -70,7 +70,7 @@ public sealed partial class LocalDriveAdmin
         string drive, string snapshot, string path, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(path);
-        if (host.Find(drive) is not { } hosted) { return Status.NotFound; }
+        if (host.Find(drive) is not { } hosted) { return host.WhyNotFound; }
         Status status = await hosted.Sessions.FlushAllAsync();
         if (status == Status.Ok) { status = DriveRestore.Run(hosted, snapshot, path, cancellationToken); }
         if (status == Status.Ok) { status = hosted.Shard.Sync(); }

@@ -61,6 +61,7 @@ public sealed partial class LocalDriveAdmin(
 
     public ValueTask<Reply<IReadOnlyList<DriveInfo>>> ListDrivesAsync(CancellationToken cancellationToken)
     {
+        if (!host.KnowsAll()) { return Failed<IReadOnlyList<DriveInfo>>(Status.StaleEpoch); }
         List<DriveInfo> list = [];
         foreach (HostedDrive drive in host.All)
         {
@@ -71,12 +72,12 @@ public sealed partial class LocalDriveAdmin(
     }
 
     public ValueTask<Reply<DriveInfo>> GetDriveAsync(string name, CancellationToken cancellationToken) =>
-        host.Find(name) is { } drive ? Done(Describe(drive)) : Failed<DriveInfo>(Status.NotFound);
+        host.Find(name) is { } drive ? Done(Describe(drive)) : Failed<DriveInfo>(host.WhyNotFound);
 
     public ValueTask<Reply<DriveInfo>> ResizeDriveAsync(
         string name, ulong quotaBytes, ulong quotaInodes, CancellationToken cancellationToken)
     {
-        if (host.Find(name) is not { } drive) { return Failed<DriveInfo>(Status.NotFound); }
+        if (host.Find(name) is not { } drive) { return Failed<DriveInfo>(host.WhyNotFound); }
         Status status = drive.Transact(
             default,
             static (in (ulong Bytes, ulong Inodes) quota, DriveTransaction transaction, out bool done) =>
@@ -95,7 +96,7 @@ public sealed partial class LocalDriveAdmin(
     {
         lock (host.Changes)
         {
-            if (host.Find(name) is not { } drive) { return new(Status.NotFound); }
+            if (host.Find(name) is not { } drive) { return new(host.WhyNotFound); }
             if (drive.Sessions.Count > 0) { return new(Status.InUse); }
             Status status = drive.Transact(
                 default,
@@ -118,7 +119,7 @@ public sealed partial class LocalDriveAdmin(
     {
         lock (host.Changes)
         {
-            if (host.Find(drive) is not { } hosted) { return Failed<IDriveSession>(Status.NotFound); }
+            if (host.Find(drive) is not { } hosted) { return Failed<IDriveSession>(host.WhyNotFound); }
             Status status = hosted.OpenSession(readOnly, out SessionId id);
             return status == Status.Ok
                 ? new(Reply.Ok<IDriveSession>(

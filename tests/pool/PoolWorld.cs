@@ -1,5 +1,6 @@
 using KvFs.Authority;
 using KvFs.Client;
+using KvFs.Client.Remote;
 using KvFs.Core;
 using KvFs.Grpc;
 using KvFs.Node;
@@ -20,7 +21,17 @@ internal sealed class PoolWorld : IAsyncDisposable
     private readonly SortedDictionary<int, RunningNode> nodes = [];
     private readonly FileAuthority authority;
 
-    private PoolWorld() => authority = new(Path.Combine(folder, "map"), poll: TimeSpan.FromMilliseconds(20));
+    private PoolWorld()
+    {
+        authority = new(Path.Combine(folder, "map"), poll: TimeSpan.FromMilliseconds(20));
+        Admin = new(
+            [AddressOf(1), AddressOf(2), AddressOf(3)],
+            static address => new(GrpcTarget.UnixSocket(address), new() { CallLimits = WireLimits.OfClient }),
+            new());
+    }
+
+    /// <summary>A client's view of the whole pool, over its sockets.</summary>
+    public PoolDriveAdmin Admin { get; }
 
     public IEnumerable<PoolMemberNode> Nodes => nodes.Values.Select(static one => one.Node);
 
@@ -39,7 +50,7 @@ internal sealed class PoolWorld : IAsyncDisposable
         {
             Storage = new() { DataPath = Path.Combine(folder, $"data-{number}"), NodeName = $"node-{number}", ShardCount = Shards },
             Authority = authority,
-            Addresses = [Path.Combine(folder, $"{number}.socket")],
+            Addresses = [AddressOf(number)],
             Dial = static node => new(GrpcTarget.UnixSocket(node.Addresses[0]), new() { CallLimits = WireReplication.Limits }),
             Found = number == 1 ? PoolSettings.Default : null,
         };
@@ -51,7 +62,7 @@ internal sealed class PoolWorld : IAsyncDisposable
             new()
             {
                 Endpoints = [GrpcEndpoint.UnixSocket(options.Addresses[0], GrpcEndpoint.OwnerOnly)],
-                CallLimits = WireReplication.Limits,
+                CallLimits = PoolMemberNode.CallLimits,
                 DrainTime = TimeSpan.Zero,
             },
             NullLoggerFactory.Instance);
@@ -68,6 +79,8 @@ internal sealed class PoolWorld : IAsyncDisposable
         nodes.Remove(number, out RunningNode? stopped);
         await stopped!.DisposeAsync();
     }
+
+    public string AddressOf(int number) => Path.Combine(folder, $"{number}.socket");
 
     public int NumberOf(PoolMemberNode node) => nodes.First(one => one.Value.Node == node).Key;
 
@@ -122,6 +135,7 @@ internal sealed class PoolWorld : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        Admin.Dispose();
         foreach (RunningNode node in nodes.Values) { await node.DisposeAsync(); }
         await authority.DisposeAsync();
         Directory.Delete(folder, recursive: true);

@@ -11,6 +11,9 @@ public sealed record RemoteClientOptions
     /// <summary>How long opening a session may take, the connection included.</summary>
     public TimeSpan OpenTime { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>How long one node of several may take to say what it has; then the next one is asked.</summary>
+    public TimeSpan LookTime { get; init; } = TimeSpan.FromSeconds(2);
+
     /// <summary>After a failure the next attempt waits for this at the least; twice as long each time, up to
     /// <see cref="MaxPause"/>.</summary>
     public TimeSpan MinPause { get; init; } = TimeSpan.FromMilliseconds(20);

@@ -1,0 +1,191 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using KvFs.Core;
+using KvFs.Grpc;
+using KvFs.Protocol;
+using KvFs.Protocol.Wire;
+
+namespace KvFs.Client.Remote;
+
+/// <summary>Administers the drives of a pool of several nodes, and opens sessions with them, wherever they are served.</summary>
+/// <remarks>
+/// Thread safe. Who serves a drive changes when nodes come and go: what was not applied is asked again, of whoever serves then,
+/// for <see cref="RemoteClientOptions.OpenTime"/>; then the answer is Busy. What may have been applied is Unknown, as with one
+/// node. Sessions live with the node that opened them.
+/// </remarks>
+public sealed class PoolDriveAdmin : IDriveAdmin, IDisposable
+{
+    private readonly ConcurrentDictionary<string, Lazy<GrpcChannel>> channels = new();
+    private readonly ImmutableArray<string> seeds;
+    private readonly Func<string, GrpcChannel> dial;
+    private readonly RemoteClientOptions options;
+    private PoolDirectory? known;
+
+    /// <param name="seeds">Addresses of some of the nodes; others are learned from them.</param>
+    /// <param name="dial">Makes a channel to an address.</param>
+    /// <param name="options">How long to try.</param>
+    public PoolDriveAdmin(ImmutableArray<string> seeds, Func<string, GrpcChannel> dial, RemoteClientOptions options)
+    {
+        ArgumentOutOfRangeException.ThrowIfZero(seeds.Length);
+        this.seeds = seeds;
+        this.dial = dial;
+        this.options = options;
+    }
+
+    public ValueTask<Reply<DriveInfo>> CreateDriveAsync(DriveSpec spec, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        return RepeatAsync(
+            async () => await DirectoryAsync(cancellationToken) is { } pool
+                ? await At(pool, pool.Primaries[HomeShard.OfName(spec.Name, pool.Primaries.Length).Value]).CreateDriveAsync(spec, cancellationToken)
+                : Reply.Failed<DriveInfo>(Status.Busy),
+            cancellationToken);
+    }
+
+    public ValueTask<Reply<IReadOnlyList<DriveInfo>>> ListDrivesAsync(CancellationToken cancellationToken) => RepeatAsync(
+        async () =>
+        {
+            if (await DirectoryAsync(cancellationToken) is not { } pool) { return Reply.Failed<IReadOnlyList<DriveInfo>>(Status.Busy); }
+            SortedDictionary<DriveId, DriveInfo> drives = [];
+            foreach (NodeId node in pool.Primaries.Distinct())
+            {
+                Reply<IReadOnlyList<DriveInfo>> some = await At(pool, node).ListDrivesAsync(cancellationToken);
+                if (!some.IsOk) { return some; }
+                foreach (DriveInfo drive in some.Value) { drives[drive.Id] = drive; }
+            }
+
+            return Reply.Ok<IReadOnlyList<DriveInfo>>([.. drives.Values]);
+        },
+        cancellationToken);
+
+    public ValueTask<Reply<DriveInfo>> GetDriveAsync(string name, CancellationToken cancellationToken) =>
+        AtDriveAsync(name, admin => admin.GetDriveAsync(name, cancellationToken), cancellationToken);
+
+    public ValueTask<Reply<DriveInfo>> ResizeDriveAsync(
+        string name, ulong quotaBytes, ulong quotaInodes, CancellationToken cancellationToken) =>
+        AtDriveAsync(name, admin => admin.ResizeDriveAsync(name, quotaBytes, quotaInodes, cancellationToken), cancellationToken);
+
+    public ValueTask<Status> DeleteDriveAsync(string name, CancellationToken cancellationToken) =>
+        AtDriveAsync(name, admin => admin.DeleteDriveAsync(name, cancellationToken), cancellationToken);
+
+    public ValueTask<Reply<SnapshotInfo>> CreateSnapshotAsync(
+        string drive, string snapshot, CancellationToken cancellationToken) =>
+        AtDriveAsync(drive, admin => admin.CreateSnapshotAsync(drive, snapshot, cancellationToken), cancellationToken);
+
+    public ValueTask<Reply<IReadOnlyList<SnapshotInfo>>> ListSnapshotsAsync(string drive, CancellationToken cancellationToken) =>
+        AtDriveAsync(drive, admin => admin.ListSnapshotsAsync(drive, cancellationToken), cancellationToken);
+
+    public ValueTask<Status> DeleteSnapshotAsync(string drive, string snapshot, CancellationToken cancellationToken) =>
+        AtDriveAsync(drive, admin => admin.DeleteSnapshotAsync(drive, snapshot, cancellationToken), cancellationToken);
+
+    public ValueTask<Reply<DriveInfo>> CloneAsync(
+        string drive, string? snapshot, string clone, CancellationToken cancellationToken) => AtDriveAsync(
+        drive,
+        async admin =>
+        {
+            // Its name belongs elsewhere than it will live: somebody there may have it.
+            Reply<(RemoteDriveAdmin Admin, DriveInfo Drive)> taken = await FindAsync(clone, cancellationToken);
+            if (taken.Status != Status.NotFound) { return Reply.Failed<DriveInfo>(taken.IsOk ? Status.Exists : taken.Status); }
+            return await admin.CloneAsync(drive, snapshot, clone, cancellationToken);
+        },
+        cancellationToken);
+
+    public ValueTask<Status> RestoreAsync(string drive, string snapshot, string path, CancellationToken cancellationToken) =>
+        AtDriveAsync(drive, admin => admin.RestoreAsync(drive, snapshot, path, cancellationToken), cancellationToken);
+
+    public ValueTask<Reply<IDriveSession>> OpenSessionAsync(string drive, bool readOnly, CancellationToken cancellationToken) =>
+        AtDriveAsync(drive, admin => admin.OpenSessionAsync(drive, readOnly, cancellationToken), cancellationToken);
+
+    /// <summary>Where the pool's nodes are; null: no node that is known answers.</summary>
+    public async ValueTask<PoolDirectory?> DirectoryAsync(CancellationToken cancellation)
+    {
+        IEnumerable<string> addresses = Volatile.Read(ref known) is { } before ? before.Nodes.Values.Concat(seeds) : seeds;
+        foreach (string address in addresses.Distinct())
+        {
+            try
+            {
+                PoolDirectory told = (await ChannelTo(address).UnaryAsync(
+                    PoolMethods.GetMap, new(), new() { Timeout = options.LookTime }, cancellation)).ToDirectory();
+                if (Volatile.Read(ref known) is { } newer && newer.Revision > told.Revision) { continue; }
+                Volatile.Write(ref known, told);
+                return told;
+            }
+            catch (Exception e) when (e is GrpcException or InvalidDataException)
+            {
+                // Another one may be there.
+            }
+        }
+
+        return null;
+    }
+
+    public void Dispose()
+    {
+        foreach (Lazy<GrpcChannel> channel in channels.Values)
+        {
+            if (channel.IsValueCreated) { channel.Value.Dispose(); }
+        }
+    }
+
+    private GrpcChannel ChannelTo(string address) => channels.GetOrAdd(address, one => new(() => dial(one))).Value;
+
+    /// <summary>A node's own drives. One that is not in the map any more is not reached.</summary>
+    private RemoteDriveAdmin At(PoolDirectory pool, NodeId node) =>
+        new(ChannelTo(pool.Nodes.GetValueOrDefault(node, seeds[0])), options);
+
+    /// <summary>The node that serves a drive.</summary>
+    /// <returns>Ok; NotFound: all that lead a shard say so; StaleEpoch or Busy: nobody can tell now.</returns>
+    private async ValueTask<Reply<(RemoteDriveAdmin Admin, DriveInfo Drive)>> FindAsync(string name, CancellationToken cancellation)
+    {
+        if (await DirectoryAsync(cancellation) is not { } pool)
+        {
+            return Reply.Failed<(RemoteDriveAdmin, DriveInfo)>(Status.Busy);
+        }
+
+        // First where it is, unless it is a clone.
+        NodeId first = pool.Primaries[HomeShard.OfName(name, pool.Primaries.Length).Value];
+        Status worst = Status.NotFound;
+        foreach (NodeId node in pool.Primaries.Distinct().OrderBy(node => node == first ? 0 : 1))
+        {
+            RemoteDriveAdmin admin = new(ChannelTo(pool.Nodes.GetValueOrDefault(node, seeds[0])), options with { AdminTime = options.LookTime });
+            Reply<DriveInfo> found = await admin.GetDriveAsync(name, cancellation);
+            if (found.IsOk) { return Reply.Ok((At(pool, node), found.Value)); }
+            if (found.Status != Status.NotFound) { worst = found.Status; }
+        }
+
+        return Reply.Failed<(RemoteDriveAdmin, DriveInfo)>(worst);
+    }
+
+    private async ValueTask<Status> AtDriveAsync(
+        string name, Func<RemoteDriveAdmin, ValueTask<Status>> ask, CancellationToken cancellation)
+    {
+        Reply<bool> reply = await AtDriveAsync(
+            name,
+            async admin => await ask(admin) is var status && status == Status.Ok ? Reply.Ok(true) : Reply.Failed<bool>(status),
+            cancellation);
+        return reply.Status;
+    }
+
+    private ValueTask<Reply<T>> AtDriveAsync<T>(
+        string name, Func<RemoteDriveAdmin, ValueTask<Reply<T>>> ask, CancellationToken cancellation) => RepeatAsync(
+        async () =>
+        {
+            Reply<(RemoteDriveAdmin Admin, DriveInfo Drive)> found = await FindAsync(name, cancellation);
+            return found.IsOk ? await ask(found.Value.Admin) : Reply.Failed<T>(found.Status);
+        },
+        cancellation);
+
+    /// <summary>Asks until the answer is one, or the time is up.</summary>
+    private async ValueTask<Reply<T>> RepeatAsync<T>(Func<ValueTask<Reply<T>>> ask, CancellationToken cancellation)
+    {
+        long began = options.Clock.GetTimestamp();
+        Pauses pauses = new(options);
+        while (true)
+        {
+            Reply<T> reply = await ask();
+            if (reply.Status is not (Status.StaleEpoch or Status.Busy)) { return reply; }
+            if (options.Clock.GetElapsedTime(began) > options.OpenTime) { return Reply.Failed<T>(Status.Busy); }
+            await pauses.NextAsync(cancellation);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+using System.Collections.Immutable;
+using Google.Protobuf;
+using KvFs.Core;
+using KvFs.Grpc;
+
+namespace KvFs.Protocol.Wire;
+
+/// <summary>The methods of pool.proto's service.</summary>
+public static class PoolMethods
+{
+    public static GrpcMethod<V1.GetMapRequest, V1.PoolMapReply> GetMap { get; } = new(
+        GrpcMethodKind.Unary,
+        "kvfs.v1.Pool",
+        "GetMap",
+        Marshaller.Protobuf(V1.GetMapRequest.Parser),
+        Marshaller.Protobuf(V1.PoolMapReply.Parser));
+}
+
+/// <summary>What a client knows of a pool: where its nodes are, and who leads which shard.</summary>
+/// <param name="Revision">Of the map.</param>
+/// <param name="Nodes">Those that were not removed: number and address.</param>
+/// <param name="Primaries">By shard: the number of its primary.</param>
+public sealed record PoolDirectory(ulong Revision, ImmutableDictionary<NodeId, string> Nodes, ImmutableArray<NodeId> Primaries);
+
+/// <summary>The pool map on the wire.</summary>
+public static class WirePool
+{
+    public static V1.PoolMapReply ToWire(this PoolMap map)
+    {
+        ArgumentNullException.ThrowIfNull(map);
+        byte[] pool = new byte[PoolId.Size];
+        map.Pool.Write(pool);
+        V1.PoolMapReply reply = new()
+        {
+            Pool = UnsafeByteOperations.UnsafeWrap(pool),
+            Revision = map.Revision,
+            Replicas = (uint)map.Settings.Replicas,
+        };
+        foreach (PoolNode node in map.Nodes)
+        {
+            V1.MapNode told = new() { Id = node.Id.Value, Name = node.Name, Zone = node.Zone, State = (V1.MapNodeState)node.State };
+            told.Addresses.AddRange(node.Addresses);
+            reply.Nodes.Add(told);
+        }
+
+        foreach (ShardEntry entry in map.Shards)
+        {
+            V1.MapShard told = new() { Epoch = entry.Epoch.Value, Primary = entry.Primary.Value };
+            told.InSync.AddRange(entry.InSync.Select(static copy => copy.Node.Value));
+            told.Learners.AddRange(entry.Learners.Select(static node => node.Value));
+            reply.Shards.Add(told);
+        }
+
+        return reply;
+    }
+
+    /// <exception cref="InvalidDataException">It makes no sense.</exception>
+    public static PoolDirectory ToDirectory(this V1.PoolMapReply reply)
+    {
+        ArgumentNullException.ThrowIfNull(reply);
+        if (reply.Shards.Count is 0 or > PoolLimits.Shards) { throw new InvalidDataException($"a pool of {reply.Shards.Count} shards"); }
+        ImmutableDictionary<NodeId, string>.Builder nodes = ImmutableDictionary.CreateBuilder<NodeId, string>();
+        foreach (V1.MapNode node in reply.Nodes)
+        {
+            if (node.State == V1.MapNodeState.Gone || node.Addresses.Count == 0) { continue; }
+            nodes[new(node.Id)] = node.Addresses[0];
+        }
+
+        return new(reply.Revision, nodes.ToImmutable(), [.. reply.Shards.Select(static shard => new NodeId(shard.Primary))]);
+    }
+}

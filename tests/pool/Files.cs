@@ -1,0 +1,48 @@
+using System.Text;
+using KvFs.Client;
+using KvFs.Core;
+using KvFs.Protocol;
+
+namespace KvFs.Pool.Tests;
+
+/// <summary>Files in the root of a drive.</summary>
+internal static class Files
+{
+    public static async Task WriteAsync(DriveClient client, string name, byte[] content)
+    {
+        ValueTask<Reply<CreatedFile>> created = client.CreateOpenAsync(new CreateRequest
+        {
+            Parent = VNodeId.Root, Name = Encoding.UTF8.GetBytes(name), Kind = VNodeKind.File, Mode = 0x1A4,
+        });
+        Reply<CreatedFile> file = await created;
+        Assert.Equal(Status.Ok, file.Status);
+        Assert.Equal(Reply.Ok(content.Length), await client.WriteAsync(file.Value.File, 0, content, default));
+        Assert.Equal(Status.Ok, await client.FsyncAsync(file.Value.File));
+        Assert.Equal(Status.Ok, await client.CloseAsync(file.Value.File));
+    }
+
+    public static async Task<byte[]> ReadAsync(DriveClient client, string name)
+    {
+        Reply<NodeInfo> found = await client.LookupAsync(VNodeId.Root, Encoding.UTF8.GetBytes(name), CowNumber.Head);
+        Assert.Equal(Status.Ok, found.Status);
+        Reply<OpenFile> opened = await client.OpenAsync(found.Value.Id, CowNumber.Head);
+        byte[] content = new byte[found.Value.VNode.Size];
+        for (int at = 0; at < content.Length;)
+        {
+            Reply<int> reply = await client.ReadAsync(opened.Value, (ulong)at, content.AsMemory(at));
+            Assert.Equal(Status.Ok, reply.Status);
+            Assert.NotEqual(0, reply.Value);
+            at += reply.Value;
+        }
+
+        Assert.Equal(Status.Ok, await client.CloseAsync(opened.Value));
+        return content;
+    }
+
+    public static byte[] Bytes(int length, int seed)
+    {
+        byte[] bytes = new byte[length];
+        new Random(seed).NextBytes(bytes);
+        return bytes;
+    }
+}
