@@ -24,6 +24,8 @@ internal static class KvfsCommandLine
             DfCommand.Build(),
             FsckCommand.Build(),
             BenchCommand.Build(),
+            NodeCommand.Build(),
+            PoolCommand.Build(),
             PkiCommand.Build(),
             CompletionCommand.Build(),
             VersionCommand.Build(),

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using KvFs.Cli.Bench;
 using KvFs.Cli.Pki;
+using KvFs.Cli.Pool;
 
 namespace KvFs.Cli.Control;
 
@@ -37,6 +38,7 @@ namespace KvFs.Cli.Control;
 [JsonSerializable(typeof(AnswerLine<StopReport>))]
 [JsonSerializable(typeof(AnswerLine<CheckReport>))]
 [JsonSerializable(typeof(BenchReport))]
+[JsonSerializable(typeof(PoolReport))]
 [JsonSerializable(typeof(CertificateList))]
 [JsonSerializable(typeof(WrittenReport))]
 [JsonSerializable(typeof(RenewReport))]

@@ -1,0 +1,74 @@
+using KvFs.Core;
+
+namespace KvFs.Cli.Pool;
+
+/// <summary>A pool, as its map has it.</summary>
+/// <param name="Pool">Its id.</param>
+/// <param name="Revision">Of the map.</param>
+/// <param name="Replicas">Copies that each shard is to have.</param>
+/// <param name="MinInSync">Copies without which nothing is acknowledged.</param>
+/// <param name="Summary">How the shards are, in words.</param>
+/// <param name="Nodes">By number.</param>
+/// <param name="Shards">By number.</param>
+internal sealed record PoolReport(
+    string Pool,
+    ulong Revision,
+    int Replicas,
+    int MinInSync,
+    string Summary,
+    IReadOnlyList<PoolNodeReport> Nodes,
+    IReadOnlyList<PoolShardReport> Shards)
+{
+    /// <remarks>A map says who has what, not who is there now: a node that is gone is one whose copies learn.</remarks>
+    public static PoolReport Of(PoolMap map)
+    {
+        PoolHealth health = PoolHealth.Of(map, static _ => NodePresence.Here);
+        Dictionary<NodeId, NodeLoad> loads = health.Nodes.ToDictionary(static load => load.Node);
+        return new(
+            map.Pool.ToString(),
+            map.Revision,
+            map.Settings.Replicas,
+            map.Settings.MinInSync,
+            health.Summarize(),
+            [
+                .. map.Nodes.Where(static node => node.State != NodeState.Gone).Select(node => new PoolNodeReport(
+                    node.Id.Value,
+                    node.Name,
+                    string.Join(' ', node.Addresses),
+                    node.Zone,
+                    node.State == NodeState.Draining ? "draining" : "up",
+                    loads[node.Id].Primaries,
+                    loads[node.Id].InSync,
+                    loads[node.Id].Learning)),
+            ],
+            [
+                .. map.ShardIds.Select(shard => new PoolShardReport(
+                    shard.Value,
+                    map[shard].Epoch.Value,
+                    map[shard].Primary.Value,
+                    [.. map[shard].InSync.Select(static copy => copy.Node.Value)],
+                    [.. map[shard].Learners.Select(static node => node.Value)],
+                    PoolHealth.Describe(health.Shards[shard.Value].Condition))),
+            ]);
+    }
+}
+
+/// <param name="Number">Given by the map; never used again.</param>
+/// <param name="Name">What people call it.</param>
+/// <param name="Address">Where it is reached.</param>
+/// <param name="Zone">What fails together with it.</param>
+/// <param name="State">up, or draining.</param>
+/// <param name="Primaries">Shards that it serves.</param>
+/// <param name="InSync">Shards of which it has a copy that counts.</param>
+/// <param name="Learning">Shards of which it is brought up to date.</param>
+internal sealed record PoolNodeReport(
+    uint Number, string Name, string Address, string Zone, string State, int Primaries, int InSync, int Learning);
+
+/// <param name="Number">Of the shard.</param>
+/// <param name="Epoch">Its reign.</param>
+/// <param name="Primary">The number of the node that serves it.</param>
+/// <param name="InSync">Nodes that have all of it.</param>
+/// <param name="Learning">Nodes that are brought up to date.</param>
+/// <param name="Condition">In words.</param>
+internal sealed record PoolShardReport(
+    ushort Number, ulong Epoch, uint Primary, IReadOnlyList<uint> InSync, IReadOnlyList<uint> Learning, string Condition);

@@ -1,0 +1,79 @@
+using System.Net;
+using KvFs.Core;
+using KvFs.Grpc;
+using KvFs.Node;
+using KvFs.Peers;
+using KvFs.Pki;
+using Microsoft.Extensions.Logging;
+
+namespace KvFs.Cli.Pool;
+
+/// <summary>A storage node of a pool with its server: what <c>kvfs node</c> runs.</summary>
+internal sealed class PoolServer : IAsyncDisposable
+{
+    private readonly PoolMemberNode node;
+    private readonly GrpcServer server;
+
+    private PoolServer(PoolMemberNode node, GrpcServer server)
+    {
+        this.node = node;
+        this.server = server;
+    }
+
+    public PoolMemberNode Node => node;
+
+    /// <summary>Where it listens.</summary>
+    public IPEndPoint Address => (IPEndPoint)server.Bound[0];
+
+    /// <summary>Takes the data folder, finds its place in the pool, listens, and takes part.</summary>
+    public static async Task<PoolServer> StartAsync(
+        PoolNodeOptions options, IPEndPoint listen, PeerSecurity security, ILoggerFactory loggers, CancellationToken cancel)
+    {
+        PoolMemberNode? node = await PoolMemberNode.OpenAsync(options, loggers, cancel).ConfigureAwait(false);
+        GrpcServer? server = null;
+        try
+        {
+            GrpcServices services = new();
+            node.AddTo(services);
+            server = new(
+                services,
+                new()
+                {
+                    Endpoints = [security.Endpoint(listen)],
+                    CallLimits = PoolMemberNode.CallLimits,
+                    Admit = Admission(security),
+                    DrainTime = TimeSpan.FromSeconds(1),
+                },
+                loggers);
+            await server.StartAsync(cancel).ConfigureAwait(false);
+            await node.StartAsync().ConfigureAwait(false);
+            PoolServer started = new(node, server);
+            node = null;
+            server = null;
+            return started;
+        }
+        finally
+        {
+            if (server is not null) { await server.DisposeAsync().ConfigureAwait(false); }
+            if (node is not null) { await node.DisposeAsync().ConfigureAwait(false); }
+        }
+    }
+
+    /// <summary>Hands over, then stops.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await node.LeaveAsync().ConfigureAwait(false);
+        await server.DisposeAsync().ConfigureAwait(false);
+        await node.DisposeAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>What nodes tell one another is for nodes alone.</summary>
+    private static Func<ServerCall, ValueTask> Admission(PeerSecurity security)
+    {
+        Func<ServerCall, ValueTask> nodes = security.Admit(PeerRole.Node);
+        Func<ServerCall, ValueTask> all = security.Admit(
+            PeerRole.Node, PeerRole.Client, PeerRole.Operator, PeerRole.Csi, PeerRole.Admin);
+        return call => call.Path.StartsWith("/kvfs.v1.Replication/", StringComparison.Ordinal)
+            || call.Path.StartsWith("/kvfs.v1.BlockCopies/", StringComparison.Ordinal) ? nodes(call) : all(call);
+    }
+}
