@@ -97,23 +97,6 @@ public readonly record struct BlockName(DriveId Owner, BlockId Id)
     public override string ToString() => $"{Owner}/{Id}";
 }
 
-/// <summary>The identity of a pool: a UUID, drawn when the pool was made. Never reused.</summary>
-public readonly record struct PoolId(UInt128 Value)
-{
-    /// <summary>Length of the binary form, in bytes.</summary>
-    public const int Size = 16;
-
-    /// <summary>Reads the 16 big-endian bytes of an id.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The span is shorter than 16 bytes.</exception>
-    public static PoolId Read(ReadOnlySpan<byte> source) => new(BinaryPrimitives.ReadUInt128BigEndian(source));
-
-    /// <summary>Writes the id as 16 big-endian bytes.</summary>
-    public void Write(Span<byte> destination) => BinaryPrimitives.WriteUInt128BigEndian(destination, Value);
-
-    /// <summary>The 36-character lower-case text form of a UUID.</summary>
-    public override string ToString() => new DriveId(Value).ToString();
-}
-
 /// <summary>A placement unit of the pool.</summary>
 public readonly record struct ShardId(ushort Value) : IComparable<ShardId>
 {
