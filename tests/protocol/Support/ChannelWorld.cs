@@ -108,6 +108,9 @@ internal sealed class ChannelWorld : IAsyncDisposable
         await EndAsync(Server);
         authority?.Dispose();
         Directory.Delete(folder, recursive: true);
+
+        // A clock that is driven by hand can be through with the server's patience before a connection's threads have had a turn.
+        SpinWait.SpinUntil(() => Server is { Connections: 0, Buffers: 0, BufferBytes: 0 }, TimeSpan.FromSeconds(60));
         Assert.Equal(0, Server.Buffers);
         Assert.Equal(0, Server.BufferBytes);
         Assert.Equal(0, Server.Connections);
