@@ -147,7 +147,7 @@ public sealed class FlowTests
         Assert.All(await Task.WhenAll(first), answer => Assert.Equal(Status.Ok, answer.Status));
         Assert.Equal(Status.Ok, (await client.WriteAsync(3, Large)).Status);
         Assert.Equal(Large, world.Blocks.Find(Samples.Name(3)));
-        Assert.Equal(0, client.LoadBytes);
+        SpinWait.SpinUntil(() => client.LoadBytes == 0);  // All that was given up is answered.
     }
 
     [Fact]

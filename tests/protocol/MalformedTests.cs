@@ -57,7 +57,7 @@ public sealed class MalformedTests
     [Theory]
     [InlineData("head too short", "a frame's head cannot have 19 bytes")]
     [InlineData("head too long", "a frame's head cannot have 1025 bytes")]
-    [InlineData("payload too long", "exceeds 262144")]
+    [InlineData("payload too long", "exceeds 524288")]
     [InlineData("damaged head", "does not have its checksum")]
     [InlineData("server's frame", "a client sends no frames of kind 65")]
     [InlineData("kind zero", "a client sends no frames of kind 0")]

@@ -56,6 +56,7 @@ public sealed class BlockChannelClient : IAsyncDisposable
         using CancellationTokenSource time = new(options.ConnectTime, options.Clock);
         using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(time.Token, cancellation);
         Socket socket = NewSocket(target.Address);
+        Transport.Tune(socket);
         Transport? transport = null;
         try
         {
@@ -67,12 +68,14 @@ public sealed class BlockChannelClient : IAsyncDisposable
                 : await SecureAsync(socket, target.Tls(), limit.Token).ConfigureAwait(false);
             return await GreetAsync(transport, target, options).ConfigureAwait(false);
         }
+#pragma warning disable CA1031 // Of the network's failures, and of a callback's, the outcome tells.
         catch (Exception e)
+#pragma warning restore CA1031
         {
             if (transport is not null) { await transport.DisposeAsync().ConfigureAwait(false); }
             socket.Dispose();
             cancellation.ThrowIfCancellationRequested();
-            if (!Transport.IsBroken(e)) { throw; }
+            if (!Transport.IsBroken(e)) { return new(null, new(Status.Unknown, $"connecting to {target} failed: {e}")); }
             string reason = time.IsCancellationRequested ? $"no answer within {options.ConnectTime}" : e.Message;
             return new(null, new(Status.Unavailable, $"{target} cannot be reached: {reason}"));
         }
@@ -81,13 +84,13 @@ public sealed class BlockChannelClient : IAsyncDisposable
     /// <summary>Stores a block.</summary>
     /// <param name="write">Which, and what Ok is to promise.</param>
     /// <param name="content">1 byte to 16 MiB; must not change until the call ends, or the server finds its checksums wrong.</param>
-    /// <param name="checksums">CRC-32C of each 64 KiB, if they are known (they are then not computed again, and must not change
-    /// either); else empty.</param>
+    /// <param name="checksums">CRC-32C of each 64 KiB, if they are known (then they are not computed again, and must not
+    /// change either); else empty.</param>
     /// <param name="deadline">When to give up.</param>
     /// <param name="cancellation">Gives up, too.</param>
-    /// <returns>What the server answers, among it: StaleEpoch with the newer epoch; Busy: it, or this client, has no room just now;
-    /// Corrupt: what reached it does not have the checksums, nothing was stored. Or: Unavailable: not sent, the connection is no
-    /// more; Unknown: sent, but the connection ended before the answer; TimedOut.</returns>
+    /// <returns>What the server answers, among it: StaleEpoch with the newer epoch; Busy: it, or this client, has no room
+    /// just now; Corrupt: what reached it does not have the checksums, nothing was stored. Or: Unavailable: not sent, the
+    /// connection is no more; Unknown: sent, but the connection ended before the answer; TimedOut.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled; stored or not, we cannot tell.</exception>
     /// <exception cref="ArgumentException">The block's or the checksums' length.</exception>
     public ValueTask<BlockAnswer> WriteAsync(
@@ -110,13 +113,13 @@ public sealed class BlockChannelClient : IAsyncDisposable
     /// <summary>Reads a part of a block.</summary>
     /// <param name="read">Which; its length is that of the destination.</param>
     /// <param name="destination">Is filled, if the answer is Ok; else undefined.</param>
-    /// <param name="checksums">Takes the CRC-32C of each piece (<see cref="BlockPieces"/>), compared with the bytes; empty: they are
-    /// not wanted.</param>
+    /// <param name="checksums">Takes the CRC-32C of each piece (<see cref="BlockPieces"/>), compared with the bytes; empty:
+    /// they are not wanted.</param>
     /// <param name="deadline">When to give up.</param>
     /// <param name="cancellation">Gives up, too.</param>
-    /// <returns>What the server answers, among it: NotFound; Invalid: the block is shorter; StaleEpoch with the newer epoch. Or: Corrupt:
-    /// what came does not have the checksums that came with it (it was damaged on the server's disk, or on its way); Unavailable: the
-    /// connection is no more; TimedOut; Busy: this client has too many requests waiting.</returns>
+    /// <returns>What the server answers, among it: NotFound; Invalid: the block is shorter; StaleEpoch with the newer epoch.
+    /// Or: Corrupt: what came does not have the checksums that came with it (it was damaged on the server's disk, or on its
+    /// way); Unavailable: the connection is no more; TimedOut; Busy: this client has too many requests waiting.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ArgumentException">The range, or the room for checksums.</exception>
     public ValueTask<BlockAnswer> ReadAsync(
@@ -144,8 +147,8 @@ public sealed class BlockChannelClient : IAsyncDisposable
     private static Socket NewSocket(EndPoint address) => address switch
     {
         UnixDomainSocketEndPoint => new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified),
-        IPEndPoint ip => new(ip.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true },
-        _ => new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true },
+        IPEndPoint ip => new(ip.AddressFamily, SocketType.Stream, ProtocolType.Tcp),
+        _ => new(SocketType.Stream, ProtocolType.Tcp),
     };
 
     private static async Task<Transport> SecureAsync(

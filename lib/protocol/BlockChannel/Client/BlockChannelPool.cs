@@ -5,10 +5,10 @@ namespace KvFs.Protocol.BlockChannel;
 
 /// <summary>A few connections to one node, made when they are needed and made again when they end.</summary>
 /// <remarks>
-/// Thread safe. A request goes to the connection that has the fewest bytes in flight; another is opened while all are busy and there
-/// are fewer than <see cref="BlockChannelClientOptions.Connections"/>. While the node cannot be reached, attempts have pauses between
-/// them, which grow, and requests are answered Unavailable at once: the caller has other replicas. Nobody attempts anything while
-/// nobody asks.
+/// Thread safe. A request goes to the connection that has the fewest bytes in flight; another is opened while all are busy
+/// and there are fewer than <see cref="BlockChannelClientOptions.Connections"/>. While the node cannot be reached, attempts
+/// have pauses between them, which grow, and requests are answered Unavailable at once: the caller has other replicas. Nobody
+/// attempts anything while nobody asks.
 /// </remarks>
 public sealed class BlockChannelPool : IAsyncDisposable
 {
@@ -76,8 +76,9 @@ public sealed class BlockChannelPool : IAsyncDisposable
         for (int attempt = 1; ; attempt++)
         {
             BlockChannelClient? client = Pick() ?? await ConnectAsync(deadline, cancellation).ConfigureAwait(false);
-            if (client is null) { return BlockAnswer.Of(deadline.IsPast(options.Clock) ? Status.TimedOut : Status.Unavailable); }
-            BlockAnswer answer = await client.WriteAsync(write, content, checksums, deadline, cancellation).ConfigureAwait(false);
+            if (client is null) { return NotSent(deadline); }
+            BlockAnswer answer =
+                await client.WriteAsync(write, content, checksums, deadline, cancellation).ConfigureAwait(false);
             if (answer.Status != Status.Unavailable || client.IsOpen || attempt == Attempts) { return answer; }
         }
     }
@@ -90,8 +91,9 @@ public sealed class BlockChannelPool : IAsyncDisposable
         for (int attempt = 1; ; attempt++)
         {
             BlockChannelClient? client = Pick() ?? await ConnectAsync(deadline, cancellation).ConfigureAwait(false);
-            if (client is null) { return BlockAnswer.Of(deadline.IsPast(options.Clock) ? Status.TimedOut : Status.Unavailable); }
-            BlockAnswer answer = await client.ReadAsync(read, destination, checksums, deadline, cancellation).ConfigureAwait(false);
+            if (client is null) { return NotSent(deadline); }
+            BlockAnswer answer =
+                await client.ReadAsync(read, destination, checksums, deadline, cancellation).ConfigureAwait(false);
             if (answer.Status != Status.Unavailable || client.IsOpen || attempt == Attempts) { return answer; }
         }
     }
@@ -108,12 +110,15 @@ public sealed class BlockChannelPool : IAsyncDisposable
         }
 
         await closing.CancelAsync().ConfigureAwait(false);
-        if (last is not null) { await ((Task)last).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); }
+        if (last is not null) { await last.ConfigureAwait(false); }
         Member[] left;
         lock (gate) { left = [.. members]; }
         foreach (Member member in left) { await member.Client.DisposeAsync().ConfigureAwait(false); }
         closing.Dispose();
     }
+
+    private BlockAnswer NotSent(Deadline deadline) =>
+        BlockAnswer.Of(deadline.IsPast(options.Clock) ? Status.TimedOut : Status.Unavailable);
 
     /// <summary>The least busy connection; null if none is open.</summary>
     private BlockChannelClient? Pick()
@@ -172,7 +177,8 @@ public sealed class BlockChannelPool : IAsyncDisposable
         }
     }
 
-    /// <summary>Begins an attempt, unless one is under way, it is too early for one, or there are connections enough. Under the gate.</summary>
+    /// <summary>Begins an attempt, unless one is under way, it is too early for one, or there are connections enough. Under
+    /// the gate.</summary>
     private void TryBegin()
     {
         bool mayBegin = !isDisposed && connecting is null && members.Count < options.Connections
@@ -192,17 +198,6 @@ public sealed class BlockChannelPool : IAsyncDisposable
         {
             outcome = new(null, new(Status.Unavailable, "the pool is closed"));
         }
-        catch (Exception e)
-        {
-            lock (gate)
-            {
-                connecting = null;
-                Fail(new(Status.Unknown, $"connecting to {target} failed: {e}"));
-            }
-
-            throw;
-        }
-
         lock (gate)
         {
             connecting = null;

@@ -47,8 +47,8 @@ internal sealed partial class ClientConnection
 
     private void OnTime()
     {
-        if (Silence > options.SilenceTime) { Cut(new(Status.Unavailable, $"nothing was heard for {options.SilenceTime}")); }
-        if (Sender.Stalled > options.StallTime) { Cut(new(Status.Unavailable, $"the peer took nothing for {options.StallTime}")); }
+        if (Silence > options.SilenceTime) { CutDead($"nothing was heard for {options.SilenceTime}"); }
+        if (Sender.Stalled > options.StallTime) { CutDead($"the peer took nothing for {options.StallTime}"); }
         List<ClientRequest> late = [];
         bool mustPing;
         bool isStuck = false;
@@ -67,15 +67,21 @@ internal sealed partial class ClientConnection
 
         foreach (ClientRequest request in late) { Abandon(request, Abandonment.TimedOut); }
         if (mustPing) { Ping(); }
-        if (isStuck) { Cut(new(Status.Unavailable, $"a frame was under way for {options.StallTime} after its request was given up")); }
+        if (isStuck) { CutDead($"a frame was under way for {options.StallTime} after its request was given up"); }
     }
+
+    private void CutDead(string reason) => Cut(new(Status.Unavailable, reason));
 
     /// <summary>Notes when a request is to be looked at again.</summary>
     /// <returns>Whether it was given up long ago, and its memory is still in use.</returns>
     private bool Look(ClientRequest request, long now, List<ClientRequest> late)
     {
         if (request.IsCompleted) { return false; }
-        if (request.Abandoned != Abandonment.None) { return Clock.GetElapsedTime(request.AbandonedAt, now) > options.StallTime; }
+        if (request.Abandoned != Abandonment.None)
+        {
+            return Clock.GetElapsedTime(request.AbandonedAt, now) > options.StallTime;
+        }
+
         if (request.Deadline.Timestamp <= now) { late.Add(request); }
         else { due = Math.Min(due, request.Deadline.Timestamp); }
         return false;

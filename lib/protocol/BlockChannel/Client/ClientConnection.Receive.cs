@@ -12,7 +12,8 @@ internal sealed partial class ClientConnection
         switch (header.Kind)
         {
             case FrameKind.Data: return OnData(header, head, expected, ref payload);
-            case FrameKind.Answer: return AnswerFrame.Get(header, head, out BlockAnswer answer) ?? OnAnswer(header.Request, answer);
+            case FrameKind.Answer:
+                return AnswerFrame.Get(header, head, out BlockAnswer answer) ?? OnAnswer(header.Request, answer);
             case FrameKind.Pong: return BareFrame.Check(header) ?? OnPong(header.Request);
             case FrameKind.Drain: return BareFrame.Check(header) ?? OnDrain();
             case FrameKind.Bye:
@@ -48,11 +49,19 @@ internal sealed partial class ClientConnection
         lock (gate)
         {
             request = Find(header.Request);
-            if (request is not { IsWrite: false, HasLeft: true, IsAnswered: false }) { return $"no read {header.Request} waits for data"; }
+            if (request is not { IsWrite: false, HasLeft: true, IsAnswered: false })
+            {
+                return $"no read {header.Request} waits for data";
+            }
+
             if (offset != request.NextOffset) { return $"data at {offset} where {request.NextOffset} is next"; }
             wrong = ChunkFrame.Misfit(offset, header.PayloadBytes, request.End);
             if (wrong is not null) { return wrong; }
-            if (isLast != (offset + (uint)header.PayloadBytes == request.End)) { return "the last data of a read are not where its end is"; }
+            if (isLast != (offset + (uint)header.PayloadBytes == request.End))
+            {
+                return "the last data of a read are not where its end is";
+            }
+
             if (request.Abandoned == Abandonment.None)
             {
                 request.IsReceiving = true;
@@ -77,7 +86,7 @@ internal sealed partial class ClientConnection
         {
             request = Find(id);
             if (request is not { HasLeft: true, IsAnswered: false }) { return $"no request {id} waits for an answer"; }
-            if (answer.IsOk && !request.IsWrite) { return "a read is answered by its data, or by why there are none"; }
+            if (answer.IsOk && !request.IsWrite) { return "a read is answered by its data, or why there are none"; }
             request.Close(answer);
         }
 

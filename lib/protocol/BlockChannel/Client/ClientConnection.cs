@@ -59,7 +59,11 @@ internal sealed partial class ClientConnection : FrameConnection
     public long LoadBytes => Volatile.Read(ref loadBytes);
 
     public ValueTask<BlockAnswer> WriteAsync(
-        in BlockWrite write, ReadOnlyMemory<byte> content, ReadOnlyMemory<uint> checksums, Deadline deadline, CancellationToken token)
+        in BlockWrite write,
+        ReadOnlyMemory<byte> content,
+        ReadOnlyMemory<uint> checksums,
+        Deadline deadline,
+        CancellationToken token)
     {
         if (token.IsCancellationRequested) { return ValueTask.FromCanceled<BlockAnswer>(token); }
         ClientRequest request = Rent();
@@ -224,8 +228,8 @@ internal sealed partial class ClientConnection : FrameConnection
         return request?.Id == id ? request : null;
     }
 
-    /// <summary>After anything happened to a request: gives its caller the result, tells the server that there is no use for it, lets
-    /// others have its place, as it is time to.</summary>
+    /// <summary>After anything happened to a request: gives its caller the result, tells the server that there is no use for
+    /// it, lets others have its place, as it is time to.</summary>
     private void Settle(ClientRequest request)
     {
         bool mustCancel = false;
@@ -300,7 +304,8 @@ internal sealed partial class ClientConnection : FrameConnection
     /// <summary>Keeps the object for another request, once nobody knows of it any more.</summary>
     private void Keep(ClientRequest request)
     {
-        if (hasEnded || idle.Count == slots.Length || request is not { IsConsumed: true, IsOver: true, IsQueued: false }) { return; }
+        bool isForgotten = request is { IsConsumed: true, IsOver: true, IsQueued: false };
+        if (hasEnded || !isForgotten || idle.Count == slots.Length) { return; }
         request.Reset();
         idle.Push(request);
     }

@@ -14,11 +14,14 @@ internal sealed class ChannelMemory(long maxBytes, long keptBytes) : IDisposable
     private const int ClassCount = 13;
 
     private readonly Lock gate = new();
-    private readonly Stack<ChannelBuffer>[] free = [.. Enumerable.Range(0, ClassCount).Select(static _ => new Stack<ChannelBuffer>())];
+    private readonly Stack<ChannelBuffer>[] free =
+        [.. Enumerable.Range(0, ClassCount).Select(static _ => new Stack<ChannelBuffer>())];
     private long freeBytes;
     private long rentedBytes;
     private int rentedBuffers;
     private bool isDisposed;
+    private bool wasUsed;
+    private int idleTicks;
 
     /// <summary>Bytes of the largest buffer.</summary>
     public const int LargestBytes = SmallestBytes << (ClassCount - 1);
@@ -52,16 +55,35 @@ internal sealed class ChannelMemory(long maxBytes, long keptBytes) : IDisposable
         buffer.Free();
     }
 
+    /// <summary>Gives what is kept back to the system once nothing was rented for so many ticks.</summary>
+    public void Tick(int ticks)
+    {
+        lock (gate)
+        {
+            idleTicks = wasUsed || rentedBuffers > 0 ? 0 : idleTicks + 1;
+            wasUsed = false;
+            if (idleTicks >= ticks) { FreeKept(); }
+        }
+    }
+
     /// <summary>Frees what is kept, and what comes back later when it does.</summary>
     public void Dispose()
     {
         lock (gate)
         {
             isDisposed = true;
-            foreach (ChannelBuffer buffer in free.SelectMany(static buffers => buffers)) { buffer.Free(); }
-            foreach (Stack<ChannelBuffer> buffers in free) { buffers.Clear(); }
-            freeBytes = 0;
+            FreeKept();
         }
+    }
+
+    private void FreeKept()
+    {
+        foreach (Stack<ChannelBuffer> buffers in free)
+        {
+            while (buffers.TryPop(out ChannelBuffer? buffer)) { buffer.Free(); }
+        }
+
+        freeBytes = 0;
     }
 
     private ChannelBuffer? Rent(int bytes, long bound)
@@ -74,6 +96,7 @@ internal sealed class ChannelMemory(long maxBytes, long keptBytes) : IDisposable
             if (rentedBytes > bound - capacity) { return null; }
             rentedBytes += capacity;
             rentedBuffers++;
+            wasUsed = true;
             if (free[sizeClass].TryPop(out ChannelBuffer? kept))
             {
                 freeBytes -= capacity;
@@ -84,7 +107,8 @@ internal sealed class ChannelMemory(long maxBytes, long keptBytes) : IDisposable
         return new ChannelBuffer(capacity);
     }
 
-    private static int ClassOf(int bytes) => bytes <= SmallestBytes ? 0 : BitOperations.Log2((uint)(bytes - 1) / SmallestBytes) + 1;
+    private static int ClassOf(int bytes) =>
+        bytes <= SmallestBytes ? 0 : BitOperations.Log2((uint)(bytes - 1) / SmallestBytes) + 1;
 }
 
 /// <summary>A buffer of <see cref="ChannelMemory"/>.</summary>

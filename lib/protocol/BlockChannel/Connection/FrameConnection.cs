@@ -9,7 +9,7 @@ namespace KvFs.Protocol.BlockChannel.Connection;
 /// away what still comes until the peer ends too, at most <see cref="LingerTime"/> long (else the kernel would throw the
 /// goodbye away), and then closes. <see cref="Cut"/> closes at once. The first reason counts.
 /// </remarks>
-internal abstract class FrameConnection : IAsyncDisposable
+internal abstract class FrameConnection
 {
     /// <summary>What a peer has for reading the goodbye and ending its side.</summary>
     private static readonly TimeSpan LingerTime = TimeSpan.FromSeconds(2);
@@ -65,7 +65,7 @@ internal abstract class FrameConnection : IAsyncDisposable
 
         OnReceiverEnded();
         await Sender.CloseAsync().ConfigureAwait(false);
-        await transport.DisposeAsync().ConfigureAwait(false);
+        await CloseAsync().ConfigureAwait(false);
         if (linger is not null) { await linger.DisposeAsync().ConfigureAwait(false); }
     }
 
@@ -76,15 +76,13 @@ internal abstract class FrameConnection : IAsyncDisposable
         transport.Abort();
     }
 
-    /// <summary>Closes everything, without a goodbye.</summary>
-    public ValueTask DisposeAsync() => transport.DisposeAsync();
-
     /// <summary>Ends the connection with a goodbye behind what waits to be sent.</summary>
     protected void Leave(ChannelEnd reason)
     {
         if (!Ends(reason)) { return; }
         OnEnding(reason);
-        linger = clock.CreateTimer(static transport => ((Transport)transport!).Abort(), transport, LingerTime, Timeout.InfiniteTimeSpan);
+        linger = clock.CreateTimer(
+            static transport => ((Transport)transport!).Abort(), transport, LingerTime, Timeout.InfiniteTimeSpan);
         Sender.SendLast(new Goodbye(reason));
     }
 
@@ -94,7 +92,8 @@ internal abstract class FrameConnection : IAsyncDisposable
     /// <param name="expected">Takes the checksums of the payload, if it has any.</param>
     /// <param name="payload">Where the payload goes.</param>
     /// <returns>Null, or which rule the peer broke.</returns>
-    protected abstract string? OnHead(in FrameHeader header, ReadOnlySpan<byte> head, Span<uint> expected, ref PayloadPlace payload);
+    protected abstract string? OnHead(
+        in FrameHeader header, ReadOnlySpan<byte> head, Span<uint> expected, ref PayloadPlace payload);
 
     /// <summary>The payload of the last head has come, if it had one that was not thrown away.</summary>
     /// <param name="isIntact">Whether it has its checksums.</param>
@@ -106,6 +105,18 @@ internal abstract class FrameConnection : IAsyncDisposable
 
     /// <summary>Nothing is received any more.</summary>
     protected abstract void OnReceiverEnded();
+
+    private async ValueTask CloseAsync()
+    {
+        try
+        {
+            await transport.DisposeAsync().ConfigureAwait(false);
+        }
+        catch (Exception e) when (Transport.IsBroken(e))
+        {
+            // TLS would have liked to say goodbye.
+        }
+    }
 
     private static ChannelEnd EndOf(Exception e, string when) => e switch
     {

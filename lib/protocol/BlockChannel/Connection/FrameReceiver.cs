@@ -4,7 +4,8 @@ using KvFs.Protocol.BlockChannel.Wire;
 namespace KvFs.Protocol.BlockChannel.Connection;
 
 /// <summary>Reads the frames of a connection: heads through a buffer, payloads to where they belong.</summary>
-/// <remarks>One reader. What of a payload came with its head is copied, at most the buffer; the rest is received in place.</remarks>
+/// <remarks>One reader. What of a payload came with its head is copied, at most the buffer; the rest is received in place.
+/// </remarks>
 internal sealed class FrameReceiver(Transport transport, TimeProvider clock)
 {
     /// <summary>Bytes of the buffer: many small frames in one call.</summary>

@@ -143,8 +143,7 @@ internal sealed class FrameSender(Transport transport, TimeProvider clock, Actio
                     }
                     else
                     {
-                        await FlushAsync().ConfigureAwait(false);
-                        await SendAsync(payload).ConfigureAwait(false);
+                        await FlushAsync(payload).ConfigureAwait(false);
                     }
 
                     if (current.OnSent()) { Return(current); }
@@ -200,13 +199,19 @@ internal sealed class FrameSender(Transport transport, TimeProvider clock, Actio
     {
         int bytes = used;
         used = 0;
-        return bytes == 0 ? ValueTask.CompletedTask : SendAsync(buffer.AsMemory(0, bytes));
+        return bytes == 0 ? ValueTask.CompletedTask : WatchAsync(transport.SendAsync(buffer.AsMemory(0, bytes)));
+    }
+
+    private ValueTask FlushAsync(ReadOnlyMemory<byte> payload)
+    {
+        int bytes = used;
+        used = 0;
+        return WatchAsync(transport.SendAsync(buffer.AsMemory(0, bytes), payload));
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask SendAsync(ReadOnlyMemory<byte> bytes)
+    private async ValueTask WatchAsync(ValueTask sending)
     {
-        ValueTask sending = transport.SendAsync(bytes);
         if (!sending.IsCompleted)
         {
             Volatile.Write(ref waitingSince, Math.Max(1, clock.GetTimestamp()));

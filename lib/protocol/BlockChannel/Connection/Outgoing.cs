@@ -17,10 +17,12 @@ internal abstract class Outgoing
     internal abstract int PutFrame(Span<byte> head, out ReadOnlyMemory<byte> payload);
 
     /// <summary>The frame is out of the sender's hands.</summary>
-    /// <returns>Whether there is another one, which waits behind those of others. If not, the sender has let go of this.</returns>
+    /// <returns>Whether there is another one, which waits behind those of others. If not, the sender has let go of this.
+    /// </returns>
     internal abstract bool OnSent();
 
-    /// <summary>The connection is closed; what was not sent, or not wholly, never will be. The sender has let go of this.</summary>
+    /// <summary>The connection is closed; what was not sent, or not wholly, never will be. The sender has let go of this.
+    /// </summary>
     internal abstract void OnDropped();
 }
 

@@ -11,8 +11,8 @@ namespace KvFs.Protocol.BlockChannel;
 /// <remarks>Start it once, stop it once. Wire format: docs/block-channel.md.</remarks>
 public sealed class BlockChannelServer : IAsyncDisposable
 {
-    /// <summary>Sockets that are not through with their hello, beyond <see cref="BlockChannelServerOptions.MaxConnections"/>; more are closed
-    /// without a word.</summary>
+    /// <summary>Sockets that are not through with their hello, beyond
+    /// <see cref="BlockChannelServerOptions.MaxConnections"/>; more are closed without a word.</summary>
     private const int MaxHandshakes = 64;
 
     /// <summary>How often connections are looked at for silence and stalls.</summary>
@@ -180,30 +180,37 @@ public sealed class BlockChannelServer : IAsyncDisposable
             await reception.ReceiveAsync(socket, endpoint.Tls, isFull, stopping.Token).ConfigureAwait(false);
         if (connection is not null)
         {
-            bool isLate;
-            lock (gate)
-            {
-                connections.Add(connection);
-                isLate = isStopped;
-            }
-
-            if (isLate) { connection.Drain(); }
-            await connection.ServeAsync().ConfigureAwait(false);
+            await ServeAsync(connection).ConfigureAwait(false);
             end = connection.End;
         }
 
-        options.ConnectionEnded?.Invoke(peer, end!);
         lock (gate)
         {
-            if (connection is not null) { connections.Remove(connection); }
             sockets--;
             if (isStopped && sockets == 0) { ended.TrySetResult(); }
         }
+
+        options.ConnectionEnded?.Invoke(peer, end!);
+    }
+
+    private async Task ServeAsync(ServerConnection connection)
+    {
+        bool isLate;
+        lock (gate)
+        {
+            connections.Add(connection);
+            isLate = isStopped;
+        }
+
+        if (isLate) { connection.Drain(); }
+        await connection.ServeAsync().ConfigureAwait(false);
+        lock (gate) { connections.Remove(connection); }
     }
 
     private void Tick()
     {
         foreach (ServerConnection connection in Snapshot()) { connection.Tick(); }
+        context.Tick();
     }
 
     private ServerConnection[] Snapshot()

@@ -8,7 +8,11 @@ internal sealed class HandlerCalls(IBlockChannelHandler handler, TimeProvider cl
 {
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<BlockAnswer> WriteAsync(
-        BlockWrite write, ReadOnlyMemory<byte> content, ReadOnlyMemory<uint> checksums, Deadline deadline, CancellationToken token)
+        BlockWrite write,
+        ReadOnlyMemory<byte> content,
+        ReadOnlyMemory<uint> checksums,
+        Deadline deadline,
+        CancellationToken token)
     {
         if (TooLate(deadline, token) is { } late) { return late; }
         try
@@ -30,7 +34,12 @@ internal sealed class HandlerCalls(IBlockChannelHandler handler, TimeProvider cl
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<BlockAnswer> ReadAsync(
-        BlockRead read, int behind, Memory<byte> destination, Memory<uint> checksums, Deadline deadline, CancellationToken token)
+        BlockRead read,
+        int behind,
+        Memory<byte> destination,
+        Memory<uint> checksums,
+        Deadline deadline,
+        CancellationToken token)
     {
         if (TooLate(deadline, token) is { } late) { return late; }
         try

@@ -28,7 +28,7 @@ internal sealed class Reception(ServerContext context)
         Transport? transport = null;
         try
         {
-            if (socket.AddressFamily != AddressFamily.Unix) { socket.NoDelay = true; }
+            Transport.Tune(socket);
             X509Certificate2? certificate = null;
             if (tls is null) { transport = new PlainTransport(socket); }
             else { (transport, certificate) = await SecureAsync(socket, tls(), limit.Token).ConfigureAwait(false); }
@@ -40,9 +40,9 @@ internal sealed class Reception(ServerContext context)
         {
             if (transport is not null) { await transport.DisposeAsync().ConfigureAwait(false); }
             socket.Dispose();
-            return (null, new(
-                Status.Unavailable,
-                time.IsCancellationRequested ? $"no hello came within {options.HandshakeTime}" : $"the handshake failed: {e.Message}"));
+            bool isLate = time.IsCancellationRequested;
+            string reason = isLate ? $"no hello came within {options.HandshakeTime}" : $"the handshake failed: {e.Message}";
+            return (null, new(Status.Unavailable, reason));
         }
     }
 

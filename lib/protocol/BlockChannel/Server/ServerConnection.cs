@@ -78,14 +78,23 @@ internal sealed partial class ServerConnection : FrameConnection
     /// <summary>Looks whether somebody takes too long; to be called about once a second.</summary>
     public void Tick()
     {
-        if (Silence > options.SilenceTime) { Leave(new(Status.Unavailable, $"nothing was heard for {options.SilenceTime}")); }
-        if (Sender.Stalled > options.StallTime) { Cut(new(Status.Unavailable, $"the peer took nothing for {options.StallTime}")); }
+        if (Silence > options.SilenceTime)
+        {
+            Leave(new(Status.Unavailable, $"nothing was heard for {options.SilenceTime}"));
+        }
+
+        if (Sender.Stalled > options.StallTime)
+        {
+            Cut(new(Status.Unavailable, $"the peer took nothing for {options.StallTime}"));
+        }
+
         bool isLate = false;
         lock (gate)
         {
             foreach (ServerRequest request in requests.Values)
             {
-                isLate |= request is ServerWrite { IsCalled: false, IsAnswered: false } write && Clock.GetElapsedTime(write.Began) > options.WriteTime;
+                isLate |= request is ServerWrite { IsCalled: false, IsAnswered: false } write
+                    && Clock.GetElapsedTime(write.Began) > options.WriteTime;
             }
         }
 
@@ -184,7 +193,11 @@ internal sealed partial class ServerConnection : FrameConnection
         {
             wrong = Misfit(header.Request);
             if (wrong is not null) { return wrong; }
-            if (frame.Length > options.WindowBytes - windowUsed) { return $"writes in flight exceed the window of {options.WindowBytes} bytes"; }
+            if (frame.Length > options.WindowBytes - windowUsed)
+            {
+                return $"writes in flight exceed the window of {options.WindowBytes} bytes";
+            }
+
             ChannelBuffer? memory = null;
             if (isDraining) { refused = Status.Unavailable; }
             else if ((memory = context.WriteMemory.TryRent(frame.Length)) is null) { refused = Status.Busy; }

@@ -18,6 +18,16 @@ internal sealed class ServerContext(BlockChannelServerOptions options, IBlockCha
 
     public ChannelMemory ReadMemory { get; } = new(options.ReadBytes, Math.Min(KeptBytes, options.ReadBytes));
 
+    /// <summary>Seconds without a request after which kept memory goes back to the system.</summary>
+    private const int IdleSeconds = 10;
+
+    /// <summary>To be called once a second.</summary>
+    public void Tick()
+    {
+        WriteMemory.Tick(IdleSeconds);
+        ReadMemory.Tick(IdleSeconds);
+    }
+
     public void Dispose()
     {
         Threads.Dispose();

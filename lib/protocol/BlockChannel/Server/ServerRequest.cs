@@ -4,8 +4,8 @@ using KvFs.Protocol.BlockChannel.Wire;
 namespace KvFs.Protocol.BlockChannel.Server;
 
 /// <summary>A request of a client, and its answer as something to be sent.</summary>
-/// <remarks>Its state belongs to the connection's gate. It leaves the connection's table when its answer is put into a frame, so a
-/// client that takes no answers gets no more requests in.</remarks>
+/// <remarks>Its state belongs to the connection's gate. It leaves the connection's table when its answer is put into a frame,
+/// so a client that takes no answers gets no more requests in.</remarks>
 internal class ServerRequest(ServerConnection connection) : Outgoing
 {
     private CancellationTokenSource? cancelling;
