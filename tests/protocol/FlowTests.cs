@@ -131,7 +131,7 @@ public sealed class FlowTests
     public async Task A_write_for_which_there_is_no_memory_is_answered_busy_and_kept_nowhere()
     {
         await using ChannelWorld world = new(change: options => options with { WriteBytes = 32 << 20, WindowBytes = 64 << 20 });
-        TaskCompletionSource held = new();
+        using Held held = new();
         world.Blocks.BeforeWrite = async (_, _) =>
         {
             await held.Task;
@@ -143,7 +143,7 @@ public sealed class FlowTests
         Assert.Equal(Status.Busy, (await client.WriteAsync(3, Large)).Status);
         Assert.Equal(Status.Busy, (await client.WriteAsync(4, new byte[1])).Status);
         Assert.Equal(32 << 20, world.Server.BufferBytes);
-        held.SetResult();
+        held.Release();
         Assert.All(await Task.WhenAll(first), answer => Assert.Equal(Status.Ok, answer.Status));
         Assert.Equal(Status.Ok, (await client.WriteAsync(3, Large)).Status);
         Assert.Equal(Large, world.Blocks.Find(Samples.Name(3)));
@@ -154,7 +154,7 @@ public sealed class FlowTests
     public async Task Writes_beyond_the_window_wait_at_the_client()
     {
         await using ChannelWorld world = new(change: options => options with { WindowBytes = 20 << 20 });
-        TaskCompletionSource held = new();
+        using Held held = new();
         world.Blocks.BeforeWrite = async (_, _) =>
         {
             await held.Task;
@@ -166,7 +166,7 @@ public sealed class FlowTests
         Assert.Equal(Status.Ok, (await client.ReadAsync(100, 0, new byte[1000])).Status);  // Reads need no window.
         Assert.Equal(16 << 20, client.LoadBytes);
         Assert.InRange(world.Server.BufferBytes, 0, 16 << 20);
-        held.SetResult();
+        held.Release();
         Assert.All(await Task.WhenAll(writing), answer => Assert.Equal(Status.Ok, answer.Status));
     }
 
@@ -175,7 +175,7 @@ public sealed class FlowTests
     {
         await using ChannelWorld world = new(change: options => options with { MaxRequests = 1 });
         world.Blocks.Put(Samples.Name(1), Large);
-        TaskCompletionSource held = new();
+        using Held held = new();
         world.Blocks.BeforeRead = async (_, _) =>
         {
             await held.Task;
@@ -184,7 +184,7 @@ public sealed class FlowTests
         BlockChannelClient client = await world.ConnectAsync(ChannelWorld.ClientOptions with { MaxWaiting = 2 });
         Task<BlockAnswer>[] reading = [.. Enumerable.Range(0, 3).Select(_ => client.ReadAsync(1, 0, new byte[10]).AsTask())];
         Assert.Equal(Status.Busy, (await client.ReadAsync(1, 0, new byte[10])).Status);
-        held.SetResult();
+        held.Release();
         Assert.All(await Task.WhenAll(reading), answer => Assert.Equal(Status.Ok, answer.Status));
     }
 

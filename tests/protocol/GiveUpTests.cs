@@ -26,7 +26,7 @@ public sealed class GiveUpTests : IDisposable
     {
         await using ChannelWorld world = new();
         world.Blocks.Put(Samples.Name(1), Content);
-        TaskCompletionSource held = new();
+        using Held held = new();
         TaskCompletionSource begun = new();
         world.Blocks.BeforeRead = async (_, _) =>
         {
@@ -44,11 +44,35 @@ public sealed class GiveUpTests : IDisposable
         time.Advance(TimeSpan.FromSeconds(0.2));
         Assert.Equal(Status.TimedOut, (await reading).Status);
         Assert.True(client.LoadBytes > 0);  // The server has not answered yet.
-        held.SetResult();
+        held.Release();
         world.Blocks.BeforeRead = null;
         Assert.Equal(Status.Ok, (await client.ReadAsync(1, 0, new byte[Content.Length])).Status);
         SpinWait.SpinUntil(() => client.LoadBytes == 0);  // All that was given up is answered.
         Assert.All(late, value => Assert.Equal(0, value));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    public async Task A_deadline_is_kept_wherever_the_thread_that_looks_for_it_is_held_up(int looks)
+    {
+        (BlockChannelClient client, RawPeer server) = await ConnectAsync();
+        using RawPeer end = server;
+        await server.ReadAsync(FrameKind.Ping);  // The timer has been set once, and sets itself from now on.
+        ValueTask<BlockAnswer> first = ReadWithinAsync(client, TimeSpan.FromSeconds(1));
+        ValueTask<BlockAnswer> second = ReadWithinAsync(client, TimeSpan.FromSeconds(1.5));
+        time.Advance(TimeSpan.FromSeconds(0.9));
+        time.HoldUp(looks, TimeSpan.FromSeconds(1));
+        time.Advance(TimeSpan.FromSeconds(0.1));
+        time.Advance(TimeSpan.Zero);
+        Assert.True(first.IsCompleted);
+        Assert.True(second.IsCompleted);
+        Assert.Equal(Status.TimedOut, (await first).Status);
+        Assert.Equal(Status.TimedOut, (await second).Status);
+        server.Dispose();
+        await client.DisposeAsync();
     }
 
     [Fact]
@@ -266,6 +290,9 @@ public sealed class GiveUpTests : IDisposable
 
     /// <summary>Until a frame is under way into this memory.</summary>
     private static void WaitForBytes(byte[] memory) => SpinWait.SpinUntil(() => Volatile.Read(ref memory[0]) + Volatile.Read(ref memory[1]) != 0);
+
+    private ValueTask<BlockAnswer> ReadWithinAsync(BlockChannelClient client, TimeSpan limit) => client.ReadAsync(
+        Samples.Read(1, 0, 10), new byte[10], default, Deadline.After(time, limit), CancellationToken.None);
 
     private static async Task GiveUpAsync(BlockChannelClient client, Random random, ulong caller)
     {

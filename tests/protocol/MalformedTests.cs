@@ -84,7 +84,7 @@ public sealed class MalformedTests
     public async Task A_frame_that_breaks_a_rule_ends_its_connection_with_a_reason(string kind, string reason)
     {
         await using ChannelWorld world = new(change: options => options with { MaxRequests = 4, WindowBytes = 16 << 20 });
-        TaskCompletionSource held = new();
+        using Held held = new();
         world.Blocks.Put(Samples.Name(1), Unit);
         world.Blocks.BeforeRead = async (_, _) =>
         {
@@ -95,7 +95,7 @@ public sealed class MalformedTests
         await raw.GreetAsync();
         await raw.SendAsync(Broken(kind));
         (Status status, string told) = (await raw.ReadAsync(FrameKind.Bye)).Bye;
-        held.SetResult();
+        held.Release();
         Assert.Equal(Status.Invalid, status);
         Assert.Contains(reason, told, StringComparison.Ordinal);
         Assert.Null(await raw.ReadFrameAsync());

@@ -16,7 +16,7 @@ public sealed class PoolTests
     {
         await using ChannelWorld world = new();
         world.Blocks.Put(Samples.Name(1), Content);
-        TaskCompletionSource held = new();
+        using Held held = new();
         world.Blocks.BeforeRead = async (_, _) =>
         {
             await held.Task;
@@ -35,7 +35,7 @@ public sealed class PoolTests
 
         for (int more = 0; more < 10; more++) { reading.Add(ReadAsync(pool)); }
         Assert.Equal(3, world.Server.Connections);
-        held.SetResult();
+        held.Release();
         Assert.All(await Task.WhenAll(reading), status => Assert.Equal(BlockAnswer.Ok, status));
         Assert.Equal(3, pool.OpenConnections);
         Assert.Null(pool.LastFailure);

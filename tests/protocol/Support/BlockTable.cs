@@ -38,7 +38,7 @@ internal sealed class BlockTable : IBlockChannelHandler
     public async ValueTask<BlockAnswer> WriteAsync(
         BlockWrite write, ReadOnlyMemory<byte> content, ReadOnlyMemory<uint> checksums, CancellationToken cancellation)
     {
-        if (BeforeWrite is not null && await BeforeWrite(write, cancellation) is { IsOk: false } refused) { return refused; }
+        if (BeforeWrite is { } before && await before(write, cancellation) is { IsOk: false } refused) { return refused; }
         if (write.Epoch < Epoch) { return BlockAnswer.Stale(Epoch); }
         (byte[] Content, uint[] Checksums) block = (content.ToArray(), checksums.ToArray());
         return blocks.GetOrAdd(write.Name, block).Checksums.SequenceEqual(block.Checksums)
@@ -49,7 +49,7 @@ internal sealed class BlockTable : IBlockChannelHandler
     public async ValueTask<BlockAnswer> ReadAsync(
         BlockRead read, int behind, Memory<byte> destination, Memory<uint> checksums, CancellationToken cancellation)
     {
-        if (BeforeRead is not null && await BeforeRead(read, cancellation) is { IsOk: false } refused) { return refused; }
+        if (BeforeRead is { } before && await before(read, cancellation) is { IsOk: false } refused) { return refused; }
         if (read.Epoch < Epoch) { return BlockAnswer.Stale(Epoch); }
         if (!blocks.TryGetValue(read.Name, out (byte[] Content, uint[] Checksums) block)) { return BlockAnswer.Of(Status.NotFound); }
         if (read.Offset + (long)read.Length + behind > block.Content.Length) { return BlockAnswer.Of(Status.Invalid); }

@@ -42,7 +42,22 @@ internal sealed partial class ClientConnection
     {
         if (deadline.Timestamp >= due) { return; }
         due = deadline.Timestamp;
-        timer?.Change(deadline.Remaining(Clock), Timeout.InfiniteTimeSpan);
+        SetTimer();
+    }
+
+    /// <summary>Has the timer fire when it is due. Under the gate.</summary>
+    /// <remarks>A timer is set to a time from now. If this thread is held up between its look at the clock and that, the
+    /// timer would fire as much too late: so the clock is looked at again.</remarks>
+    private void SetTimer()
+    {
+        long now = Clock.GetTimestamp();
+        if (due > now)
+        {
+            timer?.Change(Clock.GetElapsedTime(now, due), Timeout.InfiniteTimeSpan);
+            if (due > Clock.GetTimestamp()) { return; }
+        }
+
+        timer?.Change(TimeSpan.Zero, Timeout.InfiniteTimeSpan);
     }
 
     private void OnTime()
@@ -62,7 +77,7 @@ internal sealed partial class ClientConnection
             foreach (ClientRequest? request in slots) { isStuck |= request is not null && Look(request, now, late); }
             foreach (ClientRequest request in waitingReads) { Look(request, now, late); }
             foreach (ClientRequest request in waitingWrites) { Look(request, now, late); }
-            timer!.Change(Clock.GetElapsedTime(now, due), Timeout.InfiniteTimeSpan);
+            SetTimer();
         }
 
         foreach (ClientRequest request in late) { Abandon(request, Abandonment.TimedOut); }
