@@ -17,7 +17,7 @@ public sealed class EndTests
     {
         await using ChannelWorld world = new();
         world.Blocks.Put(Samples.Name(1), Large);
-        TaskCompletionSource held = new();
+        using Held held = new();
         TaskCompletionSource begun = new();
         world.Blocks.BeforeRead = async (_, _) =>
         {
@@ -34,7 +34,7 @@ public sealed class EndTests
         Task stopping = world.Server.StopAsync();
         SpinWait.SpinUntil(() => !client.IsOpen);
         Assert.Equal(Status.Unavailable, (await client.ReadAsync(1, 0, new byte[1])).Status);
-        held.SetResult();
+        held.Release();
         Assert.Equal(Status.Ok, (await reading).Status);
         Assert.Equal(Status.Ok, (await writing).Status);
         Assert.Equal(Large, read);
@@ -50,7 +50,7 @@ public sealed class EndTests
     public async Task A_request_that_crosses_the_drain_is_answered_unavailable()
     {
         await using ChannelWorld world = new();
-        TaskCompletionSource held = new();
+        using Held held = new();
         TaskCompletionSource begun = new();
         world.Blocks.Put(Samples.Name(1), Large);
         world.Blocks.BeforeRead = async (_, _) =>
@@ -75,7 +75,7 @@ public sealed class EndTests
             Assert.Equal(Status.Unavailable, (await raw.ReadAsync(FrameKind.Answer)).Answer.Status);
         }
 
-        held.SetResult();
+        held.Release();
         Assert.Equal(1UL, (await raw.ReadAsync(FrameKind.Data)).Header.Request);
         Assert.Equal(Status.Unavailable, (await raw.ReadAsync(FrameKind.Bye)).Bye.Status);
         Assert.Null(await raw.ReadFrameAsync());
@@ -89,7 +89,7 @@ public sealed class EndTests
     {
         ManualTime time = new();
         await using ChannelWorld world = new(change: options => options with { Clock = time, SilenceTime = TimeSpan.FromDays(1) });
-        TaskCompletionSource held = new();
+        using Held held = new();
         TaskCompletionSource begun = new();
         CancellationToken seen = default;
         world.Blocks.BeforeWrite = async (_, token) =>
@@ -109,7 +109,7 @@ public sealed class EndTests
         Assert.Equal(16 << 20, world.Server.BufferBytes);
         Task<ChannelEnd> ended = world.NextEndAsync();
         Assert.False(ended.IsCompleted);
-        held.SetResult();
+        held.Release();
         await ended;
         SpinWait.SpinUntil(() => world.Server.Connections == 0);
     }
@@ -243,6 +243,27 @@ public sealed class EndTests
         Task<ChannelEnd> ending = world.NextEndAsync();
         while (!ending.IsCompleted) { time.Advance(TimeSpan.FromSeconds(10)); }
         Assert.Equal("a write had not come in whole after 00:02:00", (await ending).Reason);
+    }
+
+    [Fact]
+    public async Task A_write_whose_last_byte_comes_behind_the_goodbye_is_not_stored()
+    {
+        ManualTime time = new();
+        await using ChannelWorld world = new(
+            change: options => options with { Clock = time, WriteTime = TimeSpan.FromSeconds(10) });
+        using RawPeer raw = new(await world.ConnectRawAsync());
+        await raw.GreetAsync();
+        byte[] write = RawPeer.Write(1, Samples.Write(1), Large.AsSpan(0, 64 << 10), 64 << 10);
+        await raw.SendAsync(write[..^1]);
+        SpinWait.SpinUntil(() => world.Server.Buffers == 1);
+        time.Advance(TimeSpan.FromSeconds(1));  // A look at the connection, behind which the write has certainly begun.
+        time.Advance(TimeSpan.FromSeconds(10.5));
+        Assert.Equal(
+            "a write had not come in whole after 00:00:10", (await raw.ReadAsync(FrameKind.Bye)).Bye.Reason);
+        await raw.SendAsync(write[^1..]);
+        raw.Dispose();
+        await world.NextEndAsync();
+        Assert.Equal(0, world.Blocks.Count);
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using KvFs.Core;
 using KvFs.Protocol.BlockChannel;
+using KvFs.Protocol.BlockChannel.Wire;
 using KvFs.Protocol.Tests.Support;
 
 namespace KvFs.Protocol.Tests;
@@ -70,6 +71,40 @@ public sealed class HandlerTests
         Assert.Equal(Status.Unknown, (await client.WriteAsync(2, Content)).Status);
         Assert.Equal(Status.IoError, (await client.ReadAsync(1, 1, new byte[1000])).Status);
         Assert.Equal(Status.Ok, (await client.ReadAsync(1, 0, new byte[1000])).Status);
+    }
+
+    [Fact]
+    public async Task What_a_handler_throws_when_it_is_cancelled_ends_nothing_else()
+    {
+        await using ChannelWorld world = new() { ExpectedFailures = 2 };
+        world.Blocks.Put(Samples.Name(1), Content);
+        TaskCompletionSource begun = new();
+        world.Blocks.BeforeRead = async (_, token) =>
+        {
+            TaskCompletionSource cancelled = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            await using CancellationTokenRegistration registration = token.Register(() =>
+            {
+                cancelled.SetResult();
+                throw new InvalidOperationException("planted");
+            });
+            begun.SetResult();
+            await cancelled.Task;
+            return BlockAnswer.Ok;
+        };
+        using RawPeer raw = new(await world.ConnectRawAsync());
+        await raw.GreetAsync();
+        await raw.SendAsync(RawPeer.Read(1, Samples.Read(1, 0, 10)));
+        await begun.Task;
+        await raw.SendAsync(RawPeer.Bare(FrameKind.Cancel, 1));
+        Assert.Equal(Status.Interrupted, (await raw.ReadAsync(FrameKind.Answer)).Answer.Status);
+
+        // The end of a connection, too, cancels what is in flight.
+        begun = new();
+        await raw.SendAsync(RawPeer.Read(2, Samples.Read(1, 0, 10)));
+        await begun.Task;
+        raw.Socket.LingerState = new(true, 0);
+        raw.Dispose();
+        Assert.Contains("broke", (await world.NextEndAsync()).Reason, StringComparison.Ordinal);
     }
 
     [Fact]

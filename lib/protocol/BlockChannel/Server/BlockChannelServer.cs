@@ -184,13 +184,12 @@ public sealed class BlockChannelServer : IAsyncDisposable
             end = connection.End;
         }
 
+        options.ConnectionEnded?.Invoke(peer, end!);
         lock (gate)
         {
             sockets--;
             if (isStopped && sockets == 0) { ended.TrySetResult(); }
         }
-
-        options.ConnectionEnded?.Invoke(peer, end!);
     }
 
     private async Task ServeAsync(ServerConnection connection)

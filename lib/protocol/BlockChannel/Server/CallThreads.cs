@@ -29,7 +29,7 @@ internal sealed class CallThreads(int count) : IDisposable
         }
     }
 
-    /// <summary>Ends the threads behind what was posted.</summary>
+    /// <summary>Ends the threads behind what was posted. What is posted later is called, too, by a thread that then ends.</summary>
     public void Dispose()
     {
         lock (gate)
@@ -62,7 +62,12 @@ internal sealed class CallThreads(int count) : IDisposable
                     return call;
                 }
 
-                if (isDisposed) { return null; }
+                if (isDisposed)
+                {
+                    threads--;
+                    return null;
+                }
+
                 idle++;
                 Monitor.Wait(gate);
                 idle--;

@@ -59,6 +59,19 @@ internal sealed class HandlerCalls(IBlockChannelHandler handler, TimeProvider cl
         }
     }
 
+    /// <summary>Tells a handler that nobody waits for it any more. What it does thereupon ends nothing else.</summary>
+    public void Cancel(CancellationTokenSource source)
+    {
+        try
+        {
+            source.Cancel();
+        }
+        catch (AggregateException e)
+        {
+            failed?.Invoke(e);
+        }
+    }
+
     /// <summary>What nobody waits for any more is not begun.</summary>
     private BlockAnswer? TooLate(Deadline deadline, CancellationToken token)
     {

@@ -176,7 +176,7 @@ internal sealed partial class ServerConnection : FrameConnection
             }
         }
 
-        foreach (CancellationTokenSource source in cancelled) { source.Cancel(); }
+        foreach (CancellationTokenSource source in cancelled) { Calls.Cancel(source); }
     }
 
     protected override void OnReceiverEnded()
@@ -249,6 +249,12 @@ internal sealed partial class ServerConnection : FrameConnection
                 ReturnMemory(write);
                 write.Close(BlockAnswer.Of(Status.Corrupt));
             }
+            else if (End is not null)
+            {
+                // Its last bytes were under way when the connection ended: nobody would tell the handler to give it up.
+                ReturnMemory(write);
+                write.Close(BlockAnswer.Of(Status.Unavailable));
+            }
 
             isCall = !write.IsAnswered;
             if (isCall)
@@ -296,7 +302,7 @@ internal sealed partial class ServerConnection : FrameConnection
             }
         }
 
-        cancelled?.Cancel();
+        if (cancelled is not null) { Calls.Cancel(cancelled); }
         if (answered is not null) { Sender.Send(answered); }
         if (isDrained) { LeaveDrained(); }
         return null;

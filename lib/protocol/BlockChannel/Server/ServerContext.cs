@@ -8,6 +8,9 @@ internal sealed class ServerContext(BlockChannelServerOptions options, IBlockCha
     /// <summary>Free memory that is kept for the next block, of writes and of reads.</summary>
     private const long KeptBytes = 64 << 20;
 
+    /// <summary>Seconds without a request after which kept memory goes back to the system.</summary>
+    private const int IdleSeconds = 10;
+
     public BlockChannelServerOptions Options { get; } = options;
 
     public HandlerCalls Calls { get; } = new(handler, options.Clock, options.HandlerFailed);
@@ -17,9 +20,6 @@ internal sealed class ServerContext(BlockChannelServerOptions options, IBlockCha
     public ChannelMemory WriteMemory { get; } = new(options.WriteBytes, Math.Min(KeptBytes, options.WriteBytes));
 
     public ChannelMemory ReadMemory { get; } = new(options.ReadBytes, Math.Min(KeptBytes, options.ReadBytes));
-
-    /// <summary>Seconds without a request after which kept memory goes back to the system.</summary>
-    private const int IdleSeconds = 10;
 
     /// <summary>To be called once a second.</summary>
     public void Tick()
