@@ -15,7 +15,7 @@ namespace KvFs.Node.Replication;
 internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore blocks, PeerChannels channels, ILogger logger)
     : IAsyncDisposable
 {
-    private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan s_fetchTime = TimeSpan.FromSeconds(30);
 
     private readonly CancellationTokenSource stop = new();
@@ -51,7 +51,7 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
         try
         {
             if (channels.Find(primary) is not { } channel) { return; }
-            (ulong token, List<BlockName> missing) = await ListMissingAsync(channel, shard);
+            if (await ListMissingAsync(channel, shard) is not (ulong token, List<BlockName> missing)) { return; }
             int fetched = 0;
             foreach (BlockName block in missing)
             {
@@ -84,7 +84,8 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
     }
 
     /// <exception cref="StorageException">The primary cannot tell, or this disk cannot.</exception>
-    private async Task<(ulong Token, List<BlockName> Missing)> ListMissingAsync(GrpcChannel channel, ShardId shard)
+    /// <returns>What names the list, and what is missing here; null: it is not the primary, or not yet.</returns>
+    private async Task<(ulong Token, List<BlockName> Missing)?> ListMissingAsync(GrpcChannel channel, ShardId shard)
     {
         using GrpcCall<V1.ListRequest, V1.ListPart> call = channel.ServerStreaming(
             BlockCopyMethods.List,
@@ -95,6 +96,7 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
         List<BlockName> missing = [];
         await foreach (V1.ListPart part in call.ReadAllAsync(stop.Token))
         {
+            if (part.Status == V1.Status.StaleEpoch) { return null; }
             if (part.Status != V1.Status.Ok)
             {
                 throw new StorageException(part.Status.ToCore(), $"the primary does not tell which blocks there are ({part.Status})");

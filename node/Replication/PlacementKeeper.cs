@@ -13,6 +13,7 @@ namespace KvFs.Node.Replication;
 public sealed partial class PlacementKeeper : IAsyncDisposable
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
 
     private readonly MapKeeper map;
     private readonly ReplicationDriver driver;
@@ -43,10 +44,9 @@ public sealed partial class PlacementKeeper : IAsyncDisposable
 
     private async Task RunAsync()
     {
-        using PeriodicTimer timer = new(s_interval, clock);
         try
         {
-            while (await timer.WaitForNextTickAsync(stop.Token)) { await StepAsync(); }
+            while (true) { await Task.Delay(await StepAsync() ? s_pause : s_interval, clock, stop.Token); }
         }
         catch (OperationCanceledException)
         {
@@ -55,14 +55,16 @@ public sealed partial class PlacementKeeper : IAsyncDisposable
     }
 
     /// <summary>Carries out what can be now; several steps of different shards go in one change.</summary>
-    private async Task StepAsync()
+    /// <returns>Whether something was changed: then more can be, soon.</returns>
+    private async Task<bool> StepAsync()
     {
         PoolMap now = map.Map;
         PoolMap next = now;
+        HashSet<ShardId> changed = [];
         foreach (PlacementStep step in PlacementPlanner.Plan(now, PlacementLimits.Default, driver.PresenceOf))
         {
             ShardEntry entry = next[step.Shard];
-            if (entry.Primary != driver.Process.Node) { continue; }
+            if (entry.Primary != driver.Process.Node || changed.Contains(step.Shard)) { continue; }
             if (step.Kind == PlacementStepKind.MovePrimary)
             {
                 driver.HandOver(step.Shard, step.Node);
@@ -79,9 +81,12 @@ public sealed partial class PlacementKeeper : IAsyncDisposable
             if (!change.IsDone) { continue; }
             LogStep(logger, step.Kind, step.Node, step.Shard);
             next = change.Map!;
+
+            // A reign goes on through one change of its entry; after two it would have to begin anew.
+            changed.Add(step.Shard);
         }
 
-        if (next.Revision == now.Revision) { return; }
+        if (next.Revision == now.Revision) { return false; }
 
         // All of it is one change of what stands there.
         PoolMap.TryCreate(
@@ -89,6 +94,7 @@ public sealed partial class PlacementKeeper : IAsyncDisposable
         if (whole is null) { throw new InvalidOperationException($"The steps of a plan break a rule: {reason}"); }
         AuthorityAnswer answer = await authority.CompareAndSwapAsync(now.Revision, whole, stop.Token);
         if (answer is { Outcome: AuthorityOutcome.Ok or AuthorityOutcome.Conflict, Map: { } standing }) { await map.AdoptAsync(standing); }
+        return true;
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Plan: {Kind} of node {Node} for shard {Shard}.")]
