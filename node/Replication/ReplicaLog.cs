@@ -160,6 +160,10 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
     {
         Invariant.Check(after >= Applied);
         Array.Clear(recent);
+        LogIndex[] ends = [.. steps.TakeWhile(end => end <= after)];
+        steps.Clear();
+        foreach (LogIndex end in ends) { steps.Enqueue(end); }
+        bytesOfStep = 0;
         LogEntry.WriteKey(shard, after.Next, key);
         LogEntry.WriteKey(shard, new(ulong.MaxValue), otherKey);
         batch.Clear();
@@ -236,7 +240,13 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
 
             Status status = LogEntry.ReadValue(cursor.Key, cursor.Value, out Epoch epoch, out _, out _);
             if (status != Status.Ok) { throw Damaged(status, $"entry {index}"); }
-            if (shape is null && index.Value > 1)
+            if (shape is not null && epoch < shape.Last.Epoch)
+            {
+                throw Damaged(Status.Corrupt, $"entry {index}, which is of an earlier reign than the one before it");
+            }
+
+            // What begins with another entry than the first one begins with what was forgotten, or what a snapshot shows.
+            if (shape is null && index.Value != 1)
             {
                 shape = new(new(epoch, index));
                 forgotten = index;

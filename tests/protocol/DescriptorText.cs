@@ -12,6 +12,7 @@ internal static class DescriptorText
         V1.DriveReflection.Descriptor,
         V1.BlockReflection.Descriptor,
         V1.AdminReflection.Descriptor,
+        V1.ReplicationReflection.Descriptor,
     ];
 
     public static IReadOnlyList<string> Lines() => [.. Files.SelectMany(Lines).Order(StringComparer.Ordinal)];
