@@ -1,4 +1,5 @@
 using System.Runtime.Versioning;
+using KvFs.Authority;
 using KvFs.Core;
 using KvFs.Grpc;
 using KvFs.Node.Drives;
@@ -28,6 +29,9 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
         Math.Max(WireReplication.Limits.MaxReceiveBytes, WireLimits.OfServer.MaxReceiveBytes),
         Math.Max(WireReplication.Limits.MaxSendBytes, WireLimits.OfServer.MaxSendBytes));
 
+    private static readonly TimeSpan s_leavePause = TimeSpan.FromMilliseconds(20);
+
+    private readonly IPoolAuthority authority;
     private readonly StorageNode storage;
     private readonly ReplicationDriver driver;
     private readonly MapKeeper map;
@@ -50,6 +54,7 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
         ILoggerFactory loggers)
     {
         ILogger logger = loggers.CreateLogger<PoolMemberNode>();
+        authority = options.Authority;
         map = new(options.Authority, first, options.Storage.Clock, logger);
         links = new(first.Pool, process, options.Dial, logger);
         driver = new(
@@ -139,17 +144,42 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
         healer.Start();
     }
 
-    /// <summary>Hands over what this node is primary of, as far as somebody is there.</summary>
+    /// <summary>Hands over what this node is primary of, as far as somebody is there, and has itself listed as a copy that does not
+    /// count: nobody waits for it then. Takes no part in the pool any more.</summary>
     public async Task LeaveAsync()
     {
         using CancellationTokenSource patience = new(s_leaveTime);
         try
         {
-            await driver.LeaveAsync(patience.Token);
+            while (true)
+            {
+                await driver.LeaveAsync(patience.Token);
+                PoolMap now = map.Map;
+                MapChange change = PoolMapChange.Leave(now, driver.Process.Node);
+                if (change.Status == Status.Exists) { return; }
+                if (change.IsDone)
+                {
+                    AuthorityAnswer answer = await authority.CompareAndSwapAsync(now.Revision, change.Map, patience.Token);
+                    if (answer is { Outcome: AuthorityOutcome.Ok or AuthorityOutcome.Conflict, Map: { } standing })
+                    {
+                        await map.AdoptAsync(standing);
+                    }
+
+                    if (answer.Outcome == AuthorityOutcome.Ok) { return; }
+                }
+
+                // Somebody was faster, or has handed something to this node meanwhile.
+                await Task.Delay(s_leavePause, patience.Token);
+            }
         }
         catch (OperationCanceledException)
         {
             // Nobody takes it: the pool waits for this node to come back.
+        }
+        finally
+        {
+            // Silent from now on: it would be taken in again before it has stopped.
+            driver.Dispose();
         }
     }
 

@@ -57,6 +57,13 @@ internal static class NodeCommand
         DefaultValueFactory = _ => PoolSettings.Default.MinInSync,
     };
 
+    private static readonly Option<int> Shards = new("--shards")
+    {
+        Description = "Parts that everything is divided into, for a pool that is made; never changes.",
+        HelpName = "NUMBER",
+        DefaultValueFactory = _ => HomeShard.DefaultCount,
+    };
+
     private static readonly Option<LogLevel?> Level = SharedOptions.Choice<LogLevel>(
         "--log-level", "The least important lines that are logged. Default: information.");
 
@@ -65,7 +72,7 @@ internal static class NodeCommand
 
     public static Command Build() => new Command("node", "Runs a storage node of a pool of several, until Ctrl-C.")
     {
-        Name, Listen, Advertise, Zone, Weight, Found, Replicas, MinInSync, Level, Format,
+        Name, Listen, Advertise, Zone, Weight, Found, Replicas, MinInSync, Shards, Level, Format,
         PoolOptions.Authority, PoolOptions.Certificates, PoolOptions.Pool, PoolOptions.Insecure,
     }
     .WithExamples(
@@ -92,7 +99,7 @@ internal static class NodeCommand
             PoolServer server = await PoolServer.StartAsync(
                 new()
                 {
-                    Storage = new() { DataPath = context.DataPath, NodeName = context.Get(Name) },
+                    Storage = new() { DataPath = context.DataPath, NodeName = context.Get(Name), ShardCount = context.Get(Shards) },
                     Authority = authority,
                     Addresses = [context.Get(Advertise) ?? new IPEndPoint(address, port).ToString()],
                     Dial = node => PoolOptions.Dial(security, node.Addresses[0], WireReplication.Limits),

@@ -48,7 +48,8 @@ public sealed partial class ReplicationDriver
     {
         lock (gate)
         {
-            if (hasFailed || Find(shard)?.Core is not { IsServing: true }) { return null; }
+            // Not only one that serves: it may need this copy before it can.
+            if (hasFailed || Find(shard)?.Core is not { IsPrimary: true }) { return null; }
             return TokenOf(shard, copies.GetValueOrDefault((shard, node)).Misses);
         }
     }
@@ -59,7 +60,7 @@ public sealed partial class ReplicationDriver
     {
         lock (gate)
         {
-            if (hasFailed || Find(shard)?.Core is not { IsServing: true }) { return Status.StaleEpoch; }
+            if (hasFailed || Find(shard)?.Core is not { IsPrimary: true }) { return Status.StaleEpoch; }
             (ulong misses, _) = copies.GetValueOrDefault((shard, node));
             if (token != TokenOf(shard, misses)) { return Status.Busy; }
             copies[(shard, node)] = (misses, boot);

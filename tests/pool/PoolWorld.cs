@@ -121,14 +121,18 @@ internal sealed class PoolWorld : IAsyncDisposable
         },
         $"nobody serves drive {name}").ContinueWith(static found => (found.Result.Item1, found.Result.Item2), TaskScheduler.Default);
 
-    public static async Task<T> UntilAsync<T>(Func<Task<T?>> find, string otherwise)
+    public static Task<T> UntilAsync<T>(Func<Task<T?>> find, string otherwise)
+        where T : class => UntilAsync(find, () => otherwise);
+
+    /// <summary>Waits until something is there.</summary>
+    public static async Task<T> UntilAsync<T>(Func<Task<T?>> find, Func<string> otherwise)
         where T : class
     {
         long began = TimeProvider.System.GetTimestamp();
         while (true)
         {
             if (await find() is { } found) { return found; }
-            Assert.True(TimeProvider.System.GetElapsedTime(began) < s_patience, otherwise);
+            Assert.True(TimeProvider.System.GetElapsedTime(began) < s_patience, TimeProvider.System.GetElapsedTime(began) < s_patience ? null : otherwise());
             await Task.Delay(20);
         }
     }
