@@ -144,42 +144,38 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
         healer.Start();
     }
 
-    /// <summary>Hands over what this node is primary of, as far as somebody is there, and has itself listed as a copy that does not
-    /// count: nobody waits for it then. Takes no part in the pool any more.</summary>
+    /// <summary>Hands over what this node is primary of, as far as somebody is there, falls silent, and has itself listed as a copy
+    /// that does not count: nobody waits for it then.</summary>
     public async Task LeaveAsync()
     {
         using CancellationTokenSource patience = new(s_leaveTime);
         try
         {
-            while (true)
-            {
-                await driver.LeaveAsync(patience.Token);
-                PoolMap now = map.Map;
-                MapChange change = PoolMapChange.Leave(now, driver.Process.Node);
-                if (change.Status == Status.Exists) { return; }
-                if (change.IsDone)
-                {
-                    AuthorityAnswer answer = await authority.CompareAndSwapAsync(now.Revision, change.Map, patience.Token);
-                    if (answer is { Outcome: AuthorityOutcome.Ok or AuthorityOutcome.Conflict, Map: { } standing })
-                    {
-                        await map.AdoptAsync(standing);
-                    }
-
-                    if (answer.Outcome == AuthorityOutcome.Ok) { return; }
-                }
-
-                // Somebody was faster, or has handed something to this node meanwhile.
-                await Task.Delay(s_leavePause, patience.Token);
-            }
+            await driver.LeaveAsync(patience.Token);
         }
         catch (OperationCanceledException)
         {
             // Nobody takes it: the pool waits for this node to come back.
         }
-        finally
+
+        // Silent first: who is heard is taken in again at once.
+        driver.Dispose();
+        try
         {
-            // Silent from now on: it would be taken in again before it has stopped.
-            driver.Dispose();
+            while (true)
+            {
+                PoolMap now = map.Map;
+                MapChange change = PoolMapChange.Quit(now, driver.Process.Node);
+                if (!change.IsDone) { return; }
+                AuthorityAnswer answer = await authority.CompareAndSwapAsync(now.Revision, change.Map, patience.Token);
+                if (answer.Outcome == AuthorityOutcome.Ok) { return; }
+                if (answer is { Outcome: AuthorityOutcome.Conflict, Map: { } standing }) { await map.AdoptAsync(standing); }
+                await Task.Delay(s_leavePause, patience.Token);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The others find out by themselves.
         }
     }
 

@@ -117,6 +117,31 @@ public static partial class PoolMapChange
         bool Leaves(ShardEntry entry) => entry.IsInSync(node) && entry.InSync.Length > map.Settings.MinInSync;
     }
 
+    /// <summary>Takes a node that serves nothing any more out of the map's way at once: as <see cref="Leave"/>, and what it is still
+    /// listed as primary of goes to another copy, signed. Where it has the only copy in sync, that stays.</summary>
+    public static MapChange Quit(PoolMap map, NodeId node)
+    {
+        if (map.Find(node) is null) { return NoNode(node); }
+        ImmutableArray<ShardEntry> shards = [.. map.Shards.Select(Without)];
+        return shards.AsSpan().SequenceEqual(map.Shards.AsSpan())
+            ? MapChange.Refuse(Status.Exists, $"node {node.Value} has left already, or has the only copies")
+            : map.Change(shards);
+
+        ShardEntry Without(ShardEntry entry)
+        {
+            InSyncReplica? other = entry.InSync.Cast<InSyncReplica?>().FirstOrDefault(copy => copy!.Value.Node != node);
+            if (!entry.IsInSync(node) || other is not { } next) { return entry; }
+            bool isPrimary = entry.Primary == node;
+            if (entry.InSync.Length > map.Settings.MinInSync)
+            {
+                ShardEntry left = entry.Demoted(node, byMajority: false);
+                return isPrimary ? left with { Primary = next.Node, IsSignedOver = true } : left;
+            }
+
+            return isPrimary ? entry.SignedOverTo(next.Node) : entry;
+        }
+    }
+
     /// <summary>Starts a shard of which no listed process runs any more: the copy that is furthest leads, and is the
     /// only one that counts until the others, now learners, have been compared with it. As many as before are enough.
     /// </summary>
