@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using KvFs.Authority;
 using KvFs.Core;
 using KvFs.Grpc;
@@ -20,7 +19,8 @@ internal sealed class LoneNode : IShardOwner, IAsyncDisposable
     private readonly MapKeeper map;
     private readonly PeerLinks links;
     private readonly ReplicationDriver driver;
-    private readonly ConcurrentDictionary<ShardId, Epoch> served = new();
+    private volatile IShardLog log = RefusingShardLog.Instance;
+    private volatile bool isServing;
 
     private LoneNode()
     {
@@ -50,9 +50,10 @@ internal sealed class LoneNode : IShardOwner, IAsyncDisposable
     /// <summary>What is not logged finds no space.</summary>
     public bool IsFull { get => space.IsFull; set => space.IsFull = value; }
 
-    public IShardLog Log => driver.LogOf(Shard);
+    /// <summary>The shard's log, also after its term has ended.</summary>
+    public IShardLog Log => log;
 
-    public bool IsServing => served.ContainsKey(Shard);
+    public bool IsServing => isServing;
 
     public static async Task<LoneNode> StartAsync()
     {
@@ -73,9 +74,13 @@ internal sealed class LoneNode : IShardOwner, IAsyncDisposable
     public Task UntilAsync(Func<bool> isSo, string otherwise) =>
         TestPool.UntilAsync(() => Task.FromResult(isSo() ? this : null), otherwise);
 
-    public void OnServing(ShardId shard, Epoch epoch) => served[shard] = epoch;
+    public void OnServing(ShardId shard, IShardLog served)
+    {
+        log = served;
+        isServing = true;
+    }
 
-    public void OnServingEnded(ShardId shard) => served.TryRemove(shard, out _);
+    public void OnServingEnded(ShardId shard) => isServing = false;
 
     public async ValueTask DisposeAsync()
     {
