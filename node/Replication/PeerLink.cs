@@ -71,7 +71,9 @@ internal sealed partial class PeerLink : IAsyncDisposable
                 using GrpcChannel channel = dial();
                 if (await ConnectAsync(channel)) { pause = s_firstPause; }
             }
-            catch (Exception e) when (e is GrpcException or OperationCanceledException or IOException or InvalidDataException)
+#pragma warning disable CA1031 // Whatever it is, an address that cannot be dialled or the peer's affair: it is told and tried again.
+            catch (Exception e)
+#pragma warning restore CA1031
             {
                 Tell(e);
             }

@@ -90,7 +90,17 @@ public sealed partial class ReplicationDriver
 
     private void Apply(HostedReplica replica)
     {
-        Status status = replica.Apply();
+        Status status;
+        try
+        {
+            status = replica.Apply();
+        }
+        catch (StorageException failed)
+        {
+            Fail(failed.Message);
+            return;
+        }
+
         if (status is not (Status.Ok or Status.NoSpace)) { Fail($"applying the log of shard {replica.Log.Shard}: {status}"); }
         else { replica.WakeWaiters(); }
     }
@@ -128,10 +138,12 @@ public sealed partial class ReplicationDriver
             List<ReadOnlyMemory<byte>> contents = new(rest.Entries.Length);
             LogIndex index = rest.Previous.Index;
             long bytes = 0;
-            while (contents.Count < rest.Entries.Length && (contents.Count == 0 || bytes < WireReplication.MessageBytes))
+            while (contents.Count < rest.Entries.Length)
             {
+                // The receiver stores a message at once: what does not fit comes in the next one, or alone.
+                ReadOnlyMemory<byte> entry = log.Read(index.Next);
+                if (contents.Count > 0 && bytes + entry.Length > WireReplication.MessageBytes) { break; }
                 index = index.Next;
-                ReadOnlyMemory<byte> entry = log.Read(index);
                 contents.Add(entry);
                 bytes += entry.Length;
             }

@@ -222,6 +222,9 @@ public sealed partial class ReplicationDriver : IDisposable
                 foreach (HostedReplica replica in replicas.Values)
                 {
                     if (replica.Log.Applied < replica.ApplyUpTo) { Apply(replica); }
+
+                    // Time alone may make something durable everywhere: when a copy is not waited for any more.
+                    if (replica.HasWaiters) { replica.WakeWaiters(); }
                     replica.ForgetOld();
                 }
             }

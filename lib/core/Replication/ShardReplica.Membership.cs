@@ -97,6 +97,10 @@ public sealed partial class ShardReplica
         ArgumentNullException.ThrowIfNull(isVotedSilent);
         ArgumentNullException.ThrowIfNull(effects);
         if (!IsPrimary) { return; }
+
+        // What waited only for a node that was to be taken in, and is not waited for any more: nobody's answer says so.
+        AdvanceCommit(effects);
+        AdvanceDurable();
         foreach ((NodeId node, FollowerProgress follower) in followers)
         {
             if (peers.BootOf(node) > follower.Boot)

@@ -100,6 +100,32 @@ public sealed class ShardReplicaTests
     }
 
     [Fact]
+    public void What_waited_for_a_node_that_was_to_be_taken_in_goes_on_when_that_node_is_gone()
+    {
+        NodeId joining = new(1);
+        peers.Add(new(joining, new(1)), default);
+        peers.OnHeard(joining, new(1), At(1));
+        ShardReplica primary = Replica(new LogShape());
+        ShardEntry alone = new(new(4), new(2), [new(new(2), new(2), new(1))], [joining], Enough: 1);
+        primary.OnReign(new(s_shard, alone), At(1), effects);
+        peers.OnAck(joining, new(peers.Send(At(10)), 0), 0);
+        primary.Tick(At(20), static _ => false, effects);
+        Assert.True(primary.CanSubmit(At(20)));
+        primary.OnReply(joining, new(1), new(s_shard, new(4), new(1), default), At(25), effects);
+        primary.Tick(At(40), static _ => false, effects);
+
+        // From here on nothing is committed without it, and it does not answer any more.
+        Assert.True(primary.TrySubmit(At(50), effects, out LogPosition position));
+        primary.RequestDurable(position.Index, At(50), effects);
+        primary.OnSynced(At(60), effects);
+        Assert.Equal((1UL, 0UL), (primary.Committed.Value, primary.Durable.Value));
+        effects.Clear();
+        for (int at = 2000; at < 2100; at += 20) { primary.Tick(At(at), static _ => false, effects); }
+        Assert.Contains(new ApplyEntries(s_shard, position.Index), effects);
+        Assert.Equal((2UL, 2UL), (primary.Committed.Value, primary.Durable.Value));
+    }
+
+    [Fact]
     public void Messages_of_any_kind_break_nothing()
     {
         for (int seed = 1; seed <= 3_000; seed++)

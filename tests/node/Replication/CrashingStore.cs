@@ -14,6 +14,9 @@ internal sealed class CrashingStore(IKeyValueStore store) : IKeyValueStore
     /// <summary>How it fails.</summary>
     public Status FailsWith { get; set; } = Status.IoError;
 
+    /// <summary>Nothing can be read any more.</summary>
+    public bool FailsReads { get; set; }
+
     /// <summary>Is told the number of a write or sync that was done.</summary>
     public Action<int>? Done { get; set; }
 
@@ -23,7 +26,9 @@ internal sealed class CrashingStore(IKeyValueStore store) : IKeyValueStore
 
     public string? Failure => store.Failure;
 
-    public bool TryGet(Family family, ReadOnlySpan<byte> key, ByteBuffer value) => store.TryGet(family, key, value);
+    public bool TryGet(Family family, ReadOnlySpan<byte> key, ByteBuffer value) => FailsReads
+        ? throw new StorageException(Status.IoError, "The disk gives nothing back.")
+        : store.TryGet(family, key, value);
 
     public IRecordCursor OpenCursor(Family family, ReadOnlySpan<byte> from, ReadOnlySpan<byte> to) =>
         store.OpenCursor(family, from, to);

@@ -28,7 +28,10 @@ internal sealed class TestMember : IShardOwner, IAsyncDisposable
         this.pool = pool;
         this.folder = folder;
         Process = process;
-        store = JournaledKeyValueStore.Open(Path.Combine(folder, "db"));
+
+        // Without a keeper nothing changes files while KillAsync copies them.
+        string db = Path.Combine(folder, "db");
+        store = JournaledKeyValueStore.Open(RocksTables.Open(db), new LinuxDisk(db), new JournalOptions(), hasKeeper: false);
         authority = new(pool.MapPath, poll: TimeSpan.FromMilliseconds(10));
         map = new(authority, first, TimeProvider.System, NullLogger.Instance);
         links = new(first.Pool, process, Dial, NullLogger.Instance);
@@ -56,6 +59,9 @@ internal sealed class TestMember : IShardOwner, IAsyncDisposable
     public InSyncReplica Process { get; }
 
     public ReplicationDriver Driver { get; }
+
+    /// <summary>The newest pool map that it knows.</summary>
+    public PoolMap Map => map.Map;
 
     /// <summary>Nobody hears it, and it hears nobody.</summary>
     public bool IsCutOff { get; set; }
