@@ -165,7 +165,7 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
             while (true)
             {
                 PoolMap now = map.Map;
-                MapChange change = PoolMapChange.Quit(now, driver.Process.Node);
+                MapChange change = PoolMapChange.Leave(now, driver.Process.Node);
                 if (!change.IsDone) { return; }
                 AuthorityAnswer answer = await authority.CompareAndSwapAsync(now.Revision, change.Map, patience.Token);
                 if (answer.Outcome == AuthorityOutcome.Ok) { return; }

@@ -100,26 +100,9 @@ public static partial class PoolMapChange
             : map.Change(shards.MoveToImmutable());
     }
 
-    /// <summary>Takes a node that stops politely out of every in-sync set at once, but where copies would become fewer
-    /// than minInSync: it learns when it is back. It has handed its primacies over before.</summary>
+    /// <summary>Takes a node that has fallen silent politely out of every in-sync set at once, but where copies would become fewer than
+    /// minInSync: it learns when it is back. What it is still listed as primary of goes to another copy, signed.</summary>
     public static MapChange Leave(PoolMap map, NodeId node)
-    {
-        if (map.Find(node) is null) { return NoNode(node); }
-        int led = map.Shards.Count(entry => entry.Primary == node && entry.InSync.Length > map.Settings.MinInSync);
-        if (led > 0)
-        {
-            return MapChange.Refuse(Status.NotPermitted, $"node {node.Value} is the primary of {led} shards: hand over first");
-        }
-
-        if (!map.Shards.Any(Leaves)) { return MapChange.Refuse(Status.Exists, $"node {node.Value} has left already"); }
-        return map.Change([.. map.Shards.Select(entry => Leaves(entry) ? entry.Demoted(node, byMajority: false) : entry)]);
-
-        bool Leaves(ShardEntry entry) => entry.IsInSync(node) && entry.InSync.Length > map.Settings.MinInSync;
-    }
-
-    /// <summary>Takes a node that serves nothing any more out of the map's way at once: as <see cref="Leave"/>, and what it is still
-    /// listed as primary of goes to another copy, signed. Where it has the only copy in sync, that stays.</summary>
-    public static MapChange Quit(PoolMap map, NodeId node)
     {
         if (map.Find(node) is null) { return NoNode(node); }
         ImmutableArray<ShardEntry> shards = [.. map.Shards.Select(Without)];

@@ -317,15 +317,15 @@ public sealed class PoolMapChangeTests
     public void A_node_that_stops_politely_leaves_all_in_sync_sets_at_once()
     {
         NodeId leaving = new(3);
-        Pools.Refused(Status.NotPermitted, PoolMapChange.Leave(map, leaving));
-        PoolMap handed = map;
-        foreach (ShardId shard in map.ShardIds.Where(shard => map[shard].Primary == leaving))
+        PoolMap left = Pools.Done(PoolMapChange.Leave(map, leaving), map);
+        foreach (ShardId shard in map.ShardIds)
         {
-            NodeId to = handed[shard].InSync.Select(static copy => copy.Node).First(id => id != leaving);
-            handed = Pools.Done(PoolMapChange.HandOver(handed, shard, handed[shard], to), handed);
+            bool wasPrimary = map[shard].Primary == leaving;
+            Assert.Equal(wasPrimary, left[shard].IsSignedOver);
+            Assert.Equal(!wasPrimary, left[shard].Primary == map[shard].Primary);
+            Assert.True(left[shard].IsInSync(left[shard].Primary));
         }
 
-        PoolMap left = Pools.Done(PoolMapChange.Leave(handed, leaving), handed);
         Assert.DoesNotContain(left.Shards, entry => entry.IsInSync(leaving));
         Assert.All(map.ShardIds, shard => Assert.Equal(map[shard].IsInSync(leaving), left[shard].IsLearner(leaving)));
         Pools.Refused(Status.Exists, PoolMapChange.Leave(left, leaving));
@@ -336,7 +336,9 @@ public sealed class PoolMapChangeTests
     public void Who_stops_politely_stays_listed_where_copies_would_be_fewer_than_minInSync()
     {
         PoolMap two = Pools.Found(2, replicas: 2, minInSync: 2);
-        Pools.Refused(Status.Exists, PoolMapChange.Leave(two, new(1)));
+        PoolMap left = Pools.Done(PoolMapChange.Leave(two, new(1)), two);
+        Assert.All(left.Shards, entry => Assert.Equal((2, new NodeId(2)), (entry.InSync.Length, entry.Primary)));
+        Pools.Refused(Status.Exists, PoolMapChange.Leave(left, new(1)));
     }
 
     [Fact]
