@@ -68,12 +68,13 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
                 MinInSync = first.Settings.MinInSync,
                 Times = options.Times,
                 KeepsBlocks = true,
+                ScratchPath = options.Storage.DataPath,
             },
             links,
             map,
             this,
             logger);
-        peers = new(first.Pool, driver, node => map.Map.Find(node)?.Disk, logger);
+        peers = new(first.Pool, driver, node => map.Map.Find(node) is { State: not NodeState.Gone } known ? known.Disk : null, logger);
         channels = new(map, options.Dial);
         copies = new(driver, blocks, first.Shards.Length);
         healer = new(driver, blocks, channels, logger);
@@ -111,9 +112,11 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
         {
             DiskId newDisk = new(DriveId.Read(Guid.CreateVersion7().ToByteArray(bigEndian: true)).Value);
             blocks = BlockStore.Open(new LinuxDisk(options.Storage.DataPath), store, newDisk);
+            PoolRecord.CheckFolderOfMember(store);
             NodeIdentity identity = NodeIdentity.Start(store, options.Storage.ShardCount);
             (PoolMap map, InSyncReplica process) = await PoolMembership.EnterAsync(
                 options, blocks.DiskId, PoolMembership.DrawBoot(identity.Starts), cancellation);
+            PoolRecord.Write(store, map.Pool);
             PoolMemberNode node = new(options, store, blocks, identity, map, process, loggers);
             store = null;
             blocks = null;
@@ -160,6 +163,7 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
 
         // Silent first: who is heard is taken in again at once.
         driver.Dispose();
+        using CancellationTokenSource listed = new(s_leaveTime);
         try
         {
             while (true)
@@ -167,13 +171,13 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
                 PoolMap now = map.Map;
                 MapChange change = PoolMapChange.Leave(now, driver.Process.Node);
                 if (!change.IsDone) { return; }
-                AuthorityAnswer answer = await authority.CompareAndSwapAsync(now.Revision, change.Map, patience.Token);
+                AuthorityAnswer answer = await authority.CompareAndSwapAsync(now.Revision, change.Map, listed.Token);
                 if (answer.Outcome == AuthorityOutcome.Ok) { return; }
                 if (answer is { Outcome: AuthorityOutcome.Conflict, Map: { } standing }) { await map.AdoptAsync(standing); }
-                await Task.Delay(s_leavePause, patience.Token);
+                await Task.Delay(s_leavePause, listed.Token);
             }
         }
-        catch (OperationCanceledException)
+        catch (Exception e) when (e is OperationCanceledException or AuthorityException)
         {
             // The others find out by themselves.
         }

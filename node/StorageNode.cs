@@ -136,6 +136,7 @@ public sealed partial class StorageNode : IAsyncDisposable
             // 1.
             DiskId newDisk = new(DriveId.Read(options.DrawId(options.Clock.GetUtcNow()).ToByteArray(bigEndian: true)).Value);
             blocks = BlockStore.Open(disk, store, newDisk);
+            PoolRecord.CheckFolderOfOne(store);
 
             // 2, 3.
             NodeIdentity identity = NodeIdentity.Start(store, options.ShardCount);

@@ -62,9 +62,15 @@ internal sealed class PoolServer : IAsyncDisposable
     /// <summary>Hands over, then stops.</summary>
     public async ValueTask DisposeAsync()
     {
-        await node.LeaveAsync().ConfigureAwait(false);
-        await server.DisposeAsync().ConfigureAwait(false);
-        await node.DisposeAsync().ConfigureAwait(false);
+        try
+        {
+            await node.LeaveAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            await server.DisposeAsync().ConfigureAwait(false);
+            await node.DisposeAsync().ConfigureAwait(false);
+        }
     }
 
     /// <summary>What nodes tell one another is for nodes alone.</summary>

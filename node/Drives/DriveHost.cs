@@ -108,7 +108,10 @@ public sealed class DriveHost
     public Func<bool> KnowsAll { get; set; } = static () => true;
 
     /// <summary>What is answered for a name that no drive here has. NotFound; StaleEpoch: it may be known in a moment.</summary>
-    public Status WhyNotFound => Volatile.Read(ref takingUp) == 0 && KnowsAll() ? Status.NotFound : Status.StaleEpoch;
+    public Status WhyNotFound => IsSettled ? Status.NotFound : Status.StaleEpoch;
+
+    /// <summary>All drives that this node is to serve are known: what is not among them is not here.</summary>
+    public bool IsSettled => Volatile.Read(ref takingUp) == 0 && KnowsAll();
 
     /// <summary>Takes a drive up whose first transaction is committed. With <see cref="Changes"/> held, or with the gate of its
     /// shard, for one that was committed late.</summary>

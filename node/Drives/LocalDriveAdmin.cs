@@ -26,7 +26,7 @@ public sealed partial class LocalDriveAdmin(
             if (host.Find(spec.Name) is not null) { return Failed<DriveInfo>(Status.Exists); }
             DriveId id = host.DrawId(spec.Name, origin: null);
             Shard home = host.HomeOf(id);
-            if (!home.CanServe) { return Failed<DriveInfo>(Status.StaleEpoch); }
+            if (!home.CanServe || !host.IsSettled) { return Failed<DriveInfo>(Status.StaleEpoch); }
             StorageResult made = blocks.CreateDrive(id);
             if (!made.IsOk) { return Failed<DriveInfo>(made.Status); }
 
@@ -61,7 +61,7 @@ public sealed partial class LocalDriveAdmin(
 
     public ValueTask<Reply<IReadOnlyList<DriveInfo>>> ListDrivesAsync(CancellationToken cancellationToken)
     {
-        if (!host.KnowsAll()) { return Failed<IReadOnlyList<DriveInfo>>(Status.StaleEpoch); }
+        if (!host.IsSettled) { return Failed<IReadOnlyList<DriveInfo>>(Status.StaleEpoch); }
         List<DriveInfo> list = [];
         foreach (HostedDrive drive in host.All)
         {

@@ -34,20 +34,20 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerChannels channel
             InSyncReplica[] lacking = [.. copies.Others.Where(copy => !has.Contains(copy))];
             if (lacking.Length == 0) { return Status.Ok; }
             bytes ??= content.ToArray();
-            Task<Status>[] sending = [.. lacking.Select(copy => SendAsync(copy.Node, shard, copies.Epoch, block, bytes))];
-            Task.WaitAll(sending);
+            Status[] answers = new Status[lacking.Length];
+            Task.WaitAll([.. lacking.Select(async (copy, at) =>
+                answers[at] = await SendAsync(copy.Node, shard, copies.Epoch, block, bytes))]);
             bool mustPause = false;
             for (int at = 0; at < lacking.Length; at++)
             {
-                Status status = sending[at].Result;
+                Status status = answers[at];
                 if (status == Status.Ok)
                 {
                     has.Add(lacking[at]);
                 }
-                else if (!copies.Counted.Contains(lacking[at]))
+                else if (driver.OnBlockMissed(shard, lacking[at]))
                 {
-                    // It does not count: it looks for it later.
-                    driver.OnBlockMissed(shard, lacking[at].Node);
+                    // It does not count, and cannot before it has looked for what it lacks.
                     has.Add(lacking[at]);
                 }
                 else if (status is Status.NoSpace or Status.Exists or Status.Invalid)

@@ -82,7 +82,11 @@ internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore bloc
             status = blocks.WriteOwnCopy(name, content, SpaceUse.Data);
         }
 
-        return status == Status.Ok ? blocks.SyncBlocks(name.Owner) : status;
+        if (status == Status.Ok) { status = blocks.SyncBlocks(name.Owner); }
+
+        // Who counts and cannot store would hold all others up.
+        if (status == Status.IoError) { driver.OnBlocksFailed(); }
+        return status;
     }
 
     private async ValueTask ListAsync(V1.ListRequest request, MessageWriter<V1.ListPart> writer, ServerCall call)

@@ -17,6 +17,7 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan s_fetchTime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_listTime = TimeSpan.FromMinutes(5);
 
     private readonly CancellationTokenSource stop = new();
     private Task running = Task.CompletedTask;
@@ -58,6 +59,9 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
                 if (await FetchAsync(channel, block)) { fetched++; }
             }
 
+            // What refers to these blocks is durable already: so must their entries be, before this copy counts.
+            Status synced = blocks.SyncIndex();
+            if (synced != Status.Ok) { throw new StorageException(synced, $"the index cannot be synced here ({synced})"); }
             if (fetched > 0) { LogHealed(logger, fetched, shard, primary); }
             byte[] boot = new byte[BootId.Size];
             driver.Process.Boot.Write(boot);
@@ -73,13 +77,14 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
                 new() { Timeout = s_fetchTime },
                 stop.Token);
         }
-        catch (GrpcException e) when (!stop.IsCancellationRequested)
+        catch (Exception e) when (!stop.IsCancellationRequested)
         {
+            // Whatever it is must not keep the other shards from healing.
             LogNotHealed(logger, shard, primary, e.Message);
         }
-        catch (StorageException e)
+        catch (GrpcException)
         {
-            LogNotHealed(logger, shard, primary, e.Message);
+            // The node stops.
         }
     }
 
@@ -90,7 +95,7 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
         using GrpcCall<V1.ListRequest, V1.ListPart> call = channel.ServerStreaming(
             BlockCopyMethods.List,
             new V1.ListRequest { Shard = shard.Value, Node = driver.Process.Node.Value },
-            GrpcCallOptions.None,
+            new() { Timeout = s_listTime },
             stop.Token);
         ulong token = 0;
         List<BlockName> missing = [];

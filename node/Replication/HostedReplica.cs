@@ -44,6 +44,13 @@ internal sealed class HostedReplica(ReplicaLog log, ShardReplica core)
         return status;
     }
 
+    /// <summary>A snapshot took the place of all that there was.</summary>
+    public void OnInstalled()
+    {
+        ApplyUpTo = Log.Applied;
+        Volatile.Write(ref published, Log.Applied.Value);
+    }
+
     /// <summary>Forgets what was applied long ago. Not amid effects: one of them may send it.</summary>
     public void ForgetOld()
     {
@@ -105,7 +112,8 @@ internal sealed class LogWaiter
         }
     }
 
-    public Status Wait()
+    /// <summary>Waits for it: until the entry is where it is to be, or the reign ends, which the other nodes see to.</summary>
+    public Status TakeAnswer()
     {
         lock (gate)
         {

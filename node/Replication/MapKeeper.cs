@@ -73,7 +73,7 @@ public sealed partial class MapKeeper : IReignProposer, IAsyncDisposable
         {
             // The node stops.
         }
-        catch (AuthorityException e)
+        catch (Exception e)
         {
             LogUnusable(logger, e.Message);
         }
@@ -116,7 +116,7 @@ public sealed partial class MapKeeper : IReignProposer, IAsyncDisposable
                         open.Add(next);
                     }
 
-                    await TryAsync(open);
+                    await TryAndGoOnAsync(open);
                 }
                 while (open.Count > 0);
             }
@@ -127,38 +127,55 @@ public sealed partial class MapKeeper : IReignProposer, IAsyncDisposable
         }
     }
 
+    /// <summary>Whatever goes wrong, the next try is made: a node that cannot take over is no use.</summary>
+    private async Task TryAndGoOnAsync(List<ProposeReign> open)
+    {
+        try
+        {
+            await TryAsync(open);
+        }
+        catch (Exception e) when (!stop.IsCancellationRequested)
+        {
+            LogNotDecided(logger, AuthorityOutcome.Unknown, e.Message);
+            await Task.Delay(s_pause, clock, stop.Token);
+        }
+    }
+
     /// <summary>Tries once to have all of them in the map; removes those that are decided.</summary>
     private async Task TryAsync(List<ProposeReign> open)
     {
         Decide(open);
+        RefuseBroken(open);
         if (open.Count == 0) { return; }
         PoolMap before = Map;
         MapChange change = PoolMapChange.Enact(before, [.. open.Select(static one => (one.Expected, one.Next))]);
-        if (!change.IsDone)
+        if (change.IsDone)
         {
-            LogRefused(logger, change.Reason);
-            foreach (ProposeReign refused in open) { proposed!(refused.Next); }
-            open.Clear();
-            return;
+            AuthorityAnswer answer = await authority.CompareAndSwapAsync(before.Revision, change.Map, stop.Token);
+            if (answer is { Outcome: AuthorityOutcome.Ok or AuthorityOutcome.Conflict, Map: { } standing }) { await AdoptAsync(standing); }
+            else { LogNotDecided(logger, answer.Outcome, answer.Reason); }
         }
 
-        AuthorityAnswer answer = await authority.CompareAndSwapAsync(before.Revision, change.Map!, stop.Token);
-        switch (answer.Outcome)
+        if (Map.Revision == before.Revision)
         {
-            case AuthorityOutcome.Ok:
-            case AuthorityOutcome.Conflict when answer.Map is not null:
-                await AdoptAsync(answer.Map!);
-                break;
-            default:
-                LogNotDecided(logger, answer.Outcome, answer.Reason);
-                await Task.Delay(s_pause, clock, stop.Token);
-                AuthorityAnswer now = await authority.ReadAsync(stop.Token);
-                if (now is { Outcome: AuthorityOutcome.Ok, Map: { } standing }) { await AdoptAsync(standing); }
-                break;
+            // Nobody decided, or what stands there cannot be followed.
+            await Task.Delay(s_pause, clock, stop.Token);
+            AuthorityAnswer now = await authority.ReadAsync(stop.Token);
+            if (now is { Outcome: AuthorityOutcome.Ok, Map: { } read }) { await AdoptAsync(read); }
         }
 
         Decide(open);
     }
+
+    /// <summary>Refuses those that break a rule of the map: they must not keep the others from it.</summary>
+    private void RefuseBroken(List<ProposeReign> open) => open.RemoveAll(one =>
+    {
+        MapChange alone = PoolMapChange.Enact(Map, [(one.Expected, one.Next)]);
+        if (alone.Status != Status.Invalid) { return false; }
+        LogRefused(logger, alone.Reason);
+        proposed!(one.Next);
+        return true;
+    });
 
     private void Decide(List<ProposeReign> open)
     {

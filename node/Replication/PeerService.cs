@@ -85,6 +85,8 @@ internal sealed class PeerConversation(InSyncReplica peer, ReplicationDriver dri
     /// <exception cref="InvalidDataException">It makes no sense.</exception>
     public void OnMessage(V1.PeerMessage message)
     {
+        // Of a newer version, which says the same another way, too, as long as there are older ones.
+        if (message.KindCase == V1.PeerMessage.KindOneofCase.None) { return; }
         if (message.SnapshotPart is { } part) { OnPart(part); }
         else { driver.OnMessage(peer.Node, peer.Boot, message); }
     }
@@ -101,7 +103,7 @@ internal sealed class PeerConversation(InSyncReplica peer, ReplicationDriver dri
         if (part.Number == 0)
         {
             if (snapshots.Remove(shard, out ReceivedSnapshot? before)) { before.Dispose(); }
-            snapshots.Add(shard, new(shard, new(part.Epoch), at));
+            snapshots.Add(shard, new(driver.ScratchPath, shard, new(part.Epoch), at));
         }
 
         if (!snapshots.TryGetValue(shard, out ReceivedSnapshot? snapshot) || snapshot.Message.At != at || !snapshot.TryAdd(part)) { return; }

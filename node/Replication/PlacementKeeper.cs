@@ -46,11 +46,24 @@ public sealed partial class PlacementKeeper : IAsyncDisposable
     {
         try
         {
-            while (true) { await Task.Delay(await StepAsync() ? s_pause : s_interval, clock, stop.Token); }
+            while (true) { await Task.Delay(await StepAndGoOnAsync() ? s_pause : s_interval, clock, stop.Token); }
         }
         catch (OperationCanceledException)
         {
             // The node stops.
+        }
+    }
+
+    private async Task<bool> StepAndGoOnAsync()
+    {
+        try
+        {
+            return await StepAsync();
+        }
+        catch (Exception e) when (!stop.IsCancellationRequested)
+        {
+            LogFailed(logger, e.Message);
+            return false;
         }
     }
 
@@ -96,6 +109,9 @@ public sealed partial class PlacementKeeper : IAsyncDisposable
         if (answer is { Outcome: AuthorityOutcome.Ok or AuthorityOutcome.Conflict, Map: { } standing }) { await map.AdoptAsync(standing); }
         return true;
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A plan could not be carried out: {Why}. The next one is tried.")]
+    private static partial void LogFailed(ILogger logger, string why);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Plan: {Kind} of node {Node} for shard {Shard}.")]
     private static partial void LogStep(ILogger logger, PlacementStepKind kind, NodeId node, ShardId shard);

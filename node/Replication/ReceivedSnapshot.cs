@@ -12,10 +12,10 @@ internal sealed class ReceivedSnapshot : IDisposable
     private readonly FileStream file;
     private uint next;
 
-    public ReceivedSnapshot(ShardId shard, Epoch epoch, LogPosition at)
+    public ReceivedSnapshot(string folder, ShardId shard, Epoch epoch, LogPosition at)
     {
         Message = new(shard, epoch, at);
-        string path = Path.Combine(Path.GetTempPath(), $"kvfs-snapshot-{Guid.NewGuid():n}");
+        string path = Path.Combine(folder, $"kvfs-snapshot-{Guid.NewGuid():n}");
         file = new(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, bufferSize: 1 << 16, FileOptions.DeleteOnClose);
     }
 

@@ -29,6 +29,9 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
     /// <summary>An entry above this is read from the store again.</summary>
     private const int RecentBytes = 64 << 10;
 
+    /// <summary>Bytes of entries in memory, of one shard: then it begins anew.</summary>
+    private const long AllRecentBytes = 1 << 20;
+
     private readonly KeyValueBatch batch = new();
     private readonly ByteBuffer value = new(4096);
     private readonly byte[] key = new byte[LogEntry.KeyBytes];
@@ -38,6 +41,7 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
     private readonly Queue<LogIndex> steps = new();
     private LogIndex forgotten;
     private long bytesOfStep;
+    private long recentBytes;
 
     public ShardId Shard => shard;
 
@@ -55,9 +59,13 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
         steps.Clear();
         bytesOfStep = 0;
         Array.Clear(recent);
+        if (store.TryGet(Family.System, InstallingKey, value) && Remove(isInstalling: false) is var removed && removed != Status.Ok)
+        {
+            throw new StorageException(removed, $"What a snapshot of shard {shard} left cannot be removed: {removed}.");
+        }
+
         AppliedMark.WriteKey(shard, markKey);
-        bool hasMark = store.TryGet(Family.Namespace, markKey, value);
-        if (hasMark)
+        if (store.TryGet(Family.Namespace, markKey, value))
         {
             Status status = AppliedMark.ReadValue(value.Span, out LogIndex applied);
             if (status != Status.Ok) { throw Damaged(status, "the applied mark"); }
@@ -65,11 +73,6 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
         }
 
         LogShape shape = ReadShape();
-        if (!hasMark && shape.Last.Index.Value == 0 && Remove() is var removed && removed != Status.Ok)
-        {
-            throw new StorageException(removed, $"What a snapshot of shard {shard} left cannot be removed: {removed}.");
-        }
-
         if (Applied > shape.Last.Index || Applied < shape.Start.Index) { throw Damaged(Status.Corrupt, $"entry {Applied}, which is missing"); }
         return shape;
     }
@@ -180,8 +183,8 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
         steps.Clear();
         bytesOfStep = 0;
 
-        // From here on until the end a crash leaves a shard without a mark: the next start removes what it finds.
-        Status status = Remove();
+        // From here on until the end a crash leaves a shard that says so: the next start removes what it finds.
+        Status status = Remove(isInstalling: true);
         foreach (ReadOnlyMemory<byte> part in parts)
         {
             if (status != Status.Ok) { return status; }
@@ -198,6 +201,7 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
         AppliedMark.WriteKey(shard, markKey);
         AppliedMark.WriteValue(at.Index, value);
         batch.Put(Family.Namespace, markKey, value.Span);
+        batch.Delete(Family.System, InstallingKey);
         status = store.Write(batch, logged: true);
         if (status == Status.Ok) { status = store.SyncLog(); }
         if (status != Status.Ok) { return status; }
@@ -206,9 +210,12 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
     }
 
     /// <summary>Removes the shard's log, its mark and the records of its drives.</summary>
-    public Status Remove()
+    /// <param name="isInstalling">A snapshot comes in their place: until it is whole, the next start is to remove what it finds.</param>
+    private Status Remove(bool isInstalling)
     {
         batch.Clear();
+        if (isInstalling) { batch.Put(Family.System, InstallingKey, [1]); }
+        else { batch.Delete(Family.System, InstallingKey); }
         LogEntry.WriteKey(shard, default, key);
         LogEntry.WriteKey(shard, new(ulong.MaxValue), otherKey);
         batch.DeleteRange(Family.Log, key, otherKey);
@@ -263,8 +270,19 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
         return shape ?? new();
     }
 
+    /// <summary>Key, 4 bytes: 'I'; key version 1; shard, big-endian. There while a snapshot is being installed. Source:
+    /// docs/format.md#log.</summary>
+    private byte[] InstallingKey => [(byte)'I', 1, (byte)(shard.Value >> 8), (byte)shard.Value];
+
     private void Note(LogIndex index, ReadOnlySpan<byte> entry)
     {
+        recentBytes += entry.Length;
+        if (recentBytes > AllRecentBytes)
+        {
+            Array.Clear(recent);
+            recentBytes = entry.Length;
+        }
+
         recent[index.Value % RecentEntries] = entry.Length <= RecentBytes ? (index, entry.ToArray()) : default;
         bytesOfStep += entry.Length;
         if (bytesOfStep < StepBytes) { return; }

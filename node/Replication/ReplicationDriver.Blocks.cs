@@ -32,13 +32,29 @@ public sealed partial class ReplicationDriver
         }
     }
 
-    /// <summary>A copy that does not count was not given a block.</summary>
-    internal void OnBlockMissed(ShardId shard, NodeId node)
+    /// <summary>A copy was not given a block.</summary>
+    /// <returns>True: it does not count now, and will not before it has all blocks again. False: it counts.</returns>
+    internal bool OnBlockMissed(ShardId shard, InSyncReplica copy)
     {
         lock (gate)
         {
-            (ulong misses, _) = copies.GetValueOrDefault((shard, node));
-            copies[(shard, node)] = (misses + 1, default);
+            if (Find(shard)?.Core.CountedOthers is { } counted && counted.Contains(copy)) { return false; }
+            (ulong misses, _) = copies.GetValueOrDefault((shard, copy.Node));
+            copies[(shard, copy.Node)] = (misses + 1, default);
+            return true;
+        }
+    }
+
+    /// <summary>Whoever has no part in a shard is not told of its blocks, and whoever counts no longer may be gone: before it counts
+    /// again, it says anew that it has all.</summary>
+    private void ForgetStrangers(PoolView view)
+    {
+        foreach ((ShardId Shard, NodeId Node) key in copies.Keys.ToArray())
+        {
+            Reign next = view.Reigns[key.Shard.Value];
+            bool counted = core.View.Reigns.Length > key.Shard.Value && core.View.Reigns[key.Shard.Value].Entry.IsInSync(key.Node);
+            if (next.Members.Contains(key.Node) && (next.Entry.IsInSync(key.Node) || !counted)) { continue; }
+            copies[key] = (copies[key].Misses + 1, default);
         }
     }
 
@@ -66,6 +82,12 @@ public sealed partial class ReplicationDriver
             copies[(shard, node)] = (misses, boot);
             return Status.Ok;
         }
+    }
+
+    /// <summary>Blocks cannot be kept here any more.</summary>
+    internal void OnBlocksFailed()
+    {
+        lock (gate) { Fail("a disk that takes no blocks any more"); }
     }
 
     /// <summary>Whether this node keeps blocks of a shard for a primary of a reign.</summary>
@@ -105,6 +127,6 @@ public sealed partial class ReplicationDriver
         }
     }
 
-    /// <summary>Never 0, and another one in each term.</summary>
-    private ulong TokenOf(ShardId shard, ulong misses) => ((replicas[shard].Term + 1) << 40) | misses;
+    /// <summary>Never 0, and another one in each term and process.</summary>
+    private ulong TokenOf(ShardId shard, ulong misses) => ((replicas[shard].Term + 1) << 40) ^ (ulong)options.Process.Boot.Value ^ misses;
 }

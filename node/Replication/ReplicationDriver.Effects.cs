@@ -15,20 +15,19 @@ public sealed partial class ReplicationDriver
     /// <param name="snapshot">The same, if it was a snapshot.</param>
     private void CarryOut(V1.PeerMessage? message, ReceivedSnapshot? snapshot = null)
     {
-        // Carrying out adds effects only behind those that are there: a replica that begins anew.
-        for (int at = 0; at < effects.Count && !hasFailed; at++)
+        try
         {
-            try
-            {
-                CarryOut(effects[at], message?.AppendEntries, snapshot);
-            }
-            catch (StorageException failed)
-            {
-                Fail(failed.Message);
-            }
+            for (int at = 0; at < effects.Count && !hasFailed; at++) { CarryOut(effects[at], message?.AppendEntries, snapshot); }
         }
-
-        effects.Clear();
+        catch (Exception failed)
+        {
+            // What was decided and not carried out must not be believed, and never be carried out for another message.
+            Fail(failed.Message);
+        }
+        finally
+        {
+            effects.Clear();
+        }
     }
 
     private void CarryOut(ReplicationEffect effect, V1.AppendEntries? entries, ReceivedSnapshot? snapshot)
@@ -117,7 +116,7 @@ public sealed partial class ReplicationDriver
     {
         HostedReplica replica = replicas[install.Shard];
         Require(install.Shard, replica.Log.Install(install.At, snapshot.Parts()));
-        replica.ApplyUpTo = install.At.Index;
+        replica.OnInstalled();
         LogInstalled(logger, install.Shard, install.At);
     }
 

@@ -75,7 +75,7 @@ public sealed partial class ReplicationDriver
                 replica.Add(waiter);
             }
 
-            return waiter.Wait();
+            return waiter.TakeAnswer();
         }
 
         public Status Sync()
@@ -91,7 +91,7 @@ public sealed partial class ReplicationDriver
                 replica.Add(waiter);
             }
 
-            return waiter.Wait();
+            return waiter.TakeAnswer();
         }
     }
 

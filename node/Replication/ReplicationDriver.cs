@@ -76,6 +76,8 @@ public sealed partial class ReplicationDriver : IDisposable
     /// <summary>This node's part in the pool.</summary>
     public InSyncReplica Process => options.Process;
 
+    internal string ScratchPath => options.ScratchPath;
+
     /// <summary>Begins to count time. Before it, the node says nothing.</summary>
     public void Start() => clock.Start();
 
@@ -88,9 +90,11 @@ public sealed partial class ReplicationDriver : IDisposable
             if (hasFailed) { return; }
             foreach (Reign reign in view.Reigns)
             {
-                if (!replicas.ContainsKey(reign.Shard) && reign.Members.Contains(options.Process.Node)) { Add(reign.Shard); }
+                if (!replicas.ContainsKey(reign.Shard) && reign.Members.Contains(options.Process.Node)) { TryAdd(reign.Shard); }
+                if (hasFailed) { return; }
             }
 
+            ForgetStrangers(view);
             core.OnView(view, SuspendClock.Now, effects);
             CarryOut(null);
 
@@ -199,6 +203,19 @@ public sealed partial class ReplicationDriver : IDisposable
 
         // Written into the log, and into tables. Who has no room is silent: the primary goes on without this copy.
         return space.Check(2 * bytes, SpaceUse.Release) == Status.Ok;
+    }
+
+    /// <summary>Opens a shard's log; one that cannot be opened ends this node's part.</summary>
+    private void TryAdd(ShardId shard)
+    {
+        try
+        {
+            Add(shard);
+        }
+        catch (StorageException failed)
+        {
+            Fail(failed.Message);
+        }
     }
 
     private void Add(ShardId shard)

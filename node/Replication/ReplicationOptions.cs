@@ -19,6 +19,9 @@ public sealed record ReplicationOptions
 
     public ReplicationTimes Times { get; init; } = ReplicationTimes.Default;
 
+    /// <summary>A folder for snapshots on their way in: files without a name.</summary>
+    public string ScratchPath { get; init; } = Path.GetTempPath();
+
     /// <summary>Blocks go with the shards: a copy counts only once it has told that it has all.</summary>
     public bool KeepsBlocks { get; init; }
 

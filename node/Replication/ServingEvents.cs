@@ -1,4 +1,4 @@
-using System.Threading.Channels;
+using System.Collections.Concurrent;
 using KvFs.Core;
 using KvFs.Node.Shards;
 using Microsoft.Extensions.Logging;
@@ -8,35 +8,34 @@ namespace KvFs.Node.Replication;
 /// <summary>Tells the owner of shards what this node serves: in order, on one thread, without the driver's lock.</summary>
 internal sealed partial class ServingEvents : IDisposable
 {
-    private readonly Channel<(ShardId Shard, IShardLog? Begun)> events =
-        Channel.CreateUnbounded<(ShardId, IShardLog?)>(new() { SingleReader = true });
-
+    private readonly BlockingCollection<(ShardId Shard, IShardLog? Begun)> events = [];
     private readonly IShardOwner owner;
     private readonly ILogger logger;
-    private readonly Task telling;
+    private readonly Thread thread;
 
     public ServingEvents(IShardOwner owner, ILogger logger)
     {
         this.owner = owner;
         this.logger = logger;
-        telling = Task.Factory.StartNew(
-            TellAsync, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap();
+        thread = new(Tell) { Name = "kvfs-serving", IsBackground = true };
+        thread.Start();
     }
 
-    public void Begin(ShardId shard, IShardLog log) => events.Writer.TryWrite((shard, log));
+    public void Begin(ShardId shard, IShardLog log) => events.Add((shard, log));
 
-    public void End(ShardId shard) => events.Writer.TryWrite((shard, null));
+    public void End(ShardId shard) => events.Add((shard, null));
 
-    /// <summary>Ends when all was told.</summary>
+    /// <summary>Ends when all was told. Nothing may come any more.</summary>
     public void Dispose()
     {
-        events.Writer.TryComplete();
-        telling.GetAwaiter().GetResult();
+        events.CompleteAdding();
+        thread.Join();
+        events.Dispose();
     }
 
-    private async Task TellAsync()
+    private void Tell()
     {
-        await foreach ((ShardId shard, IShardLog? begun) in events.Reader.ReadAllAsync())
+        foreach ((ShardId shard, IShardLog? begun) in events.GetConsumingEnumerable())
         {
             try
             {

@@ -232,7 +232,9 @@ public sealed partial class BlockStore : IDisposable
         }
     }
 
-    private Status SyncIndex()
+    /// <summary>Makes the index entries durable of all blocks that <see cref="SyncBlocks"/> was called for before.</summary>
+    /// <returns>Ok; IoError: the store is latched.</returns>
+    public Status SyncIndex()
     {
         Status status = context.Store.SyncLog();
         return status == Status.Ok ? status : context.Latch.Fail($"Syncing the key-value log failed: {status}.");

@@ -128,12 +128,13 @@ internal sealed class PoolWorld : IAsyncDisposable
     public static async Task<T> UntilAsync<T>(Func<Task<T?>> find, Func<string> otherwise)
         where T : class
     {
+        using PeriodicTimer timer = new(TimeSpan.FromMilliseconds(20));
         long began = TimeProvider.System.GetTimestamp();
         while (true)
         {
             if (await find() is { } found) { return found; }
             Assert.True(TimeProvider.System.GetElapsedTime(began) < s_patience, TimeProvider.System.GetElapsedTime(began) < s_patience ? null : otherwise());
-            await Task.Delay(20);
+            await timer.WaitForNextTickAsync();
         }
     }
 

@@ -13,6 +13,7 @@ internal static class DescriptorText
         V1.BlockReflection.Descriptor,
         V1.AdminReflection.Descriptor,
         V1.ReplicationReflection.Descriptor,
+        V1.PoolReflection.Descriptor,
     ];
 
     public static IReadOnlyList<string> Lines() => [.. Files.SelectMany(Lines).Order(StringComparer.Ordinal)];

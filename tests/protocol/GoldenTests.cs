@@ -55,7 +55,7 @@ public sealed class GoldenTests
     {
         object[] declared =
         [
-            .. new[] { typeof(DriveMethods), typeof(BlockMethods), typeof(AdminMethods), typeof(ReplicationMethods) }
+            .. new[] { typeof(DriveMethods), typeof(BlockMethods), typeof(AdminMethods), typeof(ReplicationMethods), typeof(BlockCopyMethods), typeof(PoolMethods) }
                 .SelectMany(type => type.GetProperties())
                 .Select(property => property.GetValue(null)!),
         ];

@@ -119,7 +119,6 @@ public sealed class PeerServiceTests : IAsyncLifetime, IDisposable
         byte[] entry = LogFolder.Entry(new(7), new(1), pool.DriveOn(s_shard)).ToArray();
         (V1.PeerMessage Message, string Why)[] nonsense =
         [
-            (new(), "kind None"),
             (Hello(), "kind Hello"),
             (new() { AppendReply = new() { Shard = 70_000 } }, ""),
             (new() { AppendEntries = new() { Entries = { ByteString.CopyFrom(1, 2, 3) } } }, "entry 1 of shard 0"),

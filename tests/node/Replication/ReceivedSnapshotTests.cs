@@ -8,7 +8,7 @@ namespace KvFs.Node.Tests.Replication;
 /// <summary>Parts of a snapshot that come in order, and parts that do not.</summary>
 public sealed class ReceivedSnapshotTests : IDisposable
 {
-    private readonly ReceivedSnapshot snapshot = new(new(3), new(5), new(new(4), new(100)));
+    private readonly ReceivedSnapshot snapshot = new(Path.GetTempPath(), new(3), new(5), new(new(4), new(100)));
 
     public void Dispose() => snapshot.Dispose();
 

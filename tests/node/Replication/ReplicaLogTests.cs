@@ -258,7 +258,7 @@ public sealed class ReplicaLogTests : IDisposable
         folder.Append(1, 5, epoch: 1);
         folder.Apply(5);
         Assert.Equal(Status.Ok, Log.Cut(new(5)));
-        Assert.Equal(Status.Ok, Log.Remove());
+        Assert.Equal(Status.Ok, Log.Install(default, []));
         Assert.Empty(folder.Records(LogFolder.Drives));
         folder.Reopen();
         Assert.Equal((default, default), (folder.Shape.Last, Log.Applied));

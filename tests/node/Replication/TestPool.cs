@@ -88,12 +88,13 @@ internal sealed class TestPool : IAsyncDisposable
     public static async Task<T> UntilAsync<T>(Func<Task<T?>> find, string otherwise)
         where T : class
     {
+        using PeriodicTimer timer = new(TimeSpan.FromMilliseconds(10));
         long began = TimeProvider.System.GetTimestamp();
         while (true)
         {
             if (await find() is { } found) { return found; }
             Assert.True(TimeProvider.System.GetElapsedTime(began) < s_patience, otherwise);
-            await Task.Delay(10);
+            await timer.WaitForNextTickAsync();
         }
     }
 

@@ -1,0 +1,56 @@
+using KvFs.Core;
+using KvFs.Node.Storage;
+
+namespace KvFs.Node;
+
+/// <summary>Whether a data folder belongs to a node of its own, or to one of several, and of which pool.</summary>
+/// <remarks>Key: "P", version 1. Value: an envelope with the pool's id, 16 bytes, big-endian. What a log's end means differs between
+/// the two, so neither opens the other's folder. Source: docs/format.md#system.</remarks>
+internal static class PoolRecord
+{
+    private static ReadOnlySpan<byte> Key => "P\x01"u8;
+
+    /// <exception cref="StorageException">A node of its own has drives here.</exception>
+    public static void CheckFolderOfMember(IKeyValueStore store)
+    {
+        if (store.TryGet(Family.System, Key, new ByteBuffer())) { return; }
+        using IRecordCursor records = store.OpenCursor(Family.Namespace, [], []);
+        if (!records.MoveNext()) { return; }
+        throw new StorageException(
+            Status.InUse, "This data folder belongs to a node of its own (`kvfs up`). Name an empty one for a node of a pool.");
+    }
+
+    /// <exception cref="StorageException">It is that of a node of a pool.</exception>
+    public static void CheckFolderOfOne(IKeyValueStore store)
+    {
+        if (!store.TryGet(Family.System, Key, new ByteBuffer())) { return; }
+        throw new StorageException(
+            Status.InUse, "This data folder belongs to a node of a pool (`kvfs node`). Name another one for a node of its own.");
+    }
+
+    /// <summary>Says, durably, that the folder is of a pool's node.</summary>
+    /// <exception cref="StorageException">That cannot be written, or another pool is there.</exception>
+    public static void Write(IKeyValueStore store, PoolId pool)
+    {
+        Span<byte> id = stackalloc byte[PoolId.Size];
+        pool.Write(id);
+        ByteBuffer value = new();
+        if (store.TryGet(Family.System, Key, value))
+        {
+            Status read = RecordEnvelope.Read(value.Span, out _, out ReadOnlySpan<byte> known);
+            if (read == Status.Ok && known.SequenceEqual(id)) { return; }
+            throw new StorageException(
+                read == Status.Ok ? Status.InUse : read,
+                read == Status.Ok
+                    ? $"This data folder belongs to pool {PoolId.Read(known)}, and the map is that of pool {pool}. Name another folder, or another authority."
+                    : $"What says which pool this data folder belongs to cannot be read ({read}).");
+        }
+
+        RecordEnvelope.Write(default, whiteout: false, id, value);
+        KeyValueBatch batch = new();
+        batch.Put(Family.System, Key, value.Span);
+        Status status = store.Write(batch, logged: true);
+        if (status == Status.Ok) { status = store.SyncLog(); }
+        if (status != Status.Ok) { throw new StorageException(status, $"The pool could not be recorded in the data folder: {status}."); }
+    }
+}
