@@ -270,9 +270,9 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
         return shape ?? new();
     }
 
-    /// <summary>Key, 4 bytes: 'I'; key version 1; shard, big-endian. There while a snapshot is being installed. Source:
+    /// <summary>Key, 4 bytes: 'S'; key version 1; shard, big-endian. There while a snapshot is being installed. Source:
     /// docs/format.md#log.</summary>
-    private byte[] InstallingKey => [(byte)'I', 1, (byte)(shard.Value >> 8), (byte)shard.Value];
+    private byte[] InstallingKey => [(byte)'S', 1, (byte)(shard.Value >> 8), (byte)shard.Value];
 
     private void Note(LogIndex index, ReadOnlySpan<byte> entry)
     {
