@@ -38,7 +38,7 @@ sim: setup ## Run the simulation with many seeds (SEEDS=100)
 	@KVFS_SEEDS=$(or $(SEEDS),100) build/test.sh simulation
 
 soak: setup ## Kill the server many times under load, and compare long random lives with the local disk (ROUNDS=100)
-	@KVFS_ROUNDS=$(or $(ROUNDS),100) KVFS_SEEDS=$(or $(SEEDS),300) build/test.sh integration
+	@KVFS_ROUNDS=$(or $(ROUNDS),100) KVFS_SEEDS=$(or $(SEEDS),300) build/test.sh integration pool
 
 conformance: setup ## Run an outside suite on a fresh mount (SUITE=dir)
 	@tests/conformance/run.sh "$(SUITE)"
@@ -55,7 +55,7 @@ publish: setup ## Put a runnable kvfs into artifacts/publish
 	@echo 'artifacts/publish/kvfs is ready'
 
 test-published: publish ## Run the tests of the command line against what `publish` makes, and not what `setup` builds
-	@KVFS_PROGRAM=$$PWD/artifacts/publish/kvfs build/test.sh cli integration
+	@KVFS_PROGRAM=$$PWD/artifacts/publish/kvfs build/test.sh cli integration pool
 
 clean: ## Remove everything that was built here (not a drive's data)
 	@rm -rf artifacts

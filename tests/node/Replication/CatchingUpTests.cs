@@ -3,6 +3,7 @@ using KvFs.Core;
 namespace KvFs.Node.Tests.Replication;
 
 /// <summary>Copies that were away get what they lack, however large it is.</summary>
+[Collection(AloneCollection.Name)]
 public sealed class CatchingUpTests
 {
     private static readonly ShardId s_shard = new(0);

@@ -7,6 +7,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace KvFs.Node.Tests.Replication;
 
 /// <summary>Streams to nodes whose addresses are wrong at first.</summary>
+[Collection(AloneCollection.Name)]
 public sealed class PeerLinksTests
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);

@@ -8,6 +8,7 @@ using V1 = KvFs.Protocol.V1;
 namespace KvFs.Node.Tests.Replication;
 
 /// <summary>Who comes to a node's socket and is no node of its pool, or talks nonsense: refused, and the pool goes on.</summary>
+[Collection(AloneCollection.Name)]
 public sealed class PeerServiceTests : IAsyncLifetime, IDisposable
 {
     private static readonly ShardId s_shard = new(0);
