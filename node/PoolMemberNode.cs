@@ -31,7 +31,6 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
 
     private static readonly TimeSpan s_leavePause = TimeSpan.FromMilliseconds(20);
 
-    private readonly IPoolAuthority authority;
     private readonly StorageNode storage;
     private readonly ReplicationDriver driver;
     private readonly MapKeeper map;
@@ -54,7 +53,6 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
         ILoggerFactory loggers)
     {
         ILogger logger = loggers.CreateLogger<PoolMemberNode>();
-        authority = options.Authority;
         map = new(options.Authority, first, options.Storage.Clock, logger);
         links = new(first.Pool, process, options.Dial, logger);
         driver = new(
@@ -79,7 +77,7 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
         copies = new(driver, blocks, first.Shards.Length);
         healer = new(driver, blocks, channels, logger);
         blocks.Copies = new BlockCopies(driver, channels, first.Shards.Length);
-        placement = new(map, driver, options.Authority, options.Storage.Clock, logger);
+        placement = new(map, driver, options.Storage.Clock, logger);
         storage = StorageNode.StartOneOfSeveral(
             options.Storage, store, blocks, identity, first.Shards.Length, loggers.CreateLogger<StorageNode>());
         storage.Host.KnowsAll = KnowsAll;
@@ -171,9 +169,8 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
                 PoolMap now = map.Map;
                 MapChange change = PoolMapChange.Leave(now, driver.Process.Node);
                 if (!change.IsDone) { return; }
-                AuthorityAnswer answer = await authority.CompareAndSwapAsync(now.Revision, change.Map, listed.Token);
+                AuthorityAnswer answer = await map.SwapAsync(now, change.Map, listed.Token);
                 if (answer.Outcome == AuthorityOutcome.Ok) { return; }
-                if (answer is { Outcome: AuthorityOutcome.Conflict, Map: { } standing }) { await map.AdoptAsync(standing); }
                 await Task.Delay(s_leavePause, listed.Token);
             }
         }

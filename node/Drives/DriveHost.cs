@@ -249,13 +249,12 @@ public sealed class DriveHost
             throw new StorageException(status, $"Drive '{entry.Policy.Name}' ({id}) cannot be loaded: {status}.");
         }
 
-        StorageResult opened = blocks.OpenDrive(id);
-        bool isGone = opened.Status == Status.NotFound && (state!.Policy.Flags & DriveFlags.Deleting) != 0;
-
         // A copy of the records may have come before the first block.
-        if (opened.Status == Status.NotFound && !isGone && IsOneOfSeveral) { opened = blocks.CreateDrive(id); }
+        bool isDeleting = (state!.Policy.Flags & DriveFlags.Deleting) != 0;
+        StorageResult opened = IsOneOfSeveral && !isDeleting ? blocks.OpenOrCreateDrive(id) : blocks.OpenDrive(id);
+        bool isGone = opened.Status == Status.NotFound && isDeleting;
         if (opened.Status != Status.Ok && !isGone) { throw new StorageException(opened.Status, opened.Message); }
-        return New(home, state!, counters);
+        return New(home, state, counters);
     }
 
     private HostedDrive New(Shard home, DriveState state, DriveCounters counters) =>

@@ -76,9 +76,8 @@ internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore bloc
         if (status == Status.NotFound)
         {
             // The drive's first block came before its records were applied here.
-            StorageResult opened = blocks.OpenDrive(name.Owner);
-            if (opened.Status == Status.NotFound) { opened = blocks.CreateDrive(name.Owner); }
-            if (opened.Status is not (Status.Ok or Status.Exists)) { return opened.Status; }
+            StorageResult opened = blocks.OpenOrCreateDrive(name.Owner);
+            if (!opened.IsOk) { return opened.Status; }
             status = blocks.WriteOwnCopy(name, content, SpaceUse.Data);
         }
 

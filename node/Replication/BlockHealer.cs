@@ -151,9 +151,8 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
 
     private void Open(DriveId owner)
     {
-        StorageResult opened = blocks.OpenDrive(owner);
-        if (opened.Status == Status.NotFound) { opened = blocks.CreateDrive(owner); }
-        if (opened.Status is not (Status.Ok or Status.Exists)) { throw new StorageException(opened.Status, opened.Message); }
+        StorageResult opened = blocks.OpenOrCreateDrive(owner);
+        if (!opened.IsOk) { throw new StorageException(opened.Status, opened.Message); }
     }
 
     private static StorageException Nonsense(BlockName block) =>

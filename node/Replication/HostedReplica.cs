@@ -11,7 +11,7 @@ internal sealed class HostedReplica(ReplicaLog log, ShardReplica core)
 
     public ReplicaLog Log { get; } = log;
 
-    public ShardReplica Core { get; set; } = core;
+    public ShardReplica Core { get; } = core;
 
     /// <summary>What is committed and may be applied; less is applied while the disk is full.</summary>
     public LogIndex ApplyUpTo { get; set; } = log.Applied;
@@ -27,9 +27,6 @@ internal sealed class HostedReplica(ReplicaLog log, ShardReplica core)
 
     /// <summary>The last entry that is applied. For any thread.</summary>
     public LogIndex Published => new(Volatile.Read(ref published));
-
-    /// <summary>Whether somebody else must do something before a waiter can go on.</summary>
-    public bool HasWaiters => waiters.Count > 0;
 
     public void Add(LogWaiter waiter) => waiters.Add(waiter);
 

@@ -80,7 +80,7 @@ public sealed partial class MapKeeper : IReignProposer, IAsyncDisposable
     }
 
     /// <summary>Something newer stands there.</summary>
-    internal async Task AdoptAsync(PoolMap next)
+    private async Task AdoptAsync(PoolMap next)
     {
         await adopting.WaitAsync(CancellationToken.None);
         try
@@ -99,6 +99,14 @@ public sealed partial class MapKeeper : IReignProposer, IAsyncDisposable
         {
             adopting.Release();
         }
+    }
+
+    /// <summary>Tries to put a map in the place of the one that it was made of; what stands there afterwards is known here.</summary>
+    internal async Task<AuthorityAnswer> SwapAsync(PoolMap before, PoolMap next, CancellationToken cancellation)
+    {
+        AuthorityAnswer answer = await authority.CompareAndSwapAsync(before.Revision, next, cancellation);
+        if (answer is { Outcome: AuthorityOutcome.Ok or AuthorityOutcome.Conflict, Map: { } standing }) { await AdoptAsync(standing); }
+        return answer;
     }
 
     private async Task ProposeAsync()
@@ -151,9 +159,11 @@ public sealed partial class MapKeeper : IReignProposer, IAsyncDisposable
         MapChange change = PoolMapChange.Enact(before, [.. open.Select(static one => (one.Expected, one.Next))]);
         if (change.IsDone)
         {
-            AuthorityAnswer answer = await authority.CompareAndSwapAsync(before.Revision, change.Map, stop.Token);
-            if (answer is { Outcome: AuthorityOutcome.Ok or AuthorityOutcome.Conflict, Map: { } standing }) { await AdoptAsync(standing); }
-            else { LogNotDecided(logger, answer.Outcome, answer.Reason); }
+            AuthorityAnswer answer = await SwapAsync(before, change.Map, stop.Token);
+            if (answer is not { Outcome: AuthorityOutcome.Ok or AuthorityOutcome.Conflict, Map: not null })
+            {
+                LogNotDecided(logger, answer.Outcome, answer.Reason);
+            }
         }
 
         if (Map.Revision == before.Revision)

@@ -1,5 +1,4 @@
 using System.Runtime.Versioning;
-using KvFs.Authority;
 using KvFs.Core;
 using Microsoft.Extensions.Logging;
 
@@ -17,18 +16,16 @@ public sealed partial class PlacementKeeper : IAsyncDisposable
 
     private readonly MapKeeper map;
     private readonly ReplicationDriver driver;
-    private readonly IPoolAuthority authority;
     private readonly TimeProvider clock;
     private readonly ILogger logger;
     private readonly CancellationTokenSource stop = new();
     private Task running = Task.CompletedTask;
 
     public PlacementKeeper(
-        MapKeeper map, ReplicationDriver driver, IPoolAuthority authority, TimeProvider clock, ILogger logger)
+        MapKeeper map, ReplicationDriver driver, TimeProvider clock, ILogger logger)
     {
         this.map = map;
         this.driver = driver;
-        this.authority = authority;
         this.clock = clock;
         this.logger = logger;
     }
@@ -105,8 +102,7 @@ public sealed partial class PlacementKeeper : IAsyncDisposable
         PoolMap.TryCreate(
             next.Pool, now.Revision + 1, next.Settings, next.NextNode, next.Nodes, next.Shards, out PoolMap? whole, out string reason);
         if (whole is null) { throw new InvalidOperationException($"The steps of a plan break a rule: {reason}"); }
-        AuthorityAnswer answer = await authority.CompareAndSwapAsync(now.Revision, whole, stop.Token);
-        if (answer is { Outcome: AuthorityOutcome.Ok or AuthorityOutcome.Conflict, Map: { } standing }) { await map.AdoptAsync(standing); }
+        await map.SwapAsync(now, whole, stop.Token);
         return true;
     }
 

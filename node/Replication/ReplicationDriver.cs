@@ -241,7 +241,7 @@ public sealed partial class ReplicationDriver : IDisposable
                     if (replica.Log.Applied < replica.ApplyUpTo) { Apply(replica); }
 
                     // Time alone may make something durable everywhere: when a copy is not waited for any more.
-                    if (replica.HasWaiters) { replica.WakeWaiters(); }
+                    replica.WakeWaiters();
                     replica.ForgetOld();
                 }
             }

@@ -89,6 +89,17 @@ public sealed partial class BlockStore
         }
     }
 
+    /// <summary>Opens a drive for use, and makes it if it is not there: for who keeps copies, whose blocks may come before anything
+    /// else of it.</summary>
+    public StorageResult OpenOrCreateDrive(DriveId drive)
+    {
+        StorageResult opened = OpenDrive(drive);
+        if (opened.Status == Status.NotFound) { opened = CreateDrive(drive); }
+
+        // Somebody was faster.
+        return opened.Status == Status.Exists ? OpenDrive(drive) : opened;
+    }
+
     /// <summary>Closes a drive when the last one who uses it is done; Ok if it is not open.</summary>
     public Status CloseDrive(DriveId drive)
     {

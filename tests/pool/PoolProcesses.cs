@@ -112,7 +112,9 @@ internal sealed class PoolProcesses : IAsyncDisposable
     /// <summary>Waits until every shard has all copies in sync, of the processes that run.</summary>
     public Task<PoolMap> WholeAsync() => PoolWorld.UntilAsync(
         async () => await MapAsync() is { } map
-            && map.Shards.All(shard => shard.InSync.Length == processes.Count && shard.Learners.IsEmpty) ? map : null,
+            && map.Shards.All(shard => shard.InSync.Length == processes.Count && shard.Learners.IsEmpty)
+            && PlacementPlanner.Plan(map, PlacementLimits.Default, static _ => NodePresence.Here).IsEmpty
+            ? map : null,
         () => $"the pool is not whole:\n{Log}");
 
     /// <summary>The last that the nodes said.</summary>

@@ -84,11 +84,12 @@ internal sealed class PoolWorld : IAsyncDisposable
 
     public int NumberOf(PoolMemberNode node) => nodes.First(one => one.Value.Node == node).Key;
 
-    /// <summary>Waits until every shard has its copies in sync, on as many nodes as there are.</summary>
+    /// <summary>Waits until every shard has its copies in sync, on as many nodes as there are, and nothing is to be moved.</summary>
     public Task<PoolMap> WholeAsync() => UntilAsync(
         async () => (await authority.ReadAsync(CancellationToken.None)).Map is { } map
             && map.Shards.All(shard => shard.InSync.Length == Math.Min(map.Settings.Replicas, nodes.Count)
                 && shard.InSync.All(copy => Nodes.Any(node => node.Process == copy)))
+            && PlacementPlanner.Plan(map, PlacementLimits.Default, static _ => NodePresence.Here).IsEmpty
             ? map : null,
         "the pool is not whole");
 

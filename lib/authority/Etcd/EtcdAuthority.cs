@@ -8,7 +8,7 @@ namespace KvFs.Authority;
 
 /// <summary>A pool map in etcd (3.4 and later), through its JSON gateway.</summary>
 /// <remarks>
-/// Keys: <c>(prefix)/map</c> has the map's text. <c>(prefix)/changes/(n)</c>, n = revision modulo 64, has the map's
+/// Keys: <c>(prefix)/map</c> has the map's text. <c>(prefix)/changes/(n)</c>, n = revision modulo 1,024, has the map's
 /// revision and a number that who changed it drew, put in the same transaction: so a swap whose answer was lost finds
 /// out what became of it. The compared revision is the map's; which revision of etcd that is, is remembered, or looked
 /// up. Source: docs/placement.md#etcd.
@@ -16,7 +16,7 @@ namespace KvFs.Authority;
 public sealed class EtcdAuthority : IPoolAuthority
 {
     /// <summary>Changes that are remembered: many more than can happen while one swap is sent again.</summary>
-    internal const ulong RememberedChanges = 64;
+    internal const ulong RememberedChanges = 1024;
 
     private const string NotEtcd = "what answers is not etcd";
 

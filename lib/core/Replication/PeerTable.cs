@@ -107,7 +107,7 @@ public sealed class PeerTable(ReplicationTimes times)
 
     /// <summary>Whether a node was not heard for so long that it is suspected.</summary>
     public bool IsSilent(NodeId node, TimeSpan now) =>
-        !peers.TryGetValue(node, out Peer? peer) || now - peer.Heard >= times.Suspicion;
+        SilentFor(node, now) >= times.Suspicion;
 
     /// <summary>How long nothing was heard of a node; of one that was never told of, for ever.</summary>
     public TimeSpan SilentFor(NodeId node, TimeSpan now) =>

@@ -74,21 +74,6 @@ public sealed partial class ReplicaNode
         return replica;
     }
 
-    /// <summary>Forgets what was known of a shard: its disk could not keep up with it, and is looked at again.</summary>
-    /// <remarks>Tells it, as one that is new, what the map says when it is added again.</remarks>
-    public ShardReplica AddAgain(ShardId shard, LogShape log, LogIndex applied, TimeSpan now, List<ReplicationEffect> effects)
-    {
-        shards.Remove(shard);
-        proposals.Remove(shard);
-        ShardReplica replica = AddShard(shard, log, applied);
-        foreach (Reign reign in view.Reigns)
-        {
-            if (reign.Shard == shard) { replica.OnReign(reign, now, effects); }
-        }
-
-        return replica;
-    }
-
     public ShardReplica? Find(ShardId shard) => shards.GetValueOrDefault(shard);
 
     /// <summary>The pool map changed, or is known for the first time.</summary>

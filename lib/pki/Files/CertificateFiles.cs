@@ -84,8 +84,9 @@ public sealed partial class CertificateFiles
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
-            // Whatever is wrong with the new ones, who has good ones goes on with them.
-            failedStamp = stamp;
+            // Whatever is wrong with the new ones, who has good ones goes on with them. Those that changed until the end were
+            // not judged: if they stay as they are, they are read next time.
+            failedStamp = e is UnsettledException ? null : stamp;
             LogKept(folder, e.Message, current.Facts.Subject, current.Facts.NotAfter);
         }
     }
@@ -111,7 +112,7 @@ public sealed partial class CertificateFiles
             bool isSettled = after == stamp;
             stamp = after;
             if (isSettled) { return read ?? throw failure!; }
-            if (reads == MaxReads) { throw new IOException($"The files in {folder} change faster than they can be read."); }
+            if (reads == MaxReads) { throw new UnsettledException($"The files in {folder} change faster than they can be read."); }
         }
     }
 
@@ -124,4 +125,7 @@ public sealed partial class CertificateFiles
         Level = LogLevel.Warning,
         Message = "The new certificates in {Folder} cannot be used: {Reason} Those from before stay: {Subject} until {NotAfter:u}.")]
     private partial void LogKept(string folder, string reason, string subject, DateTimeOffset notAfter);
+
+    /// <summary>Files were other ones after each reading than before it.</summary>
+    private sealed class UnsettledException(string message) : IOException(message);
 }

@@ -66,7 +66,7 @@ public sealed class EtcdFaultTests
         map = lost;
         for (ulong change = 0; change < EtcdAuthority.RememberedChanges; change++)
         {
-            map = await TestPool.PutAsync(scene.Direct, TestPool.Next(map, node: 2));
+            map = await TestPool.PutAsync(scene.Direct, TestPool.Next(map, node: 2 + (int)(change % 2)));
         }
 
         scene.Wire.Set(WireMode.Pass);
