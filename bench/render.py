@@ -36,7 +36,7 @@ METRICS = [
     ("rmrf_s", "rm -rf the tree, s", 1, 2, 2.0, True),
 ]
 MEMORY_METRIC, MEMORY_GOAL_MIB = "memory_MiB", 600
-COLORS = {"kvfs": "#0b6e99", "moosefs": "#c8841a", "glusterfs": "#7a4f9a"}
+COLORS = {"kvfs": "#0b6e99", "kvfs3": "#5fb0cf", "moosefs": "#c8841a", "glusterfs": "#7a4f9a"}
 
 
 def read_figures(path):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh [SYSTEM...]: measures ext4, kvfs, and what is installed of moosefs and glusterfs, one after the other on the same
+# run.sh [SYSTEM...]: measures ext4, kvfs, kvfs3 (three nodes, three copies), and what is installed of moosefs and glusterfs, one after the other on the same
 # disk, and puts a table of ratios, a picture and the figures into bench/results/<date>-<commit>/. As root, on a machine that
 # does nothing else.
 #   BENCH_FOLDER   a folder on the disk to measure (default artifacts); should be ext4. What is made in it goes again.
@@ -25,7 +25,7 @@ have fio python3 tar || { echo 'bench: fio, python3 or tar is missing: run `make
 
 systems=("$@")
 if [ ${#systems[@]} = 0 ]; then
-  systems=(ext4 kvfs)
+  systems=(ext4 kvfs kvfs3)
   if have mfsmaster mfschunkserver mfsmount; then systems+=(moosefs); fi
   if have glusterd gluster mount.glusterfs; then systems+=(glusterfs); fi
 fi
@@ -54,6 +54,11 @@ measure() {
       start_drive "$folder"
       bench/workload.sh "$DRIVE_MOUNT" kvfs "$tree"
       echo "kvfs memory_MiB $(drive_rss_mib)"
+      stop_drive
+      ;;
+    kvfs3)
+      start_drive "$folder" --nodes 3
+      bench/workload.sh "$DRIVE_MOUNT" kvfs3 "$tree"
       stop_drive
       ;;
     # A peer that does not come up costs its column, not the sitting.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # drive.sh: a fresh drive for a script, mounted, and gone again afterwards. To be sourced:
-#   start_drive FOLDER    data in FOLDER/data, mounted at FOLDER/mount; sets DRIVE_MOUNT and DRIVE_PID
+#   start_drive FOLDER [OPTION...]   data in FOLDER/data, mounted at FOLDER/mount; sets DRIVE_MOUNT and DRIVE_PID
 #   stop_drive            unmounts and stops it; safe to call again, and from a trap
 #   drive_rss_mib         the most memory its process has held so far, in MiB
 # Needs what `make setup` builds; KVFS: another program than that.
@@ -12,9 +12,10 @@ DRIVE_MOUNT='' DRIVE_PID='' DRIVE_DATA=''
 
 start_drive() {
   local folder=$1 waited=0 starter
+  shift
   mkdir -p "$folder/data" "$folder/mount"
   DRIVE_DATA=$folder/data
-  "$kvfs" up --data "$folder/data" --mount "$folder/mount" >"$folder/kvfs.log" 2>&1 </dev/null &
+  "$kvfs" up --data "$folder/data" --mount "$folder/mount" "$@" >"$folder/kvfs.log" 2>&1 </dev/null &
   starter=$!
   until mountpoint -q "$folder/mount"; do
     if ! kill -0 $starter 2>/dev/null && ! wait $starter; then

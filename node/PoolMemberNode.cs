@@ -81,7 +81,7 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
         storage = StorageNode.StartOneOfSeveral(
             options.Storage, store, blocks, identity, first.Shards.Length, loggers.CreateLogger<StorageNode>());
         storage.Host.KnowsAll = KnowsAll;
-        remote = new(storage.Admin, options.Remote, options.Storage.Clock, loggers);
+        remote = new(storage, options.Remote, options.Storage.Clock, loggers);
     }
 
     /// <summary>This node's part in the pool.</summary>
@@ -182,7 +182,7 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
 
     public void OnServing(ShardId shard, IShardLog log) => storage.TakeUp(shard, log);
 
-    public void OnServingEnded(ShardId shard) => storage.LetGo(shard);
+    public void OnServingEnded(ShardId shard) => remote.LetGo(storage.LetGo(shard));
 
     public async ValueTask DisposeAsync()
     {

@@ -80,7 +80,7 @@ public sealed partial class StorageNode : IAsyncDisposable
         repacker = new(host, blocks, options.Clock);
         flattener = new(host);
         work.FoldNow = (drive, file, cluster) => packer.Fold(drive, file, cluster, FoldCopies.Inline, SpaceUse.Data);
-        Admin = new LocalDriveAdmin(host, blocks, work);
+        LocalAdmin = new(host, blocks, work);
         AddInstruments();
     }
 
@@ -88,7 +88,10 @@ public sealed partial class StorageNode : IAsyncDisposable
 
     public NodeIdentity Identity { get; }
 
-    public IDriveAdmin Admin { get; }
+    public IDriveAdmin Admin => LocalAdmin;
+
+    /// <summary>The same, for who serves clients in other processes.</summary>
+    internal LocalDriveAdmin LocalAdmin { get; }
 
     /// <summary>The drives, for who drives the background by hand.</summary>
     internal DriveHost Host => host;
@@ -188,7 +191,8 @@ public sealed partial class StorageNode : IAsyncDisposable
     }
 
     /// <summary>This node is not primary of a shard any more.</summary>
-    internal void LetGo(ShardId shard) => host.LetGo(new(shard, RefusingShardLog.Instance));
+    /// <returns>The drives that it had.</returns>
+    internal IReadOnlyList<HostedDrive> LetGo(ShardId shard) => host.LetGo(new(shard, RefusingShardLog.Instance));
 
     public async ValueTask DisposeAsync()
     {

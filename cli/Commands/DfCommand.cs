@@ -34,10 +34,13 @@ internal static class DfCommand
                 SizeText.Format(drive.FreeBytes), Percent(drive.UsedBytes, drive.UsedBytes + drive.FreeBytes),
                 DriveView.Number(drive.UsedInodes), DriveView.Places(drive.MountedAt));
         }
-        ulong used = space.DiskTotalBytes - space.DiskFreeBytes;
-        table.Add(
-            "(disk)", SizeText.Format(space.DiskTotalBytes), SizeText.Format(used), SizeText.Format(space.DiskFreeBytes),
-            Percent(used, space.DiskTotalBytes), "-", space.DataPath);
+        if (space is { DiskTotalBytes: { } total, DiskFreeBytes: { } free })
+        {
+            table.Add(
+                "(disk)", SizeText.Format(total), SizeText.Format(total - free), SizeText.Format(free), Percent(total - free, total), "-",
+                space.DataPath);
+        }
+
         table.Write(output);
     }
 

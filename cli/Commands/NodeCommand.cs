@@ -70,9 +70,12 @@ internal static class NodeCommand
     private static readonly Option<LogFormat?> Format = SharedOptions.Choice<LogFormat>(
         "--log-format", "How lines are logged, for people or for programs. Default: text.");
 
+    /// <summary>How <c>kvfs up --nodes</c> starts it: it stops, without handing over, when its standard input ends.</summary>
+    private static readonly Option<bool> WithParent = new("--with-parent") { Hidden = true };
+
     public static Command Build() => new Command("node", "Runs a storage node of a pool of several, until Ctrl-C.")
     {
-        Name, Listen, Advertise, Zone, Weight, Found, Replicas, MinInSync, Shards, Level, Format,
+        Name, Listen, Advertise, Zone, Weight, Found, Replicas, MinInSync, Shards, Level, Format, WithParent,
         PoolOptions.Authority, PoolOptions.Certificates, PoolOptions.Pool, PoolOptions.Insecure,
     }
     .WithExamples(
@@ -115,12 +118,26 @@ internal static class NodeCommand
             {
                 await Console.Out.WriteLineAsync(
                     $"Node {context.Get(Name)} is node {server.Node.Process.Node} of pool {server.Node.Map.Pool}, on {server.Address}.").ConfigureAwait(false);
-                await signals.NextAsync(CancellationToken.None).ConfigureAwait(false);
+                Task signal = signals.NextAsync(CancellationToken.None);
+                Task orphaned = context.Get(WithParent) ? EndOfInputAsync() : Task.Delay(Timeout.Infinite, CancellationToken.None);
+                if (await Task.WhenAny(signal, orphaned).ConfigureAwait(false) == signal) { await server.LeaveAsync().ConfigureAwait(false); }
             }
         }
 
         return ExitCode.Ok;
     }
+
+    /// <summary>Ends when whoever started this process has ended, or wants it to.</summary>
+    private static Task EndOfInputAsync() => Task.Factory.StartNew(
+        static () =>
+        {
+            using Stream input = Console.OpenStandardInput();
+            byte[] ignored = new byte[1];
+            while (input.Read(ignored) > 0) { }
+        },
+        CancellationToken.None,
+        TaskCreationOptions.LongRunning,
+        TaskScheduler.Default);
 
     /// <summary>A port that is free now: others must be told before the server listens.</summary>
     private static int FreePort(IPAddress address)

@@ -30,6 +30,7 @@ internal static class StatusCommand
         output.WriteLine($"data     {status.DataPath}");
         output.WriteLine($"node     {status.Node.Name}: {(status.Node.Ok ? "ok" : "acknowledges nothing")}");
         if (status.Node.Trouble is not null) { output.WriteLine($"         {status.Node.Trouble}"); }
+        foreach (RunningNode node in status.Nodes) { output.WriteLine($"         {node.Name} (pid {node.Pid}), log {node.LogPath}"); }
         output.WriteLine($"metrics  {(status.Metrics is null ? "off" : status.Metrics + "/metrics")}");
         output.WriteLine();
         DriveView.WriteTable(output, status.Drives);

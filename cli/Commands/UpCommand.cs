@@ -3,6 +3,7 @@ using KvFs.Cli.CommandLine;
 using KvFs.Cli.Control;
 using KvFs.Cli.Hosting;
 using KvFs.Cli.Output;
+using KvFs.Cli.Pool;
 using Microsoft.Extensions.Logging;
 
 namespace KvFs.Cli.Commands;
@@ -53,6 +54,17 @@ internal static class UpCommand
         },
     };
 
+    private static readonly Option<int?> Nodes = new("--nodes")
+    {
+        Description = "A pool of so many nodes on this machine, each a process of its own, with up to three copies of everything.",
+        HelpName = "NUMBER",
+    };
+
+    private static readonly Option<string?> Servers = new("--server")
+    {
+        Description = "No node here: use the pool that has nodes at these addresses.", HelpName = "HOST:PORT[,…]",
+    };
+
     private static readonly Option<LogLevel?> Level = SharedOptions.Choice<LogLevel>(
         "--log-level", "The least important lines that are logged. Default: information.");
 
@@ -69,14 +81,21 @@ internal static class UpCommand
             string name = result.GetValueOrDefault<string>();
             if (!NameRule.IsName(name)) { result.AddError($"'{name}' cannot be the name of a drive. {NameRule.Rule}"); }
         });
-        return new Command("up", "Starts a node on a data folder, and mounts a drive of it.")
+        Nodes.Validators.Add(static result =>
         {
-            Drive, Mount, NoMount, Size, ReadOnly, Detach, Metrics, Level, Format, InBackground,
+            if (result.GetValueOrDefault<int?>() is < 1 or > OwnPool.MaxNodes) { result.AddError($"--nodes is from 1 to {OwnPool.MaxNodes}."); }
+        });
+        return new Command("up", "Starts a node on a data folder, or a pool of several, and mounts a drive of it.")
+        {
+            Drive, Mount, NoMount, Size, ReadOnly, Nodes, Servers, PoolOptions.Certificates, PoolOptions.Pool, PoolOptions.Insecure,
+            Detach, Metrics, Level, Format, InBackground,
         }
         .WithExamples(
             ("kvfs up", "serve the drive main until Ctrl-C"),
             ("kvfs up --detach", "the same in the background; `kvfs down` ends it"),
             ("kvfs up --data /srv/kvfs --drive home --mount /srv/home --size 10GiB", "another place, with a quota"),
+            ("kvfs up --nodes 3 --data /srv/pool", "three nodes, three copies; kill one and go on"),
+            ("kvfs up --server 10.0.0.1:9740,10.0.0.2:9740 --pki web --pool prod --drive home", "a drive of a pool on other machines"),
             ("kvfs up --metrics off --log-format json", "no metrics page; logs for programs"))
         .Runs(RunAsync);
     }
@@ -100,8 +119,47 @@ internal static class UpCommand
             ? null
             : Path.TrimEndingDirectorySeparator(Path.GetFullPath(context.Get(Mount) ?? DataFolder.DefaultMount()));
         return new(
-            context.DataPath, context.Get(Drive), mount, context.Get(Size), context.Get(ReadOnly), context.Get(Metrics));
+            context.DataPath, context.Get(Drive), mount, context.Get(Size), context.Get(ReadOnly), context.Get(Metrics),
+            PoolOf(context));
     }
+
+    private static PoolChoice? PoolOf(CommandContext context)
+    {
+        int? nodes = context.Get(Nodes);
+        string? servers = context.Get(Servers);
+        string? certificates = context.Get(PoolOptions.Certificates);
+        string? pool = context.Get(PoolOptions.Pool);
+        bool isInsecure = context.Get(PoolOptions.Insecure);
+        if (nodes is not null && servers is not null) { throw new CommandException(ExitCode.Usage, "--nodes and --server contradict each other."); }
+        bool isSecured = certificates is not null || pool is not null;
+        if (servers is null && isSecured) { throw new CommandException(ExitCode.Usage, "--pki and --pool go with --server."); }
+        if (nodes is { } count) { return new PoolChoice.Own(count, isInsecure); }
+        if (servers is null)
+        {
+            return isInsecure ? throw new CommandException(ExitCode.Usage, "--insecure goes with --nodes or --server.") : null;
+        }
+
+        if (isInsecure == isSecured || (certificates is null) != (pool is null))
+        {
+            throw new CommandException(
+                ExitCode.Usage,
+                "A pool is talked to with certificates: --pki DIR and --pool NAME are missing, or contradict --insecure.",
+                "Make them with `kvfs pki`, or pass --insecure alone for a pool on this machine's loopback.");
+        }
+
+        return new PoolChoice.Running(servers.Split(',', StringSplitOptions.RemoveEmptyEntries), certificates is null ? null : Path.GetFullPath(certificates), pool);
+    }
+
+    private static IEnumerable<string> ArgumentsOf(PoolChoice? pool) => pool switch
+    {
+        PoolChoice.Own own => ["--nodes", own.Count.ToString(System.Globalization.CultureInfo.InvariantCulture), .. own.Insecure ? (string[])["--insecure"] : []],
+        PoolChoice.Running running =>
+        [
+            "--server", string.Join(',', running.Addresses),
+            .. running.Certificates is { } certificates ? (string[])["--pki", certificates, "--pool", running.Name!] : ["--insecure"],
+        ],
+        _ => [],
+    };
 
     private static async Task<ExitCode> ServeAsync(CommandContext context, ServerOptions options)
     {
@@ -196,6 +254,7 @@ internal static class UpCommand
             arguments.AddRange(["--size", quota.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
         }
         if (options.ReadOnly) { arguments.Add("--read-only"); }
+        arguments.AddRange(ArgumentsOf(options.Pool));
         if (!options.Metrics.MayMove) { arguments.AddRange(["--metrics", options.Metrics.Address?.ToString() ?? "off"]); }
         foreach (Option option in (Option[])[Level, Format])
         {

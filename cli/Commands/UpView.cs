@@ -18,6 +18,11 @@ internal static class UpView
         if (options.MountPath is not null) { output.WriteLine($"  mounted  {options.MountPath}"); }
         output.WriteLine($"  drive    {options.Drive} ({SizeOf(drive)})");
         output.WriteLine($"  data     {status.DataPath}");
+        if (status.Nodes.Count > 0)
+        {
+            output.WriteLine($"  nodes    {string.Join(", ", status.Nodes.Select(static node => $"{node.Name} (pid {node.Pid})"))}");
+        }
+
         output.WriteLine($"  metrics  {(status.Metrics is null ? "off" : status.Metrics + "/metrics")}");
         if (!isForeground) { output.WriteLine($"  log      {Path.Combine(status.DataPath, BackgroundStart.LogName)}"); }
         output.WriteLine();
@@ -34,6 +39,7 @@ internal static class UpView
         if (options.MountPath is not null) { output.WriteLine($"  cp -r /usr/include {options.MountPath}/"); }
         output.WriteLine($"  {program} snapshot create {options.Drive} first{data}");
         if (options.MountPath is not null) { output.WriteLine($"  ls {options.MountPath}/.snapshots/first"); }
+        if (status.Nodes is [var first, _, ..]) { output.WriteLine($"  kill -9 {first.Pid}   # a node dies; the drive goes on"); }
         output.WriteLine($"  {program} status{data}");
         output.WriteLine(isForeground ? "  Ctrl-C here ends it; the data stays." : $"  {program} down{data}");
     }

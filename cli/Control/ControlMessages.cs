@@ -79,17 +79,22 @@ internal sealed record DriveSpace(
     ulong UsedInodes,
     IReadOnlyList<string> MountedAt);
 
-/// <param name="DiskTotalBytes">The file system that holds the data folder.</param>
+/// <param name="DiskTotalBytes">The file system that holds the data folder; null: the data is on other machines.</param>
 /// <param name="DiskFreeBytes">What it could still give.</param>
 internal sealed record SpaceReport(
-    string DataPath, ulong DiskTotalBytes, ulong DiskFreeBytes, IReadOnlyList<DriveSpace> Drives);
+    string DataPath, ulong? DiskTotalBytes, ulong? DiskFreeBytes, IReadOnlyList<DriveSpace> Drives);
 
 /// <summary>How the node is.</summary>
 /// <param name="Ok">It acknowledges writes.</param>
 /// <param name="Trouble">Why not, or what a person should look at: a sentence.</param>
 internal sealed record NodeReport(string Name, string? DiskId, bool Ok, string? Trouble);
 
+/// <summary>A node of a pool that this process runs.</summary>
+/// <param name="LogPath">What it said.</param>
+internal sealed record RunningNode(string Name, int Pid, string LogPath);
+
 /// <param name="State">starting, running or stopping.</param>
+/// <param name="Nodes">The processes of its own pool's nodes that run; empty if it has none.</param>
 /// <param name="Metrics">The address of the metrics page; null: off.</param>
 internal sealed record StatusReport(
     string State,
@@ -98,6 +103,7 @@ internal sealed record StatusReport(
     string DataPath,
     DateTimeOffset Started,
     NodeReport Node,
+    IReadOnlyList<RunningNode> Nodes,
     string? Metrics,
     IReadOnlyList<DriveReport> Drives,
     IReadOnlyList<MountReport> Mounts);

@@ -49,7 +49,7 @@ internal static class BackgroundProcess
 
     /// <summary>Descriptors that this process itself was given, of whoever called it: a process that lives on must not hold
     /// them open, or the caller waits for their end.</summary>
-    private static void InheritNothing()
+    internal static void InheritNothing()
     {
         foreach (FileInfo entry in new DirectoryInfo("/proc/self/fd").EnumerateFiles())
         {
@@ -62,7 +62,7 @@ internal static class BackgroundProcess
     }
 
     /// <summary>When the program was started as "dotnet kvfs.dll", the path of the dll.</summary>
-    private static IEnumerable<string> OwnPrefix() =>
+    internal static IEnumerable<string> OwnPrefix() =>
         Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet"
             ? [Path.Combine(AppContext.BaseDirectory, "kvfs.dll")]
             : [];

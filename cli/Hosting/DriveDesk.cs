@@ -8,9 +8,11 @@ namespace KvFs.Cli.Hosting;
 
 /// <summary>Answers what commands ask of drives and snapshots, in their words.</summary>
 /// <remarks>Thread safe, as <see cref="IDriveAdmin"/> is. Failures are <see cref="CommandException"/>s.</remarks>
-internal sealed class DriveDesk(string dataPath, IDriveAdmin admin, MountTable mounts)
+internal sealed class DriveDesk(string dataPath, IDriveSource source, MountTable mounts)
 {
     private const long NanosecondsPerTick = 100;
+
+    private readonly IDriveAdmin admin = source.Admin;
 
     public async Task<DriveList> ListAsync(CancellationToken cancel) =>
         new([.. (await ListInfosAsync(cancel).ConfigureAwait(false)).Select(Report)]);
@@ -99,10 +101,9 @@ internal sealed class DriveDesk(string dataPath, IDriveAdmin admin, MountTable m
     public async Task<SpaceReport> GetSpaceAsync(CancellationToken cancel)
     {
         IReadOnlyList<DriveInfo> drives = await ListInfosAsync(cancel).ConfigureAwait(false);
-        System.IO.DriveInfo disk = new(dataPath);
-        ulong diskFree = (ulong)disk.AvailableFreeSpace;
+        DiskSpaceReport? disk = source.GetDisk();
         return new(
-            dataPath, (ulong)disk.TotalSize, diskFree, [.. drives.Select(drive => SpaceOf(drive, diskFree))]);
+            dataPath, disk?.TotalBytes, disk?.FreeBytes, [.. drives.Select(drive => SpaceOf(drive, disk?.FreeBytes ?? ulong.MaxValue / 2))]);
     }
 
     /// <summary>All drives, by name.</summary>

@@ -1,5 +1,4 @@
 using KvFs.Cli.Control;
-using KvFs.Mount;
 using KvFs.Node;
 using KvFs.Node.Checking;
 using KvFs.Node.Storage;
@@ -8,51 +7,36 @@ using Microsoft.Extensions.Logging;
 
 namespace KvFs.Cli.Hosting;
 
-/// <summary>The one place where the storage node and the mount are put together.</summary>
+/// <summary>A storage node in this process, which has all drives.</summary>
 /// <remarks>Thread safe.</remarks>
-internal sealed partial class EmbeddedNode : IAsyncDisposable
+internal sealed class EmbeddedNode : IDriveSource
 {
-    private const string FuseConfiguration = "/etc/fuse.conf";
-
     private readonly StorageNode node;
-    private readonly ILogger log;
 
-    private EmbeddedNode(StorageNode node, ILogger log)
-    {
-        this.node = node;
-        this.log = log;
-    }
+    private EmbeddedNode(StorageNode node) => this.node = node;
 
     public IDriveAdmin Admin => node.Admin;
+
+    public IReadOnlyList<RunningNode> Nodes => [];
 
     /// <exception cref="StorageException">The data folder cannot be used; the message says what to do.</exception>
     public static EmbeddedNode Open(string dataPath, string nodeName, ILoggerFactory loggers)
     {
-        StorageNode node = StorageNode.Open(new StorageNodeOptions { DataPath = dataPath, NodeName = nodeName }, loggers);
-        return new EmbeddedNode(node, loggers.CreateLogger("KvFs.Mount"));
+        return new EmbeddedNode(StorageNode.Open(new StorageNodeOptions { DataPath = dataPath, NodeName = nodeName }, loggers));
     }
 
-    public NodeReport GetStatus()
+    public ValueTask<NodeReport> GetStatusAsync(CancellationToken cancel)
     {
         NodeStatus status = node.GetStatus();
-        return new(status.Name, status.DiskId, status.IsOk, status.Trouble);
+        return new(new NodeReport(status.Name, status.DiskId, status.IsOk, status.Trouble));
     }
 
-    /// <param name="session">Moves to the mount if that works; else it stays the caller's.</param>
-    /// <param name="drive">What mount(8) shows as the source.</param>
-    /// <param name="directory">Existing.</param>
-    /// <param name="readOnly">Nobody can write.</param>
-    /// <exception cref="FuseMountException">It did not work; the message says what to do.</exception>
-    public DriveMount StartMount(IDriveSession session, string drive, string directory, bool readOnly) =>
-        DriveMount.Start(session, directory, new DriveMountOptions
-        {
-            FsName = drive,
-            ReadOnly = readOnly,
-            AllowOther = MayAllowOthers(),
-            OnFault = LogFault,
-        });
+    public DiskSpaceReport? GetDisk()
+    {
+        System.IO.DriveInfo disk = new(node.Options.DataPath);
+        return new((ulong)disk.TotalSize, (ulong)disk.AvailableFreeSpace);
+    }
 
-    /// <summary>Checks every drive while it is in use.</summary>
     public Task<CheckReport> CheckAsync(bool readBytes, IProgress<ProgressReport> progress, CancellationToken cancel) =>
         Task.Run(() => Check(new NodeCheckOptions(readBytes, Repair: false), progress, cancel), cancel);
 
@@ -82,15 +66,4 @@ internal sealed partial class EmbeddedNode : IAsyncDisposable
             report.IsClean, report.Drives, report.Blocks, report.Bytes, report.ProblemCount,
             [.. report.Problems.Select(found => new CheckProblem(found.Drive, found.Problem, found.Place, found.Repaired))]);
     }
-
-    /// <summary>fusermount3 refuses to let other users in unless the administrator allowed it.</summary>
-    private static bool MayAllowOthers() =>
-        Environment.IsPrivilegedProcess
-            || (File.Exists(FuseConfiguration)
-                && File.ReadLines(FuseConfiguration).Any(line => line.Trim() == "user_allow_other"));
-
-    private void LogFault(FuseFault fault) => LogFault(fault.Message, fault.Exception);
-
-    [LoggerMessage(Level = LogLevel.Error, Message = "{Fault}")]
-    private partial void LogFault(string fault, Exception? exception);
 }

@@ -8,7 +8,8 @@ namespace KvFs.Cli.Hosting;
 
 /// <summary>What this process has mounted: each directory has one drive; a drive may have several.</summary>
 /// <remarks>Thread safe; mounting and unmounting happen one after the other.</remarks>
-internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, ILogger<MountTable> log) : IAsyncDisposable
+internal sealed partial class MountTable(IDriveSource source, MountStart start, TimeProvider clock, ILogger<MountTable> log)
+    : IAsyncDisposable
 {
     /// <summary>Losses that are kept to be told; the log has all.</summary>
     private const int MostLosses = 16;
@@ -156,13 +157,13 @@ internal sealed partial class MountTable(EmbeddedNode node, TimeProvider clock, 
     private async Task<MountReport> MountOnAsync(string directory, MountRequest request, CancellationToken cancel)
     {
         Reply<IDriveSession> opened =
-            await node.Admin.OpenSessionAsync(request.Drive, request.ReadOnly, cancel).ConfigureAwait(false);
+            await source.Admin.OpenSessionAsync(request.Drive, request.ReadOnly, cancel).ConfigureAwait(false);
         ControlErrors.ThrowIfFailed(opened.Status, $"drive '{request.Drive}'");
         IDriveSession session = opened.Value;
         DriveMount mount;
         try
         {
-            mount = node.StartMount(session, request.Drive, directory, request.ReadOnly);
+            mount = start.Start(session, request.Drive, directory, request.ReadOnly);
         }
         catch
         {

@@ -1,12 +1,13 @@
 using KvFs.Cli.CommandLine;
 using KvFs.Cli.Control;
+using KvFs.Cli.Pool;
 using KvFs.Core;
 using KvFs.Node.Storage;
 using Microsoft.Extensions.Logging;
 
 namespace KvFs.Cli.Hosting;
 
-/// <summary>The process that <c>kvfs up</c> starts: a node, its mounts, the control channel and the metrics page.</summary>
+/// <summary>The process that <c>kvfs up</c> starts: a node or a pool, its mounts, the control channel and the metrics page.</summary>
 /// <remarks>Thread safe. Order of a start: node (its lock on the data folder comes first), control channel, drive, mount,
 /// metrics page. A stop goes the other way round; the socket's name goes before the node's lock does, so that a successor
 /// never loses its own.</remarks>
@@ -23,22 +24,22 @@ internal sealed partial class NodeServer : IAsyncDisposable
     private readonly CancellationTokenSource insisted = new();
     private readonly TaskCompletionSource startEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly EmbeddedNode node;
+    private readonly IDriveSource source;
     private readonly TimeProvider clock;
     private ControlServer? control;
     private MonitorServer? monitor;
     private volatile string state = Starting;
     private bool nodeClosed;
 
-    private NodeServer(ServerOptions options, EmbeddedNode node, ILoggerFactory loggers, TimeProvider clock)
+    private NodeServer(ServerOptions options, IDriveSource source, ILoggerFactory loggers, TimeProvider clock)
     {
         this.options = options;
-        this.node = node;
+        this.source = source;
         this.clock = clock;
         log = loggers.CreateLogger("KvFs.Cli.Server");
         started = clock.GetUtcNow();
-        Mounts = new MountTable(node, clock, loggers.CreateLogger<MountTable>());
-        Drives = new DriveDesk(options.DataPath, node.Admin, Mounts);
+        Mounts = new MountTable(source, new MountStart(loggers), clock, loggers.CreateLogger<MountTable>());
+        Drives = new DriveDesk(options.DataPath, source, Mounts);
     }
 
     public MountTable Mounts { get; }
@@ -61,9 +62,8 @@ internal sealed partial class NodeServer : IAsyncDisposable
         ServerOptions options, ILoggerFactory loggers, IProgress<ProgressReport> progress, CancellationToken cancel)
     {
         NativeHeap.GiveBack();
-        progress.Report(new ProgressReport("opening the node", 0, null));
-        EmbeddedNode node = await OpenNodeAsync(options, loggers, cancel).ConfigureAwait(false);
-        NodeServer server = new(options, node, loggers, TimeProvider.System);
+        IDriveSource source = await OpenSourceAsync(options, loggers, progress, cancel).ConfigureAwait(false);
+        NodeServer server = new(options, source, loggers, TimeProvider.System);
         try
         {
             using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancel, server.insisted.Token);
@@ -84,16 +84,17 @@ internal sealed partial class NodeServer : IAsyncDisposable
         ProductVersion.Text,
         options.DataPath,
         started,
-        node.GetStatus(),
+        await source.GetStatusAsync(cancel).ConfigureAwait(false),
+        source.Nodes,
         monitor?.Address,
         (await Drives.ListAsync(cancel).ConfigureAwait(false)).Drives,
         Mounts.List());
 
-    public NodeReport GetNodeStatus() => node.GetStatus();
+    public ValueTask<NodeReport> GetNodeStatusAsync(CancellationToken cancel) => source.GetStatusAsync(cancel);
 
     public Task<CheckReport> CheckAsync(
         CheckRequest request, IProgress<ProgressReport> progress, CancellationToken cancel) =>
-        node.CheckAsync(request.ReadBytes, progress, cancel);
+        source.CheckAsync(request.ReadBytes, progress, cancel);
 
     /// <summary>Unmounts everything and closes the node. If a mount is in use it goes on serving, unless forced. A forced
     /// stop overtakes a polite one that is stuck. A stop during the start comes behind it; a forced one ends it.</summary>
@@ -157,12 +158,19 @@ internal sealed partial class NodeServer : IAsyncDisposable
 
     private StopReport Done() => new($"kvfs on {options.DataPath} is down.", Mounts.Losses);
 
-    private static async Task<EmbeddedNode> OpenNodeAsync(
-        ServerOptions options, ILoggerFactory loggers, CancellationToken cancel)
+    private static async Task<IDriveSource> OpenSourceAsync(
+        ServerOptions options, ILoggerFactory loggers, IProgress<ProgressReport> progress, CancellationToken cancel)
     {
         DataDirectory.Prepare(options.DataPath);
         try
         {
+            if (options.Pool is not null)
+            {
+                return await PoolSource.OpenAsync(options.DataPath, options.Pool, loggers, progress, cancel).ConfigureAwait(false);
+            }
+
+            OwnPool.CheckIsNone(options.DataPath);
+            progress.Report(new ProgressReport("opening the node", 0, null));
             return EmbeddedNode.Open(options.DataPath, Environment.MachineName, loggers);
         }
         catch (StorageException e) when (e.Status == Status.InUse)
@@ -220,7 +228,7 @@ internal sealed partial class NodeServer : IAsyncDisposable
         nodeClosed = true;
         try
         {
-            NodeClosing closing = new(Requests, node.DisposeAsync);
+            NodeClosing closing = new(Requests, source.DisposeAsync);
             string? abandoned = await closing.RunAsync(NodeClosing.Limit, clock).ConfigureAwait(false);
             if (abandoned is null) { LogClosed(options.DataPath); }
             else

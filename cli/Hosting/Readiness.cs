@@ -19,7 +19,7 @@ internal sealed class Readiness(NodeServer server)
         List<string> troubles = [];
         if (!server.IsRunning) { troubles.Add("The server is starting or stopping."); }
         NodeReport node =
-            await server.Requests.RunAsync(_ => Task.FromResult(server.GetNodeStatus()), cancel).ConfigureAwait(false);
+            await server.Requests.RunAsync(inside => server.GetNodeStatusAsync(inside).AsTask(), cancel).ConfigureAwait(false);
         if (!node.Ok) { troubles.Add(node.Trouble ?? "The node acknowledges nothing."); }
         foreach (MountReport mount in server.Mounts.List())
         {

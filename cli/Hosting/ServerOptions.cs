@@ -1,4 +1,5 @@
 using KvFs.Cli.CommandLine;
+using KvFs.Cli.Pool;
 
 namespace KvFs.Cli.Hosting;
 
@@ -7,5 +8,12 @@ namespace KvFs.Cli.Hosting;
 /// <param name="Drive">Made if it is missing.</param>
 /// <param name="MountPath">Absolute; null: nothing is mounted.</param>
 /// <param name="QuotaBytes">Of a drive that is made; null: none.</param>
+/// <param name="Pool">Null: one node in this process.</param>
 internal sealed record ServerOptions(
-    string DataPath, string Drive, string? MountPath, ulong? QuotaBytes, bool ReadOnly, MetricsEndpoint Metrics);
+    string DataPath,
+    string Drive,
+    string? MountPath,
+    ulong? QuotaBytes,
+    bool ReadOnly,
+    MetricsEndpoint Metrics,
+    PoolChoice? Pool = null);

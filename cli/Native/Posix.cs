@@ -9,6 +9,7 @@ internal static partial class Posix
     public const int StandardOutput = 1;
     public const int StandardError = 2;
 
+    public const int SigKill = 9;
     public const int SigTerm = 15;
     public const int EConnAborted = 103;
     public const int ENotConn = 107;

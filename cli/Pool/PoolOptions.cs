@@ -80,11 +80,14 @@ internal static class PoolOptions
                 "Make them with `kvfs pki`, or pass --insecure for a pool on this machine's loopback.");
         }
 
-        return PkiErrors.Try(
-            () => PeerSecurity.ByCertificates(
-                new CertificateFiles(folder, TimeProvider.System, loggers.CreateLogger<CertificateFiles>()), pool),
-            static _ => "Make them with `kvfs pki issue`.");
+        return SecurityOf(folder, pool, loggers);
     }
+
+    /// <exception cref="CommandException">The certificates cannot be used.</exception>
+    public static PeerSecurity SecurityOf(string folder, string pool, ILoggerFactory loggers) => PkiErrors.Try(
+        () => PeerSecurity.ByCertificates(
+            new CertificateFiles(folder, TimeProvider.System, loggers.CreateLogger<CertificateFiles>()), pool),
+        static _ => "Make them with `kvfs pki issue`.");
 
     /// <summary>Reads "host:port" or "[address]:port".</summary>
     /// <exception cref="CommandException">It is none.</exception>

@@ -59,18 +59,13 @@ internal sealed class PoolServer : IAsyncDisposable
         }
     }
 
-    /// <summary>Hands over, then stops.</summary>
+    /// <summary>Hands over what others can take.</summary>
+    public Task LeaveAsync() => node.LeaveAsync();
+
     public async ValueTask DisposeAsync()
     {
-        try
-        {
-            await node.LeaveAsync().ConfigureAwait(false);
-        }
-        finally
-        {
-            await server.DisposeAsync().ConfigureAwait(false);
-            await node.DisposeAsync().ConfigureAwait(false);
-        }
+        await server.DisposeAsync().ConfigureAwait(false);
+        await node.DisposeAsync().ConfigureAwait(false);
     }
 
     /// <summary>What nodes tell one another is for nodes alone.</summary>

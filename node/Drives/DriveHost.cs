@@ -17,6 +17,9 @@ public sealed class DriveHost
     private readonly TimeProvider clock;
     private readonly Func<DateTimeOffset, Guid> drawId;
     private readonly FamilyReader records;
+
+    /// <summary>By shard: all its drives are known. Under <see cref="Changes"/>.</summary>
+    private readonly bool[] isOpen;
     private int takingUp;
     private ImmutableDictionary<DriveId, HostedDrive> drives = ImmutableDictionary<DriveId, HostedDrive>.Empty;
 
@@ -32,6 +35,7 @@ public sealed class DriveHost
         this.store = store;
         this.blocks = blocks;
         this.shards = [.. shards];
+        isOpen = new bool[shards.Length];
         this.work = work;
         this.clock = clock;
         this.drawId = drawId ?? Guid.CreateVersion7;
@@ -79,7 +83,13 @@ public sealed class DriveHost
     public HostedDrive? Find(DriveId id) => Volatile.Read(ref drives).GetValueOrDefault(id);
 
     /// <summary>The shard that orders a drive's transactions.</summary>
-    public Shard HomeOf(DriveId id) => Volatile.Read(ref shards[HomeShard.Of(id, shards.Length).Value]);
+    public Shard HomeOf(DriveId id) => HomeOf(HomeShard.Of(id, shards.Length));
+
+    /// <summary>Of several nodes: the shards that this one serves, all drives of which it knows.</summary>
+    public IReadOnlyList<ShardId> ServedShards()
+    {
+        lock (Changes) { return [.. shards.Where(shard => isOpen[shard.Id.Value] && shard.CanServe).Select(static shard => shard.Id)]; }
+    }
 
     /// <summary>The shards, as this node has them now.</summary>
     public IEnumerable<Shard> Shards => shards;
@@ -127,7 +137,16 @@ public sealed class DriveHost
         return drive;
     }
 
-    /// <summary>This node has become primary of a shard: opens its drives. Sessions of the primary before are ended.</summary>
+    /// <summary>Is told of sessions of the primary before that go on here, before anybody can find their drive; null: they are ended.
+    /// </summary>
+    public Action<HostedDrive, IReadOnlyList<AdoptedSession>>? Adopted { get; set; }
+
+    /// <summary>What is answered to a session that is not known here. SessionExpired: there is none; StaleEpoch: it may be elsewhere,
+    /// or here in a moment.</summary>
+    public Status WhyNoSession(DriveId drive) =>
+        !IsOneOfSeveral || (HomeOf(drive).CanServe && IsSettled) ? Status.SessionExpired : Status.StaleEpoch;
+
+    /// <summary>This node has become primary of a shard: opens its drives.</summary>
     /// <returns>Why drives could not be opened, for people; what could be is open.</returns>
     public IReadOnlyList<string> TakeUp(Shard shard)
     {
@@ -136,7 +155,9 @@ public sealed class DriveHost
         try
         {
             lock (Changes) { Volatile.Write(ref shards[shard.Id.Value], shard); }
-            return OpenDrivesOf(shard);
+            List<string> troubles = OpenDrivesOf(shard);
+            lock (Changes) { isOpen[shard.Id.Value] = HomeOf(shard.Id) == shard; }
+            return troubles;
         }
         finally
         {
@@ -154,7 +175,8 @@ public sealed class DriveHost
             {
                 HostedDrive drive = Open(shard, entry);
                 DriveRestore.Finish(drive);
-                drive.EndOldSessions();
+                if (Adopted is { } adopted) { adopted(drive, drive.AdoptSessions()); }
+                else { drive.EndOldSessions(); }
                 lock (Changes)
                 {
                     if (HomeOf(drive.Id) != shard) { return troubles; }
@@ -176,13 +198,17 @@ public sealed class DriveHost
     public IReadOnlyList<HostedDrive> LetGo(Shard refusing)
     {
         ArgumentNullException.ThrowIfNull(refusing);
+        HostedDrive[] gone;
         lock (Changes)
         {
             Volatile.Write(ref shards[refusing.Id.Value], refusing);
-            HostedDrive[] gone = [.. drives.Values.Where(drive => drive.Shard.Id == refusing.Id)];
+            isOpen[refusing.Id.Value] = false;
+            gone = [.. drives.Values.Where(drive => drive.Shard.Id == refusing.Id)];
             Volatile.Write(ref drives, drives.RemoveRange(gone.Select(static drive => drive.Id)));
-            return gone;
         }
+
+        foreach (HostedDrive drive in gone) { drive.LetGo(); }
+        return gone;
     }
 
     /// <summary>Applies what all shards owe, so that every name that is taken is known. With <see cref="Changes"/> held.
@@ -208,6 +234,8 @@ public sealed class DriveHost
         Invariant.Check(Changes.IsHeldByCurrentThread);
         ImmutableInterlocked.TryRemove(ref drives, id, out _);
     }
+
+    private Shard HomeOf(ShardId shard) => Volatile.Read(ref shards[shard.Value]);
 
     private DriveCatalog ReadCatalog()
     {

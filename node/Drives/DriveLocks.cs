@@ -13,6 +13,24 @@ public sealed class DriveLocks(HostedDrive drive)
     private readonly Dictionary<ulong, TaskCompletionSource<Status>> waiters = [];
     private ulong lastWaiter;
 
+    /// <summary>Knows the locks that are recorded: of sessions that go on under a new primary.</summary>
+    public void TakeOver()
+    {
+        lock (drive.Shard.Gate)
+        {
+            _ = drive.Read(
+                CowNumber.Head,
+                static (DriveView view, LockTable into, out bool done) =>
+                {
+                    done = true;
+                    LockRecords.Load(view, into);
+                    return Status.Ok;
+                },
+                table,
+                out bool _);
+        }
+    }
+
     /// <summary>The lock that is in the way, or one of type Unlock.</summary>
     public FileLock Test(VNodeId node, LockSpace space, FileLock wanted)
     {
@@ -111,8 +129,8 @@ public sealed class DriveLocks(HostedDrive drive)
                 out bool _);
         }
 
-        // Locks end with this process: a record that a full disk refuses is not missed before the lock is gone.
-        if (status != Status.IoError) { status = Status.Ok; }
+        // A record that a full disk refuses is not missed before this primary is gone.
+        if (status != Status.IoError && drive.Shard.CanServe) { status = Status.Ok; }
         foreach (ulong granted in effects.Granted) { Answer(granted, status); }
         foreach (ulong dropped in effects.Dropped) { Answer(dropped, Status.SessionExpired); }
         return status;

@@ -3,17 +3,24 @@ using KvFs.Node.Storage;
 
 namespace KvFs.Node.Drives;
 
-/// <summary>Opens and ends the sessions of a drive.</summary>
+/// <summary>A session of another primary that goes on here.</summary>
+public readonly record struct AdoptedSession(SessionId Id, bool ReadOnly, SessionToken Token);
+
+/// <summary>Opens and ends the sessions of a drive, and goes on with those of the primary before.</summary>
 internal static class DriveSessions
 {
     /// <summary>Opens a session. <see cref="Status.InUse"/>: see <see cref="SessionTable.Admit"/>.</summary>
-    public static Status OpenSession(this HostedDrive drive, bool readOnly, out SessionId id)
+    /// <param name="drive">With which drive.</param>
+    /// <param name="readOnly">It may only read.</param>
+    /// <param name="token">Of one that outlives this primary; default: it does not.</param>
+    /// <param name="id">Its number.</param>
+    public static Status OpenSession(this HostedDrive drive, bool readOnly, SessionToken token, out SessionId id)
     {
         Status status = drive.Transact(
             default,
-            static (in bool reads, DriveTransaction transaction, out SessionId taken) =>
-                Core.OpenSession.Apply(reads, transaction, out taken),
-            readOnly,
+            static (in (bool ReadOnly, SessionToken Token) opened, DriveTransaction transaction, out SessionId taken) =>
+                Core.OpenSession.Apply(opened.ReadOnly, opened.Token, transaction, out taken),
+            (readOnly, token),
             SpaceUse.Release,
             out id);
         if (status == Status.Ok) { status = drive.Sessions.Admit(id, readOnly); }
@@ -39,13 +46,68 @@ internal static class DriveSessions
     /// <summary>Ends what sessions of an earlier run of the node left behind.</summary>
     public static void EndOldSessions(this HostedDrive drive)
     {
-        SortedSet<SessionId> old = new(Comparer<SessionId>.Create(static (x, y) => x.Value.CompareTo(y.Value)));
-
-        // A damaged record was told: it keeps nobody from the drive. What could not be listed waits for its repair.
-        _ = drive.Read(CowNumber.Head, ListUnfinished, old, out bool _);
-        foreach (SessionId session in old) { drive.Expire(session); }
-        drive.Transact(default, RemoveLocks, false, SpaceUse.Release, out bool _);
+        foreach (SessionId session in drive.ListOldSessions()) { drive.Expire(session); }
+        drive.Transact(default, RemoveLocks, drive.Sessions, SpaceUse.Release, out bool _);
         drive.Reap();
+    }
+
+    /// <summary>Goes on with the sessions of the primary before that are to outlive it, and ends the others. Before anybody else
+    /// knows the drive.</summary>
+    /// <remarks>What they were granted and have locked is in records. What they hold open is not: until a client says it, its session
+    /// holds everything.</remarks>
+    public static IReadOnlyList<AdoptedSession> AdoptSessions(this HostedDrive drive)
+    {
+        List<AdoptedSession> adopted = [];
+
+        // The newest first: one that was let in beside another knows that the other one was ending.
+        foreach (SessionId session in drive.ListOldSessions().Reverse())
+        {
+            Status status = drive.Read(CowNumber.Head, FindRecord, session, out SessionRecord record);
+            if (status == Status.Ok && record.Token != default && drive.Sessions.Admit(session, record.ReadOnly) == Status.Ok)
+            {
+                adopted.Add(new(session, record.ReadOnly, record.Token));
+                lock (drive.Shard.Gate) { drive.Holds.AddAbsent(session); }
+            }
+            else { drive.Expire(session); }
+        }
+
+        drive.Transact(default, RemoveLocks, drive.Sessions, SpaceUse.Release, out bool _);
+        drive.Locks.TakeOver();
+        lock (drive.Shard.Gate) { _ = drive.Read(CowNumber.Head, MarkOrphans, drive, out bool _); }
+        drive.Reap();
+        return adopted;
+    }
+
+    /// <summary>A client has said what its session holds and has reserved: what it does not hold, and has lost its last name meanwhile,
+    /// goes.</summary>
+    public static void TakeHoldings(
+        this HostedDrive drive, SessionId id, IReadOnlyDictionary<VNodeId, uint> held, Reservation reserved)
+    {
+        lock (drive.Shard.Gate)
+        {
+            drive.Holds.Settle(id, held);
+            drive.AdoptReservation(id, reserved);
+        }
+
+        drive.Reap();
+    }
+
+    /// <remarks>A damaged record was told: it keeps nobody from the drive. What could not be listed waits for its repair.</remarks>
+    private static SortedSet<SessionId> ListOldSessions(this HostedDrive drive)
+    {
+        SortedSet<SessionId> old = new(Comparer<SessionId>.Create(static (x, y) => x.Value.CompareTo(y.Value)));
+        _ = drive.Read(CowNumber.Head, ListUnfinished, old, out bool _);
+        return old;
+    }
+
+    private static Status FindRecord(DriveView view, SessionId session, out SessionRecord record) =>
+        SessionRecord.TryGet(session, view, out record) ? Status.Ok : Status.NotFound;
+
+    private static Status MarkOrphans(DriveView view, HostedDrive drive, out bool done)
+    {
+        done = true;
+        ReapOrphans.ListHeld(view, drive.Sessions, drive.Holds.MarkOrphan);
+        return Status.Ok;
     }
 
     private static Status ListUnfinished(DriveView view, SortedSet<SessionId> sessions, out bool done)
@@ -62,15 +124,9 @@ internal static class DriveSessions
             session,
             SpaceUse.Release);
 
-    private static Status RemoveLocks(in bool argument, DriveTransaction transaction, out bool done)
+    private static Status RemoveLocks(in SessionTable sessions, DriveTransaction transaction, out bool done)
     {
-        using DriveCursor cursor = transaction.WalkPrefix(RecordKey.Single(RecordKind.Lock));
-        while (cursor.MoveNext())
-        {
-            RecordKey key = RecordKey.FromRelative(cursor.Key);
-            transaction.Delete(ref key);
-        }
-
+        LockRecords.RemoveOfOthers(sessions, transaction);
         done = true;
         return Status.Ok;
     }

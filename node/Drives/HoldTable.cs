@@ -4,21 +4,33 @@ using KvFs.Core;
 namespace KvFs.Node.Drives;
 
 /// <summary>Which sessions hold which VNodes open, and which of these have lost their last name.</summary>
-/// <remarks>In memory: when the process ends so do its sessions, and orphans go. Not thread safe: the shard's owner has
-/// it.</remarks>
+/// <remarks>In memory. A session that outlived its primary holds everything here until its client has said what it holds
+/// (<see cref="AddAbsent"/>, <see cref="Settle"/>): nothing that it may have open goes meanwhile. Not thread safe: the shard's owner
+/// has it.</remarks>
 public sealed class HoldTable : INodeHolders
 {
     private readonly Dictionary<VNodeId, List<(SessionId Session, int Count)>> holds = [];
     private readonly HashSet<VNodeId> orphans = [];
+    private readonly SortedSet<SessionId> absent = new(Comparer<SessionId>.Create(static (x, y) => x.Value.CompareTo(y.Value)));
     private SessionId[] holders = new SessionId[4];
 
-    public bool IsEmpty => holds.Count == 0;
+    public bool IsEmpty => holds.Count == 0 && absent.Count == 0;
+
+    /// <summary>A session of another primary goes on here, and has not said yet what it holds.</summary>
+    public void AddAbsent(SessionId session) => absent.Add(session);
+
+    /// <summary>A session has said what it holds, and how many times: it holds that, and nothing else.</summary>
+    public void Settle(SessionId session, IReadOnlyDictionary<VNodeId, uint> held)
+    {
+        ArgumentNullException.ThrowIfNull(held);
+        absent.Remove(session);
+        foreach ((VNodeId id, uint count) in held) { EntriesOf(id).Add((session, (int)count)); }
+        if (absent.Count == 0) { orphans.RemoveWhere(orphan => !holds.ContainsKey(orphan)); }
+    }
 
     public void Add(VNodeId id, SessionId session)
     {
-        ref List<(SessionId Session, int Count)>? list =
-            ref CollectionsMarshal.GetValueRefOrAddDefault(holds, id, out _);
-        list ??= new(1);
+        List<(SessionId Session, int Count)> list = EntriesOf(id);
         Span<(SessionId Session, int Count)> entries = CollectionsMarshal.AsSpan(list);
         for (int i = 0; i < entries.Length; i++)
         {
@@ -59,10 +71,12 @@ public sealed class HoldTable : INodeHolders
     /// <summary>The sessions that hold a VNode. Valid until the next call.</summary>
     public ReadOnlySpan<SessionId> Holders(VNodeId id)
     {
-        if (!holds.TryGetValue(id, out List<(SessionId Session, int Count)>? list)) { return default; }
-        if (holders.Length < list.Count) { holders = new SessionId[list.Count * 2]; }
-        for (int i = 0; i < list.Count; i++) { holders[i] = list[i].Session; }
-        return holders.AsSpan(0, list.Count);
+        List<(SessionId Session, int Count)>? list = holds.GetValueOrDefault(id);
+        int count = (list?.Count ?? 0) + absent.Count;
+        if (holders.Length < count) { holders = new SessionId[count * 2]; }
+        for (int i = 0; i < list?.Count; i++) { holders[i] = list[i].Session; }
+        absent.CopyTo(holders, list?.Count ?? 0);
+        return holders.AsSpan(0, count);
     }
 
     /// <summary>A held VNode has lost its last name.</summary>
@@ -75,6 +89,7 @@ public sealed class HoldTable : INodeHolders
     public void RemoveSession(SessionId session, List<VNodeId> released)
     {
         ArgumentNullException.ThrowIfNull(released);
+        absent.Remove(session);
         List<VNodeId> held = [];
         foreach ((VNodeId id, List<(SessionId Session, int Count)> list) in holds)
         {
@@ -96,5 +111,11 @@ public sealed class HoldTable : INodeHolders
                 if (list.Count == 0) { orphans.Remove(id); }
             }
         }
+    }
+
+    private List<(SessionId Session, int Count)> EntriesOf(VNodeId id)
+    {
+        ref List<(SessionId Session, int Count)>? list = ref CollectionsMarshal.GetValueRefOrAddDefault(holds, id, out _);
+        return list ??= new(1);
     }
 }

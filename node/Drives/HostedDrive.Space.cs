@@ -14,6 +14,12 @@ public sealed partial class HostedDrive
         if (status != Status.Ok) { return status; }
         lock (Shard.Gate)
         {
+            if (isLetGo)
+            {
+                blocks.Space.EndPromise((long)wanted.Bytes);
+                return Status.StaleEpoch;
+            }
+
             DrivePolicy policy = State.Policy;
             Reservation used = new(counters.UsedBytes, counters.UsedInodes);
             status = Quota.Reserve(session, wanted, used, new(policy.QuotaBytes, policy.QuotaInodes));
@@ -21,6 +27,25 @@ public sealed partial class HostedDrive
 
         if (status != Status.Ok) { blocks.Space.EndPromise((long)wanted.Bytes); }
         return status;
+    }
+
+    /// <summary>What a session has set aside under the primary before. With the gate held.</summary>
+    public void AdoptReservation(SessionId session, Reservation reserved)
+    {
+        if (isLetGo) { return; }
+        reserved = reserved with { Bytes = Math.Min(reserved.Bytes, long.MaxValue / 2) };
+        Quota.Adopt(session, reserved);
+        blocks.Space.TakePromise((long)reserved.Bytes);
+    }
+
+    /// <summary>Another node serves the drive: nothing is set aside here any more.</summary>
+    public void LetGo()
+    {
+        lock (Shard.Gate)
+        {
+            isLetGo = true;
+            blocks.Space.EndPromise((long)Quota.Clear().Bytes);
+        }
     }
 
     /// <summary>A session needs some of what it set aside no more, or has used it.</summary>

@@ -49,6 +49,9 @@ public sealed partial class HostedDrive
     private long requests;
     private long committedBytes;
 
+    /// <summary>Another node serves it.</summary>
+    private bool isLetGo;
+
     /// <summary>Its records are gone: whoever still knows of it, in the background, writes none any more.</summary>
     private bool isForgotten;
 
@@ -118,7 +121,8 @@ public sealed partial class HostedDrive
 
     /// <summary>Runs an operation as one transaction: all of it is committed, or nothing was changed.</summary>
     /// <remarks>With <paramref name="restores"/> it is a step of a restore: only these are let through while the whole drive
-    /// is being restored. <paramref name="committed"/> is called once, if the answer is Ok.</remarks>
+    /// is being restored. <paramref name="committed"/> is called once, if the answer is Ok; <paramref name="kept"/> may add its
+    /// answer to the transaction.</remarks>
     /// <returns>What the operation or the commit answered, or what keeps from clearing its way; Corrupt or IoError if records
     /// cannot be read.</returns>
     public Status Transact<TRequest, TResult>(
@@ -128,7 +132,8 @@ public sealed partial class HostedDrive
         SpaceUse use,
         out TResult result,
         bool restores = false,
-        DriveAftermath<TRequest, TResult>? committed = null)
+        DriveAftermath<TRequest, TResult>? committed = null,
+        IKeptRequest? kept = null)
         where TRequest : allows ref struct
     {
         ArgumentNullException.ThrowIfNull(operation);
@@ -139,7 +144,7 @@ public sealed partial class HostedDrive
             Obstacle? obstacle;
             lock (Shard.Gate)
             {
-                status = TransactOnce(session, operation, in request, use, restores, out result);
+                status = TransactOnce(session, operation, in request, use, restores, kept, out result);
                 obstacle = Transaction.Obstacle;
                 if (status == Status.Ok) { committed?.Invoke(in request, result); }
             }
@@ -386,6 +391,7 @@ public sealed partial class HostedDrive
         in TRequest request,
         SpaceUse use,
         bool restores,
+        IKeptRequest? kept,
         out TResult result)
         where TRequest : allows ref struct
     {
@@ -402,7 +408,9 @@ public sealed partial class HostedDrive
             }
 
             if (status == Status.Ok) { status = operation(in request, Transaction, out result); }
-            return status == Status.Ok && Transaction.HasWrites ? Commit(use) : status;
+            if (status != Status.Ok || !Transaction.HasWrites) { return status; }
+            kept?.Keep(in result, Transaction);
+            return Commit(use);
         }
         catch (RecordCorruptException corrupt)
         {

@@ -71,6 +71,20 @@ public sealed partial class LocalDriveAdmin(
         return new(Reply.Ok<IReadOnlyList<DriveInfo>>(list));
     }
 
+    /// <summary>The drives of the shards that this node serves now, and these shards, if others have some, too.</summary>
+    internal (IReadOnlyList<DriveInfo> Drives, IReadOnlyList<ShardId> Shards) ListServed()
+    {
+        IReadOnlyList<ShardId> served = host.ServedShards();
+        List<DriveInfo> list = [];
+        foreach (HostedDrive drive in host.All)
+        {
+            if (drive.State.Policy.Flags == DriveFlags.None) { list.Add(Describe(drive)); }
+        }
+
+        // What was served before and after was served meanwhile.
+        return (list, host.IsOneOfSeveral ? [.. host.ServedShards().Intersect(served)] : []);
+    }
+
     public ValueTask<Reply<DriveInfo>> GetDriveAsync(string name, CancellationToken cancellationToken) =>
         host.Find(name) is { } drive ? Done(Describe(drive)) : Failed<DriveInfo>(host.WhyNotFound);
 
@@ -117,16 +131,26 @@ public sealed partial class LocalDriveAdmin(
     public ValueTask<Reply<IDriveSession>> OpenSessionAsync(
         string drive, bool readOnly, CancellationToken cancellationToken)
     {
+        Reply<LocalDriveSession> opened = OpenSession(drive, readOnly, default);
+        return new(new Reply<IDriveSession>(opened.Status, opened.Value));
+    }
+
+    /// <summary>Opens a session that outlives this primary if it has a token.</summary>
+    internal Reply<LocalDriveSession> OpenSession(string drive, bool readOnly, SessionToken token)
+    {
         lock (host.Changes)
         {
-            if (host.Find(drive) is not { } hosted) { return Failed<IDriveSession>(host.WhyNotFound); }
-            Status status = hosted.OpenSession(readOnly, out SessionId id);
+            if (host.Find(drive) is not { } hosted) { return Reply.Failed<LocalDriveSession>(host.WhyNotFound); }
+            Status status = hosted.OpenSession(readOnly, token, out SessionId id);
             return status == Status.Ok
-                ? new(Reply.Ok<IDriveSession>(
-                    new LocalDriveSession(hosted, id, readOnly, blockService, CloseAsync)))
-                : Failed<IDriveSession>(status);
+                ? Reply.Ok(NewSession(hosted, id, readOnly))
+                : Reply.Failed<LocalDriveSession>(status);
         }
     }
+
+    /// <summary>A session that is admitted: one that was opened, or one of the primary before.</summary>
+    internal LocalDriveSession NewSession(HostedDrive hosted, SessionId id, bool readOnly) =>
+        new(hosted, id, readOnly, blockService, CloseAsync);
 
     private static ValueTask CloseAsync(LocalDriveSession session)
     {

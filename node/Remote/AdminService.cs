@@ -1,5 +1,6 @@
 using KvFs.Core;
 using KvFs.Grpc;
+using KvFs.Node.Drives;
 using KvFs.Protocol;
 using KvFs.Protocol.Wire;
 using V1 = KvFs.Protocol.V1;
@@ -7,12 +8,12 @@ using V1 = KvFs.Protocol.V1;
 namespace KvFs.Node.Remote;
 
 /// <summary>The service of admin.proto.</summary>
-internal sealed class AdminService(IDriveAdmin admin, RequestThreads threads)
+internal sealed class AdminService(LocalDriveAdmin admin, RequestThreads threads)
 {
     public void AddTo(GrpcServices services)
     {
         services.Unary(AdminMethods.CreateDrive, (request, _) => OfDrive(() => CreateAsync(request)));
-        services.Unary(AdminMethods.ListDrives, (_, call) => ListAsync(call.Cancellation));
+        services.Unary(AdminMethods.ListDrives, (_, _) => ListAsync());
         services.Unary(AdminMethods.GetDrive, (request, call) =>
             OfDrive(() => admin.GetDriveAsync(request.Name, call.Cancellation)));
         services.Unary(AdminMethods.ResizeDrive, (request, call) => OfDrive(() =>
@@ -38,13 +39,14 @@ internal sealed class AdminService(IDriveAdmin admin, RequestThreads threads)
         return admin.CreateDriveAsync(spec, CancellationToken.None);
     }
 
-    private async ValueTask<V1.ListDrivesReply> ListAsync(CancellationToken cancellation)
+    private ValueTask<V1.ListDrivesReply> ListAsync() => threads.RunAsync(() =>
     {
-        Reply<IReadOnlyList<DriveInfo>> reply = await threads.RunAsync(() => admin.ListDrivesAsync(cancellation));
-        V1.ListDrivesReply sent = new() { Status = reply.Status.ToWire() };
-        if (reply.IsOk) { sent.Drives.Add(reply.Value.Select(static drive => drive.ToWire())); }
-        return sent;
-    }
+        V1.ListDrivesReply sent = new();
+        (IReadOnlyList<DriveInfo> drives, IReadOnlyList<ShardId> shards) = admin.ListServed();
+        sent.Drives.Add(drives.Select(static drive => drive.ToWire()));
+        sent.Shards.Add(shards.Select(static shard => (uint)shard.Value));
+        return new ValueTask<V1.ListDrivesReply>(sent);
+    });
 
     private async ValueTask<V1.SnapshotReply> CreateSnapshotAsync(V1.CreateSnapshotRequest request, ServerCall call)
     {

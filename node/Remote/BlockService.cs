@@ -26,7 +26,7 @@ internal sealed class BlockService(RemoteServices remote, RequestThreads threads
 
         // Before a buffer is made for it.
         V1.WriteHead head = first.Head;
-        if (remote.Find(head.Key) is not { } session) { return Reply(Status.SessionExpired); }
+        if (remote.Find(head.Key, out Status why) is not { } session) { return Reply(why); }
         if (head.Length is 0 or > Limits.BlockBytes || !TryName(head.Block, out BlockName name) || name.Owner != session.Drive)
         {
             return Reply(Status.Invalid);
@@ -59,9 +59,9 @@ internal sealed class BlockService(RemoteServices remote, RequestThreads threads
 
     private async ValueTask ReadAsync(V1.ReadRequest request, MessageWriter<V1.ReadChunk> writer, ServerCall call)
     {
-        if (remote.Find(request.Key) is not { } session)
+        if (remote.Find(request.Key, out Status why) is not { } session)
         {
-            writer.Write(new() { Status = V1.Status.SessionExpired });
+            writer.Write(new() { Status = why.ToWire() });
             return;
         }
 
@@ -101,7 +101,7 @@ internal sealed class BlockService(RemoteServices remote, RequestThreads threads
 
     private async ValueTask<V1.PrefetchReply> Prefetch(V1.PrefetchRequest request, ServerCall call)
     {
-        if (remote.Find(request.Key) is { } session
+        if (remote.Find(request.Key, out _) is { } session
             && request.Offset < Limits.BlockBytes
             && request.Length is > 0 and <= Limits.BlockBytes
             && TryName(request.Block, out BlockName name))

@@ -71,8 +71,7 @@ internal sealed class DriveService(RemoteServices remote)
                 (status, session) = await remote.OpenAsync(first.Open);
                 break;
             case V1.ClientMessage.BodyOneofCase.Resume:
-                session = remote.Find(first.Resume);
-                status = session is null ? Status.SessionExpired : Status.Ok;
+                session = remote.Find(first.Resume, out status);
                 break;
             default:
                 throw new GrpcException(GrpcStatusCode.InvalidArgument, "a stream begins with open or resume");
@@ -131,17 +130,17 @@ internal sealed class DriveService(RemoteServices remote)
     private async ValueTask<V1.Answer> CallAsync(V1.CallRequest asked, ServerCall call)
     {
         V1.Request request = asked.Request ?? new();
-        return remote.Find(asked.Key) is { } session
+        return remote.Find(asked.Key, out Status why) is { } session
             ? await session.AskAsync(request)
-            : new() { Id = request.Id, Status = V1.Status.SessionExpired };
+            : new() { Id = request.Id, Status = why.ToWire() };
     }
 
     private ValueTask<V1.Renewed> Renew(V1.SessionKey key, ServerCall call) => new(
-        new V1.Renewed { Status = remote.Find(key) is null ? V1.Status.SessionExpired : V1.Status.Ok });
+        new V1.Renewed { Status = remote.Find(key, out Status why) is null ? why.ToWire() : V1.Status.Ok });
 
     private async ValueTask<V1.Closed> CloseAsync(V1.SessionKey key, ServerCall call)
     {
-        if (remote.Find(key) is not { } session) { return new() { Status = V1.Status.SessionExpired }; }
+        if (remote.Find(key, out Status why) is not { } session) { return new() { Status = why.ToWire() }; }
         await remote.EndAsync(session, Status.Ok);
         return new();
     }

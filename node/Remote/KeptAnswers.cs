@@ -4,13 +4,11 @@ using V1 = KvFs.Protocol.V1;
 namespace KvFs.Node.Remote;
 
 /// <summary>The last answer of each slot of a session: a change that is sent again is not applied again.</summary>
-/// <remarks>Thread safe. In memory, because a session ends with the server's process; the verdicts are those of
-/// <see cref="RequestLedger"/>.</remarks>
-internal sealed class KeptAnswers
+/// <remarks>Thread safe. In memory; what a primary before this one answered is asked for when its slot is used first. The verdicts are
+/// those of <see cref="RequestLedger"/>.</remarks>
+/// <param name="earlier">Looks for what a primary before this one kept; null: there was none.</param>
+internal sealed class KeptAnswers(Func<V1.Request, EarlierAnswer>? earlier)
 {
-    /// <summary>Bytes of an answer that is kept: more than a transaction of <see cref="TransactRequest.MaxOperations"/> has.</summary>
-    private const int MaxBytes = 256 << 10;
-
     private readonly Lock gate = new();
     private readonly Dictionary<uint, Slot> slots = [];
 
@@ -25,7 +23,18 @@ internal sealed class KeptAnswers
         if (request.Slot >= RequestLedger.Slots) { return RequestVerdict.Invalid; }
         lock (gate)
         {
-            if (!slots.TryGetValue(request.Slot, out Slot? slot)) { slots.Add(request.Slot, slot = new()); }
+            if (!slots.TryGetValue(request.Slot, out Slot? slot))
+            {
+                slot = new();
+                if (earlier?.Invoke(request) is { } before)
+                {
+                    if (before.Verdict is not (RequestVerdict.Apply or RequestVerdict.Repeat)) { return before.Verdict; }
+                    if (before.Answer is { } kept) { slot.Set(request.Sequence, kept); }
+                }
+
+                slots.Add(request.Slot, slot);
+            }
+
             if (request.Sequence < slot.Sequence) { return RequestVerdict.Outdated; }
             bool isRunning = slot.Answer is { Task.IsCompleted: false };
             if (request.Sequence == slot.Sequence && slot.Answer is not null)
@@ -55,7 +64,7 @@ internal sealed class KeptAnswers
             Slot slot = slots[request.Slot];
             Invariant.Check(slot.Sequence == request.Sequence && slot.Answer is not null);
             answer.Id = slot.Id;
-            V1.Answer kept = answer.CalculateSize() <= MaxBytes
+            V1.Answer kept = answer.CalculateSize() <= RequestLedger.ResultBytes
                 ? answer
                 : new() { Id = answer.Id, Status = V1.Status.Unknown };
             slot.Answer.SetResult(kept);
@@ -76,5 +85,18 @@ internal sealed class KeptAnswers
 
         /// <summary>Null: the last change was not applied, and may be decided anew.</summary>
         public TaskCompletionSource<V1.Answer>? Answer { get; set; }
+
+        /// <summary>A primary before this one has answered.</summary>
+        public void Set(ulong sequence, V1.Answer answer)
+        {
+            Sequence = sequence;
+            Answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            Answer.SetResult(answer);
+        }
     }
 }
+
+/// <summary>What a primary before this one kept of a request.</summary>
+/// <param name="Verdict">What is to be done with it.</param>
+/// <param name="Answer">Of a repetition: what was answered.</param>
+internal readonly record struct EarlierAnswer(RequestVerdict Verdict, V1.Answer? Answer);

@@ -1,7 +1,10 @@
+using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using KvFs.Core;
 using KvFs.Grpc;
+using KvFs.Node.Drives;
+using KvFs.Node.Sessions;
 using KvFs.Protocol;
 using KvFs.Protocol.Wire;
 using Microsoft.Extensions.Logging;
@@ -21,7 +24,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
     private const int TicksPerLease = 10;
 
     private readonly ConcurrentDictionary<(DriveId Drive, SessionId Session), RemoteSession> sessions = new();
-    private readonly IDriveAdmin admin;
+    private readonly StorageNode node;
     private readonly RemoteOptions options;
     private readonly TimeProvider clock;
     private readonly ILogger logger;
@@ -31,16 +34,18 @@ public sealed partial class RemoteServices : IAsyncDisposable
     private long tickedAt;
     private bool stopped;
 
-    public RemoteServices(IDriveAdmin admin, RemoteOptions options, TimeProvider clock, ILoggerFactory loggers)
+    public RemoteServices(StorageNode node, RemoteOptions options, TimeProvider clock, ILoggerFactory loggers)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(clock);
-        this.admin = admin;
+        ArgumentNullException.ThrowIfNull(node);
+        this.node = node;
         this.options = options;
         this.clock = clock;
         logger = loggers.CreateLogger<RemoteServices>();
         threads = new(options.Threads);
         tickedAt = clock.GetTimestamp();
+        node.Host.Adopted = Adopt;
         TimeSpan period = options.Lease / TicksPerLease;
         timer = clock.CreateTimer(static state => ((RemoteServices)state!).Tick(), this, period, period);
     }
@@ -54,7 +59,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(services);
         new DriveService(this).AddTo(services);
         new BlockService(this, threads).AddTo(services);
-        new AdminService(admin, threads).AddTo(services);
+        new AdminService(node.LocalAdmin, threads).AddTo(services);
     }
 
     /// <summary>Ends what has expired.</summary>
@@ -68,7 +73,8 @@ public sealed partial class RemoteServices : IAsyncDisposable
             foreach (RemoteSession session in sessions.Values)
             {
                 if (stoodStill) { session.Renew(); }
-                if (session.IsExpired(options)) { _ = ExpireAsync(session); }
+                if (!IsHere(session)) { _ = LeaveAsync(session); }
+                else if (session.IsExpired(options) && session.Hosted.Shard.CanServe) { _ = ExpireAsync(session); }
             }
         }
     }
@@ -79,7 +85,11 @@ public sealed partial class RemoteServices : IAsyncDisposable
         Volatile.Write(ref stopped, true);
         while (!sessions.IsEmpty)
         {
-            foreach (RemoteSession session in sessions.Values) { await EndAsync(session, Status.SessionExpired); }
+            foreach (RemoteSession session in sessions.Values)
+            {
+                if (node.Host.IsOneOfSeveral) { await LeaveAsync(session); }
+                else { await EndAsync(session, Status.SessionExpired); }
+            }
         }
 
         threads.Dispose();
@@ -88,25 +98,55 @@ public sealed partial class RemoteServices : IAsyncDisposable
     /// <summary>Opens a session of the node for a client.</summary>
     internal async ValueTask<(Status Status, RemoteSession? Session)> OpenAsync(V1.OpenSession open)
     {
-        Reply<IDriveSession> opened = await threads.RunAsync(
-            () => admin.OpenSessionAsync(open.Drive, open.ReadOnly, CancellationToken.None));
+        SessionToken token = new(BinaryPrimitives.ReadUInt128BigEndian(RandomNumberGenerator.GetBytes(SessionToken.Size)));
+        bool isOfPool = node.Host.IsOneOfSeveral;
+        Reply<LocalDriveSession> opened = await threads.RunAsync(
+            () => new ValueTask<Reply<LocalDriveSession>>(node.LocalAdmin.OpenSession(open.Drive, open.ReadOnly, isOfPool ? token : default)));
         if (!opened.IsOk) { return (opened.Status, null); }
-        byte[] token = RandomNumberGenerator.GetBytes(WireLimits.TokenBytes);
-        RemoteSession session = new(opened.Value, open.ReadOnly, token, threads, clock, logger);
-        Invariant.Check(sessions.TryAdd((session.Drive, session.Id), session));
+        RemoteSession session = new(
+            opened.Value, token, isOfPool ? SessionLife.OfThePool : SessionLife.OfThisPrimary, threads, clock, logger);
+
+        // It may have gone on elsewhere, and come back, before it is known here.
+        if (!sessions.TryAdd((session.Drive, session.Id), session)) { return (Status.Busy, null); }
         if (!Volatile.Read(ref stopped)) { return (Status.Ok, session); }
         await EndAsync(session, Status.SessionExpired);
         return (Status.Busy, null);
     }
 
-    /// <summary>The session that a key names and may speak for, its lease renewed; null: there is none.</summary>
-    internal RemoteSession? Find(V1.SessionKey? key)
+    /// <summary>The session that a key names and may speak for, its lease renewed.</summary>
+    /// <param name="key">What a client shows.</param>
+    /// <param name="why">Without one: SessionExpired, there is none; StaleEpoch: it may be elsewhere, or here in a moment.</param>
+    internal RemoteSession? Find(V1.SessionKey? key, out Status why)
     {
+        why = Status.SessionExpired;
         if (key is null || key.Drive.Length != DriveId.Size) { return null; }
-        (DriveId, SessionId) name = (DriveId.Read(key.Drive.Span), new(key.Session));
-        if (!sessions.TryGetValue(name, out RemoteSession? session) || !session.HasToken(key.Token.Span)) { return null; }
-        session.Renew();
-        return session;
+        DriveId drive = DriveId.Read(key.Drive.Span);
+        if (!sessions.TryGetValue((drive, new(key.Session)), out RemoteSession? session))
+        {
+            why = node.Host.WhyNoSession(drive);
+            return null;
+        }
+
+        if (!session.HasToken(key.Token.Span)) { return null; }
+        if (IsHere(session) && session.Hosted.Shard.CanServe)
+        {
+            session.Renew();
+            why = Status.Ok;
+            return session;
+        }
+
+        why = Status.StaleEpoch;
+        return null;
+    }
+
+    /// <summary>This node serves some drives no more: their sessions go on elsewhere.</summary>
+    internal void LetGo(IReadOnlyList<HostedDrive> drives)
+    {
+        HashSet<HostedDrive> gone = [.. drives];
+        foreach (RemoteSession session in sessions.Values)
+        {
+            if (gone.Contains(session.Hosted)) { _ = LeaveAsync(session); }
+        }
     }
 
     /// <summary>Ends a session; ends when it has ended, so that whoever waits for that finds the drive free.</summary>
@@ -126,8 +166,32 @@ public sealed partial class RemoteServices : IAsyncDisposable
         }
     }
 
-    internal V1.Opened Describe(RemoteSession session) =>
-        new() { Key = session.Key, LeaseMs = (uint)options.Lease.TotalMilliseconds };
+    internal V1.Opened Describe(RemoteSession session) => new()
+    {
+        Key = session.Key,
+        LeaseMs = (uint)options.Lease.TotalMilliseconds,
+        WantsHoldings = session.WantsHoldings,
+    };
+
+    /// <summary>Whether the session's drive is still served here, without a break since the session came.</summary>
+    private bool IsHere(RemoteSession session) => node.Host.Find(session.Drive) == session.Hosted;
+
+    /// <summary>Sessions of the primary before go on here. Each has a whole lease to be resumed.</summary>
+    private void Adopt(HostedDrive drive, IReadOnlyList<AdoptedSession> adopted)
+    {
+        foreach (AdoptedSession each in adopted)
+        {
+            RemoteSession session = new(
+                node.LocalAdmin.NewSession(drive, each.Id, each.ReadOnly), each.Token, SessionLife.OfPrimaryBefore, threads, clock, logger);
+            sessions[(drive.Id, each.Id)] = session;
+        }
+    }
+
+    private async Task LeaveAsync(RemoteSession session)
+    {
+        sessions.TryRemove(new((session.Drive, session.Id), session));
+        await session.LeaveAsync();
+    }
 
     private async Task ExpireAsync(RemoteSession session)
     {

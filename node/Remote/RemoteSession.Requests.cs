@@ -17,12 +17,12 @@ internal sealed partial class RemoteSession
             // One that waits for itself needs no room of its own: a client that resumes sends all again that it waits for.
             bool isDone = begun.Answer is { IsCompleted: true };
             if (!isDone) { room.Release(); }
-            if (begun.Answer is not null) { _ = ReplyAsync(request.Id, begun.Answer, isDone ? room : null); }
+            if (begun.Answer is not null) { _ = ReplyAsync(request.Id, OfEarlierAsync(begun), isDone ? room : null); }
             return;
         }
 
-        // The only order that is promised: what is given back is there for whoever asks behind it.
-        if (request.OperationCase == Operation.Unreserve)
+        // The only order that is promised: what is given back, or said, is there for whoever asks behind it.
+        if (request.OperationCase is Operation.Unreserve or Operation.TellHoldings)
         {
             await ReplyAsync(null, CarryOutAsync(begun), room);
             return;
@@ -34,10 +34,14 @@ internal sealed partial class RemoteSession
     /// <summary>Answers a request that came without a stream.</summary>
     public async ValueTask<V1.Answer> AskAsync(V1.Request request)
     {
-        V1.Answer answer = TryBegin(request, fromStream: false, out Begun begun)
-            ? await threads.RunAsync(() => new ValueTask<V1.Answer>(CarryOutAsync(begun)))
-            : await begun.Answer!;
-        return WithId(answer, request.Id);
+        Answered done = TryBegin(request, fromStream: false, out Begun begun)
+            ? await threads.RunAsync(() => new ValueTask<Answered>(CarryOutAsync(begun)))
+            : await OfEarlierAsync(begun);
+        if (done.MayBeTold) { return WithId(done.Answer, request.Id); }
+
+        // One without a name cannot be sent again: it may have been applied.
+        bool isAskable = request.Sequence != 0 || !request.IsChange();
+        return new() { Id = request.Id, Status = isAskable ? V1.Status.StaleEpoch : V1.Status.Unknown };
     }
 
     /// <summary>Does something that the session may not end under. SessionExpired: it has ended.</summary>
@@ -45,7 +49,7 @@ internal sealed partial class RemoteSession
     {
         lock (gate)
         {
-            if (end is not null) { return Status.SessionExpired; }
+            if (end is not null) { return ended; }
             running++;
         }
 
@@ -76,7 +80,8 @@ internal sealed partial class RemoteSession
         bool isNamed = request.Sequence != 0 && request.IsChange();
         lock (gate)
         {
-            if (end is not null) { return Refuse(Status.SessionExpired, ref begun); }
+            if (end is not null) { return Refuse(ended, ref begun); }
+            if (holdings is not null && request.OperationCase != Operation.TellHoldings) { return Refuse(Status.Invalid, ref begun); }
             if (isNamed)
             {
                 RequestVerdict verdict = kept.Begin(request, fromStream, out Task<V1.Answer>? answer);
@@ -108,25 +113,27 @@ internal sealed partial class RemoteSession
     }
 
     /// <summary>Carries out what has begun. Does not throw.</summary>
-    private async Task<V1.Answer> CarryOutAsync(Begun begun)
+    private async Task<Answered> CarryOutAsync(Begun begun)
     {
         V1.Request request = begun.Request;
-        V1.Answer answer;
+        Answered answered;
         try
         {
-            answer = await requests.AnswerAsync(request, begun.Wait?.Token ?? CancellationToken.None);
+            answered = request.OperationCase == Operation.TellHoldings
+                ? Decided(request, TakeHoldings(request.TellHoldings))
+                : await requests.AnswerAsync(request, begun.Wait?.Token ?? CancellationToken.None);
         }
         catch (Exception e) when (e is InvalidDataException or ArgumentException or OverflowException)
         {
-            answer = new() { Id = request.Id, Status = V1.Status.Invalid };
+            answered = Decided(request, Status.Invalid);
         }
         catch (Exception e)
         {
             LogFailed(logger, request.OperationCase, e);
-            answer = new() { Id = request.Id, Status = V1.Status.Unknown };
+            answered = Decided(request, Status.Unknown);
         }
 
-        if (begun.IsNamed) { kept.End(request, answer); }
+        if (begun.IsNamed) { kept.End(request, answered.Answer); }
         if (begun.Wait is { } wait)
         {
             lock (gate)
@@ -138,8 +145,14 @@ internal sealed partial class RemoteSession
         }
 
         Leave();
-        return answer;
+        return answered;
     }
+
+    private Answered Decided(V1.Request request, Status status) =>
+        new(new() { Id = request.Id, Status = status.ToWire() }, local.Hosted.Shard.CanServe);
+
+    /// <summary>What a request gets that is not carried out (again).</summary>
+    private async Task<Answered> OfEarlierAsync(Begun begun) => new(await begun.Answer!, local.Hosted.Shard.CanServe);
 
     private void Leave()
     {
@@ -150,13 +163,18 @@ internal sealed partial class RemoteSession
         }
     }
 
-    /// <summary>Sends an answer to the stream that is the session's when it is there.</summary>
-    private async Task ReplyAsync(ulong? id, Task<V1.Answer> answer, SemaphoreSlim? taken)
+    /// <summary>Sends an answer to the stream that is the session's when it is there; one that may not be told ends the stream.</summary>
+    private async Task ReplyAsync(ulong? id, Task<Answered> answer, SemaphoreSlim? taken)
     {
-        V1.Answer done = await answer;
-        V1.ServerMessage message = new() { Answer = WithId(done, id ?? done.Id) };
+        Answered done = await answer;
+        V1.ServerMessage message = new() { Answer = WithId(done.Answer, id ?? done.Answer.Id) };
         SessionStream? current;
-        lock (gate) { current = stream; }
+        lock (gate)
+        {
+            if (!done.MayBeTold) { CutStream(); }
+            current = stream;
+        }
+
         if (current is null) { taken?.Release(); }
         else { current.Send(message, taken); }
     }

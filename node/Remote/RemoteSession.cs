@@ -1,5 +1,8 @@
+using System.Buffers.Binary;
 using System.Security.Cryptography;
 using KvFs.Core;
+using KvFs.Node.Drives;
+using KvFs.Node.Sessions;
 using KvFs.Protocol;
 using KvFs.Protocol.Wire;
 using Microsoft.Extensions.Logging;
@@ -11,6 +14,8 @@ namespace KvFs.Node.Remote;
 /// <remarks>
 /// Thread safe. What is kept where: the answers of changes in <see cref="KeptAnswers"/>, recalls that stand here, everything else
 /// in the node's own session. An answer goes to the stream that is the session's when it is done.
+/// <para>An answer that this node may not give, because another one may be primary by now, ends the stream instead: the client finds
+/// out who is, and sends it all again there.</para>
 /// <para>The end, in order: (1) no request is taken any more; (2) waits for locks are cancelled, and what runs is waited for, so
 /// that nothing is held for a session that is gone; (3) the node's own session is ended; (4) recalls count as done: a session
 /// that has ended has nothing to flush; (5) its stream is told, and
@@ -23,13 +28,13 @@ internal sealed partial class RemoteSession : ISessionRecall
     /// <summary>Requests of a stream that are on their way at the most.</summary>
     private const int MaxRequests = 1024;
 
-    private readonly IDriveSession local;
+    private readonly LocalDriveSession local;
     private readonly SessionRequests requests;
     private readonly RequestThreads threads;
     private readonly TimeProvider clock;
     private readonly ILogger logger;
     private readonly byte[] token;
-    private readonly KeptAnswers kept = new();
+    private readonly KeptAnswers kept;
     private readonly SemaphoreSlim room = new(MaxRequests);
     private readonly CancellationTokenSource ending = new();
     private readonly TaskCompletionSource idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -43,16 +48,31 @@ internal sealed partial class RemoteSession : ISessionRecall
     private int running;
     private bool hadStream;
 
+    /// <param name="local">The node's own session.</param>
+    /// <param name="token">Proves that one may speak for it.</param>
+    /// <param name="life">Whether it ends with this primary.</param>
+    /// <param name="threads">Carry out its requests.</param>
+    /// <param name="clock">Of its lease.</param>
+    /// <param name="logger">Hears of what should not happen.</param>
     public RemoteSession(
-        IDriveSession local, bool readOnly, byte[] token, RequestThreads threads, TimeProvider clock, ILogger logger)
+        LocalDriveSession local, SessionToken token, SessionLife life, RequestThreads threads, TimeProvider clock, ILogger logger)
     {
-        IsReadOnly = readOnly;
         this.local = local;
-        this.token = token;
         this.threads = threads;
         this.clock = clock;
         this.logger = logger;
-        requests = new(local);
+        this.token = new byte[SessionToken.Size];
+        BinaryPrimitives.WriteUInt128BigEndian(this.token, token.Value);
+        requests = new(local, keeps: life != SessionLife.OfThisPrimary);
+        bool isAdopted = life == SessionLife.OfPrimaryBefore;
+        kept = new(isAdopted ? FindEarlier : null);
+        holdings = isAdopted ? new() : null;
+
+        // Its client may keep whatever the primary before let it keep.
+        hadStream = isAdopted;
+
+        // Recalls of another primary are not mistaken for this one's.
+        lastRecall = local.Hosted.Shard.Epoch.Value << 32;
         Renew();
         local.OnRecall(this);
     }
@@ -63,7 +83,19 @@ internal sealed partial class RemoteSession : ISessionRecall
 
     public IBlockService Blocks => local.Blocks;
 
-    public bool IsReadOnly { get; }
+    public bool IsReadOnly => local.IsReadOnly;
+
+    /// <summary>The drive that it is with.</summary>
+    public HostedDrive Hosted => local.Hosted;
+
+    /// <summary>Whether its client is to say what it holds before anything else.</summary>
+    public bool WantsHoldings
+    {
+        get
+        {
+            lock (gate) { return holdings is not null; }
+        }
+    }
 
     public V1.SessionKey Key => new()
     {
@@ -86,6 +118,7 @@ internal sealed partial class RemoteSession : ISessionRecall
         lock (gate)
         {
             if (end is not null) { return false; }
+            if (isLost) { return true; }
             if (clock.GetElapsedTime(Volatile.Read(ref renewedAt), now) > options.Lease) { return true; }
             return recalls.Values.Any(recall => clock.GetElapsedTime(recall.Since, now) > options.RecallTime);
         }
@@ -145,6 +178,29 @@ internal sealed partial class RemoteSession : ISessionRecall
         }
     }
 
+    /// <summary>Another node serves the drive: the session goes on there. Its stream is told at once, and nothing else any more.
+    /// </summary>
+    public Task LeaveAsync()
+    {
+        lock (gate)
+        {
+            CutStream();
+            local.Leave();
+            if (end is null) { ended = Status.StaleEpoch; }
+        }
+
+        return EndAsync(Status.StaleEpoch);
+    }
+
+    /// <summary>Has the client look for whoever serves the drive. With the gate held.</summary>
+    private void CutStream()
+    {
+        SessionStream? last = stream;
+        stream = null;
+        last?.Send(new() { Closed = new() { Status = V1.Status.StaleEpoch } });
+        last?.Complete();
+    }
+
     private async Task FinishAsync(Status why)
     {
         // Not under the caller's lock.
@@ -153,11 +209,14 @@ internal sealed partial class RemoteSession : ISessionRecall
         await idle.Task;
         try
         {
-            await threads.RunAsync(async () =>
+            if (why != Status.StaleEpoch)
             {
-                await local.DisposeAsync();
-                return true;
-            });
+                await threads.RunAsync(async () =>
+                {
+                    await local.DisposeAsync();
+                    return true;
+                });
+            }
         }
         finally
         {

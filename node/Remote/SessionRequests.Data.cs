@@ -13,22 +13,20 @@ internal sealed partial class SessionRequests
         return reply.IsOk ? new() { Cluster = reply.Value.ToWire() } : Failed(reply.Status);
     }
 
-    private async ValueTask<V1.Answer> CommitAsync(V1.Commit commit)
+    private V1.Answer Commit(V1.Commit commit, NamedRequest? named)
     {
         if (commit.Commits.Count > WireLimits.Commits) { return Failed(Status.TooLarge); }
         List<FileCommit> commits = new(commit.Commits.Count);
         foreach (V1.FileCommit each in commit.Commits) { commits.Add(each.ToCore(session.Drive)); }
         List<NodeInfo> results = new(commits.Count);
-        Status status = await session.CommitAsync(commits, results);
-        if (status != Status.Ok) { return Failed(status); }
-        V1.Nodes nodes = new();
-        foreach (NodeInfo info in results) { nodes.Nodes_.Add(info.ToWire()); }
-        return new() { Nodes = nodes };
+        named?.Committed = results;
+        Status status = session.Commit(commits, results, out ulong grown);
+        return status == Status.Ok ? NamedRequest.OfCommit(results, grown) : Failed(status);
     }
 
     private ValueTask<V1.Answer> CopyRangeAsync(V1.CopyRange copy) => OfNumber(session.CopyRangeAsync(copy.ToCore()));
 
-    private async ValueTask<V1.Answer> TransactAsync(V1.Transact transact)
+    private async ValueTask<V1.Answer> TransactAsync(V1.Transact transact, NamedRequest? named)
     {
         // Checked before anything is made of it.
         if (transact.Operations.Count > TransactRequest.MaxOperations
@@ -39,6 +37,7 @@ internal sealed partial class SessionRequests
 
         if (transact.ToCore(session.Drive) is not { } request) { return Failed(Status.NotSupported); }
         TransactResult result = new();
+        named?.Transacted = result;
         Status status = await session.TransactAsync(request, result);
         return new() { Status = status.ToWire(), Transacted = result.ToWire() };
     }

@@ -11,39 +11,39 @@ namespace KvFs.Node.Remote;
 
 /// <summary>Carries out the requests of one session on the node's own session.</summary>
 /// <remarks>Thread safe. Everything but a wait for a lock is done on the caller's thread.</remarks>
-internal sealed partial class SessionRequests(IDriveSession session)
+/// <param name="session">Whose.</param>
+/// <param name="keeps">Answers go into the log: the session outlives this primary.</param>
+internal sealed partial class SessionRequests(LocalDriveSession session, bool keeps)
 {
-    private readonly LocalDriveSession? near = session as LocalDriveSession;
-    private readonly Shard? shard = (session as LocalDriveSession)?.Hosted.Shard;
+    private readonly Shard shard = session.Hosted.Shard;
 
     /// <param name="request">What to do.</param>
     /// <param name="cancellation">Ends a wait for a lock.</param>
     /// <exception cref="InvalidDataException">A value cannot be what its field is for.</exception>
     /// <exception cref="ArgumentException">The same.</exception>
-    public async ValueTask<V1.Answer> AnswerAsync(V1.Request request, CancellationToken cancellation)
+    public async ValueTask<Answered> AnswerAsync(V1.Request request, CancellationToken cancellation)
     {
         bool isSync = request.OperationCase == Operation.Sync;
-        LogIndex before = isSync ? shard?.Published ?? default : default;
-        V1.Answer answer = IsAtVersionThatIsThere(request)
-            ? await CarryOutAsync(request, cancellation)
-            : Failed(Status.NotFound);
-        if (!isSync && !request.IsChange() && shard is { CanServe: false })
-        {
-            // What was read may have been overtaken on another node.
-            answer = Failed(Status.StaleEpoch);
-        }
-
+        LogPosition before = isSync ? shard.Position : default;
+        NamedRequest? named = keeps && request.Sequence != 0 ? new(request.NameIn(session.Id)) : null;
+        V1.Answer answer = !IsAtVersionThatIsThere(request) ? Failed(Status.NotFound)
+            : named is null ? await CarryOutAsync(request, null, cancellation)
+            : await LocalDriveSession.KeepAsync(named, () => CarryOutAsync(request, named, cancellation));
         answer.Id = request.Id;
-        if (answer.Status == V1.Status.Ok && shard is not null && (isSync || request.IsChange()))
+        if (answer.Status == V1.Status.Ok && (isSync || request.IsChange()))
         {
-            answer.Epoch = shard.Epoch.Value;
-            answer.LogIndex = (isSync ? before : shard.Published).Value;
+            LogPosition position = isSync ? before : shard.Position;
+            answer.Epoch = position.Epoch.Value;
+            answer.LogIndex = position.Index.Value;
         }
 
-        return answer;
+        // What every copy has in its log is true whoever is primary now. Anything else may have been overtaken on another node, and
+        // what was refused because this one hands over is for the next one.
+        bool isCommitted = answer.Status == V1.Status.Ok && named is { IsKept: true };
+        return new(answer, isCommitted || (answer.Status != V1.Status.StaleEpoch && shard.CanServe));
     }
 
-    private ValueTask<V1.Answer> CarryOutAsync(V1.Request request, CancellationToken cancellation) =>
+    private ValueTask<V1.Answer> CarryOutAsync(V1.Request request, NamedRequest? named, CancellationToken cancellation) =>
         request.OperationCase switch
         {
             Operation.Lookup => OfNode(session.LookupAsync(
@@ -63,10 +63,10 @@ internal sealed partial class SessionRequests(IDriveSession session)
             Operation.Hold => OfNode(session.HoldAsync(new(request.Hold.Id))),
             Operation.Release => OfStatus(session.ReleaseAsync(new(request.Release.Id))),
             Operation.GetCluster => GetClusterAsync(request.GetCluster),
-            Operation.Commit => CommitAsync(request.Commit),
+            Operation.Commit => new(Commit(request.Commit, named)),
             Operation.ChangeRange => OfNode(session.ChangeRangeAsync(request.ChangeRange.ToCore())),
             Operation.CopyRange => CopyRangeAsync(request.CopyRange),
-            Operation.Transact => TransactAsync(request.Transact),
+            Operation.Transact => TransactAsync(request.Transact, named),
             Operation.GrantBlocks => GrantBlocksAsync(request.GrantBlocks),
             Operation.GrantVnodes => GrantVNodesAsync(request.GrantVnodes),
             Operation.ReturnBlocks => OfStatus(
@@ -98,7 +98,7 @@ internal sealed partial class SessionRequests(IDriveSession session)
             Operation.CopyRange when request.CopyRange.HasSourceAt => request.CopyRange.SourceAt,
             _ => null,
         };
-        return at is null || near is null || near.Hosted.State.Retained.AsSpan().BinarySearch(new CowNumber(at.Value)) >= 0;
+        return at is null || session.Hosted.State.Retained.AsSpan().BinarySearch(new CowNumber(at.Value)) >= 0;
     }
 
     private async ValueTask<V1.Answer> ReadDirectoryAsync(V1.ReadDirectory read)
@@ -168,3 +168,8 @@ internal sealed partial class SessionRequests(IDriveSession session)
         return reply.IsOk ? new() { Removed = reply.Value.ToWire() } : Failed(reply.Status);
     }
 }
+
+/// <summary>An answer, and whether it may be told.</summary>
+/// <param name="Answer">What became of the request here.</param>
+/// <param name="MayBeTold">False: another node may have become primary meanwhile, and what was decided here may be void.</param>
+internal readonly record struct Answered(V1.Answer Answer, bool MayBeTold);

@@ -33,6 +33,18 @@ public sealed partial class ReplicationDriver
             }
         }
 
+        public LogPosition Position
+        {
+            get
+            {
+                lock (driver.gate)
+                {
+                    HostedReplica replica = driver.replicas[shard];
+                    return new(replica.Core.EpochAt(replica.Published), replica.Published);
+                }
+            }
+        }
+
         public bool IsOwed
         {
             get
@@ -51,6 +63,11 @@ public sealed partial class ReplicationDriver
 
         /// <summary>The shard, if its term goes on. With the driver's lock held.</summary>
         private HostedReplica? Replica => driver.replicas[shard] is { } replica && replica.Term == term ? replica : null;
+
+        public bool Has(LogPosition answered)
+        {
+            lock (driver.gate) { return driver.replicas[shard].Core.Has(answered); }
+        }
 
         public Status Resume()
         {

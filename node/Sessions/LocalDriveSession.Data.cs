@@ -20,19 +20,19 @@ public sealed partial class LocalDriveSession
         return Answer(status, map);
     }
 
-    public ValueTask<Status> CommitAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results)
+    public ValueTask<Status> CommitAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results) =>
+        new(Commit(commits, results, out ulong _));
+
+    /// <summary>The same, and tells by how many bytes the drive's use grew: taken out of what the session has reserved.</summary>
+    public Status Commit(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results, out ulong grown)
     {
         ArgumentNullException.ThrowIfNull(commits);
         ArgumentNullException.ThrowIfNull(results);
         foreach (FileCommit commit in commits) { commit.Session = Id; }
-        Status status = Run(CommitAll, new CommitArgument(commits, results), SpaceUse.Metadata, out ulong grown);
+        Status status = Run(CommitAll, new CommitArgument(commits, results), SpaceUse.Metadata, out grown);
         if (status == Status.Ok) { drive.OnCommitted(commits); }
-        if (status == Status.Ok && grown > 0)
-        {
-            drive.Unreserve(Id, new(grown, 0));
-        }
-
-        return new(status);
+        if (status == Status.Ok && grown > 0) { drive.Unreserve(Id, new(grown, 0)); }
+        return status;
     }
 
     /// <remarks>A range that is too much for one transaction is changed in several: each is idempotent.</remarks>
@@ -145,7 +145,8 @@ public sealed partial class LocalDriveSession
         return Status.Ok;
     }
 
-    private readonly record struct RangeStep(RangeRequest Rest, NodeInfo Info);
+    /// <summary>What a step of a change of a range has left, and the file after it.</summary>
+    internal readonly record struct RangeStep(RangeRequest Rest, NodeInfo Info);
 
     private readonly record struct CommitArgument(IReadOnlyList<FileCommit> Commits, IList<NodeInfo> Results);
 }

@@ -76,6 +76,17 @@ public sealed partial class LocalDriveSession
         if (result.Grown != default) { drive.Unreserve(Id, result.Grown); }
     }
 
+    /// <summary>Notes what a request of this session has opened and used under the primary before.</summary>
+    internal void Note(IEnumerable<VNodeId> opened, Reservation grown)
+    {
+        lock (drive.Shard.Gate)
+        {
+            foreach (VNodeId node in opened) { drive.Holds.Add(node, Id); }
+        }
+
+        if (grown != default) { drive.Unreserve(Id, grown); }
+    }
+
     /// <summary>Whoever holds what has no name now holds an orphan.</summary>
     private void NoteNameless(in NodeInfo info)
     {

@@ -11,6 +11,10 @@ namespace KvFs.Node.Sessions;
 /// record is an answer (<see cref="Status.Corrupt"/>), not an exception.</remarks>
 public sealed partial class LocalDriveSession : IDriveSession
 {
+    /// <summary>What this thread carries out, if its answer is to be kept.</summary>
+    [ThreadStatic]
+    private static IKeptRequest? t_kept;
+
     private readonly HostedDrive drive;
     private readonly Func<LocalDriveSession, ValueTask> closing;
     private int closed;
@@ -46,6 +50,23 @@ public sealed partial class LocalDriveSession : IDriveSession
 
     public ValueTask DisposeAsync() => Interlocked.Exchange(ref closed, 1) == 0 ? closing(this) : ValueTask.CompletedTask;
 
+    /// <summary>Another node serves the drive: nothing is done here any more, and nothing ended.</summary>
+    public void Leave() => Volatile.Write(ref closed, 1);
+
+    /// <summary>Carries out one request on this thread, whose answer is kept with its effect.</summary>
+    internal static ValueTask<T> KeepAsync<T>(IKeptRequest? kept, Func<ValueTask<T>> request)
+    {
+        t_kept = kept;
+        try
+        {
+            return request();
+        }
+        finally
+        {
+            t_kept = null;
+        }
+    }
+
     public ValueTask<Status> SyncAsync() => new(drive.Shard.Sync());
 
     /// <summary>Runs an operation as one transaction of this session.</summary>
@@ -61,7 +82,7 @@ public sealed partial class LocalDriveSession : IDriveSession
         if (IsReadOnly) { return Status.ReadOnly; }
         if (Volatile.Read(ref closed) != 0) { return Status.SessionExpired; }
         drive.CountRequest();
-        return drive.Transact(Id, operation, in request, use, out result, committed: committed);
+        return drive.Transact(Id, operation, in request, use, out result, committed: committed, kept: t_kept);
     }
 
     /// <summary>Reads committed records without the gate.</summary>

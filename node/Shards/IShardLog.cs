@@ -16,6 +16,12 @@ public interface IShardLog
     /// <summary>The last entry whose records are to be seen here.</summary>
     LogIndex Published { get; }
 
+    /// <summary>The place in the log of <see cref="Published"/>: no other entry is ever there in a log that has it.</summary>
+    LogPosition Position { get; }
+
+    /// <summary>Whether an entry that was answered is still in the log: after a power cut of all copies it may not be.</summary>
+    bool Has(LogPosition answered);
+
     /// <summary>An entry is in the log, and there is no space for its records: until there is some nothing is decided.</summary>
     bool IsOwed { get; }
 

@@ -33,10 +33,14 @@ public sealed class LocalShardLog : IShardLog
 
     public LogIndex Published => new(Volatile.Read(ref published));
 
+    public LogPosition Position => new(log.Epoch, Published);
+
     public bool IsOwed => Volatile.Read(ref owed) is not null;
 
     /// <summary>There is no other node that could.</summary>
     public bool CanServe => true;
+
+    public bool Has(LogPosition answered) => answered.Epoch == log.Epoch && answered.Index <= Published;
 
     public Status Resume()
     {

@@ -17,9 +17,13 @@ public sealed class RefusingShardLog : IShardLog
 
     public LogIndex Published => default;
 
+    public LogPosition Position => default;
+
     public bool IsOwed => false;
 
     public bool CanServe => false;
+
+    public bool Has(LogPosition answered) => false;
 
     public Status Resume() => Status.StaleEpoch;
 

@@ -54,6 +54,12 @@ public sealed class Shard
     /// later one.</summary>
     public LogIndex Published => log.Published;
 
+    /// <summary>The place of <see cref="Published"/>.</summary>
+    public LogPosition Position => log.Position;
+
+    /// <summary>Whether an entry that was answered is still in the log.</summary>
+    public bool Has(LogPosition answered) => log.Has(answered);
+
     /// <summary>Applies what is in the log and could not be applied for want of space. Call with the gate held, before
     /// anything is decided.</summary>
     /// <returns>Ok: nothing is owed. NoSpace: there still is none. StaleEpoch, IoError: as <see cref="Commit"/>.</returns>

@@ -119,6 +119,9 @@ public sealed class SpaceGuard(IDisk disk)
         return Status.NoSpace;
     }
 
+    /// <summary>The same for what another node has promised: whether there is room was asked there.</summary>
+    public void TakePromise(long bytes) => Interlocked.Add(ref promised, bytes);
+
     /// <summary>The data has come, or will not.</summary>
     public void EndPromise(long bytes)
     {

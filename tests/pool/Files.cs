@@ -10,15 +10,21 @@ internal static class Files
 {
     public static async Task WriteAsync(DriveClient client, string name, byte[] content)
     {
+        OpenFile file = await CreateAsync(client, name);
+        Assert.Equal(Reply.Ok(content.Length), await client.WriteAsync(file, 0, content, default));
+        Assert.Equal(Status.Ok, await client.FsyncAsync(file));
+        Assert.Equal(Status.Ok, await client.CloseAsync(file));
+    }
+
+    public static async Task<OpenFile> CreateAsync(DriveClient client, string name)
+    {
         ValueTask<Reply<CreatedFile>> created = client.CreateOpenAsync(new CreateRequest
         {
             Parent = VNodeId.Root, Name = Encoding.UTF8.GetBytes(name), Kind = VNodeKind.File, Mode = 0x1A4,
         });
         Reply<CreatedFile> file = await created;
         Assert.Equal(Status.Ok, file.Status);
-        Assert.Equal(Reply.Ok(content.Length), await client.WriteAsync(file.Value.File, 0, content, default));
-        Assert.Equal(Status.Ok, await client.FsyncAsync(file.Value.File));
-        Assert.Equal(Status.Ok, await client.CloseAsync(file.Value.File));
+        return file.Value.File;
     }
 
     /// <summary>Writes a file and has it synced; false: that did not work.</summary>

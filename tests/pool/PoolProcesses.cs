@@ -17,6 +17,10 @@ internal sealed class PoolProcesses : IAsyncDisposable
     private const int StopSignal = 15;
     private const int LogLines = 60;
 
+    /// <summary>The command line that is tried.</summary>
+    public static string Program { get; } =
+        Environment.GetEnvironmentVariable("KVFS_PROGRAM") ?? Path.Combine(AppContext.BaseDirectory, "kvfs");
+
     private readonly string folder = Directory.CreateTempSubdirectory("kvfs-pool-").FullName;
     private readonly SortedDictionary<int, Process> processes = [];
     private readonly ImmutableArray<int> ports;
@@ -57,7 +61,7 @@ internal sealed class PoolProcesses : IAsyncDisposable
     public void Start(int number)
     {
         ProcessStartInfo start = new(
-            Environment.GetEnvironmentVariable("KVFS_PROGRAM") ?? Path.Combine(AppContext.BaseDirectory, "kvfs"),
+            Program,
             [
                 "node", "--name", $"n{number}", "--data", Path.Combine(folder, $"data-{number}"),
                 "--authority", $"file:{Path.Combine(folder, "map")}", "--insecure", "--listen", $"127.0.0.1:{ports[number - 1]}",

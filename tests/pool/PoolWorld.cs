@@ -122,6 +122,36 @@ internal sealed class PoolWorld : IAsyncDisposable
         },
         $"nobody serves drive {name}").ContinueWith(static found => (found.Result.Item1, found.Result.Item2), TaskScheduler.Default);
 
+    /// <summary>Opens a session from outside, which goes on wherever its drive is served.</summary>
+    public async Task<IDriveSession> OpenSessionAsync(string name)
+    {
+        IDriveSession? opened = null;
+        await UntilAsync(
+            async () =>
+            {
+                Reply<IDriveSession> session = await Admin.OpenSessionAsync(name, false, CancellationToken.None);
+                opened = session.IsOk ? session.Value : null;
+                return opened;
+            },
+            $"nobody opens drive {name}");
+        return opened!;
+    }
+
+    /// <summary>The node that serves a drive, as soon as one does.</summary>
+    public Task<PoolMemberNode> ServerOfAsync(string name) => UntilAsync(
+        async () =>
+        {
+            foreach (PoolMemberNode node in Nodes)
+            {
+                if ((await node.Admin.GetDriveAsync(name, CancellationToken.None)).IsOk) { return node; }
+            }
+
+            return null;
+        },
+        $"nobody serves drive {name}");
+
+    public GrpcChannel ChannelTo(int number) => new(GrpcTarget.UnixSocket(AddressOf(number)), new() { CallLimits = WireLimits.OfClient });
+
     public static Task<T> UntilAsync<T>(Func<Task<T?>> find, string otherwise)
         where T : class => UntilAsync(find, () => otherwise);
 

@@ -32,7 +32,7 @@ internal sealed class RemoteWorld : IAsyncDisposable
         StorageNodeOptions nodeOptions = new() { DataPath = folder, Clock = NodeTime, DrawId = DrawId };
         node = StorageNode.Start(
             nodeOptions, JournaledKeyValueStore.Open(Path.Combine(folder, "db")), new LinuxDisk(folder), log.CreateLogger("node"));
-        Services = new(node.Admin, options, serverClock, log);
+        Services = new(node, options, serverClock, log);
         GrpcServices services = new();
         Services.AddTo(services);
         string socket = Path.Combine(folder, "s");

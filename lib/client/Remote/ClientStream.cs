@@ -23,6 +23,21 @@ internal sealed class ClientStream(
     /// <summary>When the renewal was sent that was not answered yet.</summary>
     private long renewalSentAt = None;
 
+    /// <summary>What it goes over.</summary>
+    public required GrpcChannel Via { get; init; }
+
+    /// <summary>Its primary did not serve the session before.</summary>
+    public bool WantsHoldings { get; init; }
+
+    /// <summary>A request was answered over it.</summary>
+    public bool HasAnswered { get; private set; }
+
+    /// <summary>Is cancelled when it has ended.</summary>
+    public CancellationToken Ended { get; } = ending.Token;
+
+    /// <summary>Ends it.</summary>
+    public Task EndAsync() => ending.CancelAsync();
+
     /// <summary>Sends a message, unless the stream has ended.</summary>
     public void Send(V1.ClientMessage message) => outgoing.Writer.TryWrite(message);
 
@@ -63,6 +78,7 @@ internal sealed class ClientStream(
                 switch (message.BodyCase)
                 {
                     case V1.ServerMessage.BodyOneofCase.Answer:
+                        HasAnswered = true;
                         onAnswer(message.Answer);
                         break;
                     case V1.ServerMessage.BodyOneofCase.Recall:

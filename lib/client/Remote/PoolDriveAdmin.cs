@@ -11,9 +11,9 @@ namespace KvFs.Client.Remote;
 /// <remarks>
 /// Thread safe. Who serves a drive changes when nodes come and go: what was not applied is asked again, of whoever serves then,
 /// for <see cref="RemoteClientOptions.OpenTime"/>; then the answer is Busy. What may have been applied is Unknown, as with one
-/// node. Sessions live with the node that opened them.
+/// node. Sessions go on with whoever serves their drive.
 /// </remarks>
-public sealed class PoolDriveAdmin : IDriveAdmin, IDisposable
+public sealed class PoolDriveAdmin : IDriveAdmin, ISessionRoute, IDisposable
 {
     private readonly ConcurrentDictionary<string, Lazy<GrpcChannel>> channels = new();
     private readonly ImmutableArray<string> seeds;
@@ -42,21 +42,31 @@ public sealed class PoolDriveAdmin : IDriveAdmin, IDisposable
             cancellationToken);
     }
 
-    public ValueTask<Reply<IReadOnlyList<DriveInfo>>> ListDrivesAsync(CancellationToken cancellationToken) => RepeatAsync(
-        async () =>
-        {
-            if (await DirectoryAsync(cancellationToken) is not { } pool) { return Reply.Failed<IReadOnlyList<DriveInfo>>(Status.Busy); }
-            SortedDictionary<DriveId, DriveInfo> drives = [];
-            foreach (NodeId node in pool.Primaries.Distinct())
+    /// <remarks>While shards change hands no moment may have all of them served: each counts as it was when it was.</remarks>
+    public ValueTask<Reply<IReadOnlyList<DriveInfo>>> ListDrivesAsync(CancellationToken cancellationToken)
+    {
+        Dictionary<uint, IReadOnlyList<DriveInfo>> byShard = [];
+        return RepeatAsync(
+            async () =>
             {
-                Reply<IReadOnlyList<DriveInfo>> some = await At(pool, node).ListDrivesAsync(cancellationToken);
-                if (!some.IsOk) { return some; }
-                foreach (DriveInfo drive in some.Value) { drives[drive.Id] = drive; }
-            }
+                if (await DirectoryAsync(cancellationToken) is not { } pool) { return Reply.Failed<IReadOnlyList<DriveInfo>>(Status.Busy); }
+                foreach (NodeId node in pool.Primaries.Distinct())
+                {
+                    RemoteDriveAdmin admin = new(ChannelTo(pool.Nodes.GetValueOrDefault(node, seeds[0])), options with { AdminTime = options.LookTime });
+                    Reply<ServedDrives> some = await admin.ListServedAsync(cancellationToken);
+                    if (!some.IsOk) { continue; }
+                    foreach (uint shard in some.Value.Shards)
+                    {
+                        byShard[shard] = [.. some.Value.Drives.Where(drive => HomeShard.Of(drive.Id, pool.Primaries.Length).Value == shard)];
+                    }
+                }
 
-            return Reply.Ok<IReadOnlyList<DriveInfo>>([.. drives.Values]);
-        },
-        cancellationToken);
+                return byShard.Count < pool.Primaries.Length
+                    ? Reply.Failed<IReadOnlyList<DriveInfo>>(Status.Busy)
+                    : Reply.Ok<IReadOnlyList<DriveInfo>>([.. byShard.Values.SelectMany(static some => some).OrderBy(static drive => drive.Id)]);
+            },
+            cancellationToken);
+    }
 
     public ValueTask<Reply<DriveInfo>> GetDriveAsync(string name, CancellationToken cancellationToken) =>
         AtDriveAsync(name, admin => admin.GetDriveAsync(name, cancellationToken), cancellationToken);
@@ -94,29 +104,38 @@ public sealed class PoolDriveAdmin : IDriveAdmin, IDisposable
         AtDriveAsync(drive, admin => admin.RestoreAsync(drive, snapshot, path, cancellationToken), cancellationToken);
 
     public ValueTask<Reply<IDriveSession>> OpenSessionAsync(string drive, bool readOnly, CancellationToken cancellationToken) =>
-        AtDriveAsync(drive, admin => admin.OpenSessionAsync(drive, readOnly, cancellationToken), cancellationToken);
+        AtDriveAsync(drive, admin => admin.OpenSessionAsync(drive, readOnly, this, cancellationToken), cancellationToken);
 
     /// <summary>Where the pool's nodes are; null: no node that is known answers.</summary>
+    /// <remarks>All are asked at once: one that is cut off tells what was. It ends with the first one that knows more than was known
+    /// here, or when half of them have answered, or none is left.</remarks>
     public async ValueTask<PoolDirectory?> DirectoryAsync(CancellationToken cancellation)
     {
-        IEnumerable<string> addresses = Volatile.Read(ref known) is { } before ? before.Nodes.Values.Concat(seeds) : seeds;
-        foreach (string address in addresses.Distinct())
+        PoolDirectory? before = Volatile.Read(ref known);
+        string[] addresses = [.. (before is null ? seeds : before.Nodes.Values.Concat(seeds)).Distinct()];
+        using CancellationTokenSource enough = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        List<Task<PoolDirectory?>> asked = [.. addresses.Select(address => AskAsync(address, enough.Token))];
+        int answers = 0;
+        PoolDirectory? newest = null;
+        await foreach (Task<PoolDirectory?> each in Task.WhenEach(asked))
         {
-            try
-            {
-                PoolDirectory told = (await ChannelTo(address).UnaryAsync(
-                    PoolMethods.GetMap, new(), new() { Timeout = options.LookTime }, cancellation)).ToDirectory();
-                if (Volatile.Read(ref known) is { } newer && newer.Revision > told.Revision) { continue; }
-                Volatile.Write(ref known, told);
-                return told;
-            }
-            catch (Exception e) when (e is GrpcException or InvalidDataException)
-            {
-                // Another one may be there.
-            }
+            if (await each is not { } told) { continue; }
+            if (newest is null || told.Revision > newest.Revision) { newest = told; }
+            if (newest.Revision > (before?.Revision ?? 0) || 2 * ++answers > addresses.Length) { break; }
         }
 
-        return null;
+        await enough.CancelAsync();
+        cancellation.ThrowIfCancellationRequested();
+        return newest is null ? null : Learn(newest);
+    }
+
+    TimeSpan? ISessionRoute.ResumeTime => options.ResumeTime;
+
+    async ValueTask<GrpcChannel?> ISessionRoute.FindAsync(DriveId drive)
+    {
+        if (await DirectoryAsync(CancellationToken.None) is not { } pool) { return null; }
+        NodeId primary = pool.Primaries[HomeShard.Of(drive, pool.Primaries.Length).Value];
+        return pool.Nodes.TryGetValue(primary, out string? address) ? ChannelTo(address) : null;
     }
 
     public void Dispose()
@@ -124,6 +143,30 @@ public sealed class PoolDriveAdmin : IDriveAdmin, IDisposable
         foreach (Lazy<GrpcChannel> channel in channels.Values)
         {
             if (channel.IsValueCreated) { channel.Value.Dispose(); }
+        }
+    }
+
+    private async Task<PoolDirectory?> AskAsync(string address, CancellationToken cancellation)
+    {
+        try
+        {
+            return (await ChannelTo(address).UnaryAsync(
+                PoolMethods.GetMap, new(), new() { Timeout = options.LookTime }, cancellation)).ToDirectory();
+        }
+        catch (Exception e) when (e is GrpcException or InvalidDataException or OperationCanceledException or ObjectDisposedException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Keeps the newest of what is known and what was told.</summary>
+    private PoolDirectory Learn(PoolDirectory told)
+    {
+        while (true)
+        {
+            PoolDirectory? before = Volatile.Read(ref known);
+            if (before is not null && before.Revision >= told.Revision) { return before; }
+            if (Interlocked.CompareExchange(ref known, told, before) == before) { return told; }
         }
     }
 

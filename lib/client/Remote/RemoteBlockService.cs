@@ -7,10 +7,10 @@ using V1 = KvFs.Protocol.V1;
 
 namespace KvFs.Client.Remote;
 
-/// <summary>Blocks of a node in another process, over gRPC.</summary>
-/// <remarks>Thread safe. Reading and writing may be repeated, and are, until they are answered or the session is over. What is
-/// damaged on its way is sent again.</remarks>
-internal sealed class RemoteBlockService(GrpcChannel channel, SessionConnection session, RemoteClientOptions options)
+/// <summary>Blocks of nodes in other processes, over gRPC.</summary>
+/// <remarks>Thread safe. Reading and writing may be repeated, and are, wherever the session is served, until they are answered or it
+/// is over. What is damaged on its way is sent again.</remarks>
+internal sealed class RemoteBlockService(SessionConnection session, RemoteClientOptions options)
     : IBlockService
 {
     /// <summary>Prefetches on their way: more are not worth it.</summary>
@@ -26,14 +26,14 @@ internal sealed class RemoteBlockService(GrpcChannel channel, SessionConnection 
     public ValueTask<Status> WriteBlockAsync(BlockName name, ReadOnlyMemory<byte> content) =>
         content.Length is 0 or > Limits.BlockBytes
             ? new(Status.Invalid)
-            : RepeatAsync(() => WriteOnceAsync(name, content), changes: true);
+            : RepeatAsync(link => WriteOnceAsync(link, name, content), changes: true);
 
     public ValueTask<Status> ReadBlockAsync(BlockName name, uint offset, Memory<byte> destination)
     {
         if (destination.IsEmpty) { return new(Status.Ok); }
         return destination.Length > Limits.BlockBytes
             ? new(Status.Invalid)
-            : RepeatAsync(() => ReadOnceAsync(name, offset, destination), changes: false);
+            : RepeatAsync(link => ReadOnceAsync(link, name, offset, destination), changes: false);
     }
 
     public void Prefetch(BlockName name, uint offset, uint length)
@@ -51,9 +51,10 @@ internal sealed class RemoteBlockService(GrpcChannel channel, SessionConnection 
     {
         try
         {
-            await channel.UnaryAsync(BlockMethods.Prefetch, request, s_call, CancellationToken.None);
+            SessionLink link = session.Link;
+            await link.Channel.UnaryAsync(BlockMethods.Prefetch, request, s_call, link.Broken);
         }
-        catch (GrpcException)
+        catch (Exception e) when (e is GrpcException or OperationCanceledException)
         {
             // Nothing depends on it.
         }
@@ -63,15 +64,19 @@ internal sealed class RemoteBlockService(GrpcChannel channel, SessionConnection 
         }
     }
 
-    private async ValueTask<Status> RepeatAsync(Func<ValueTask<Status>> once, bool changes)
+    private async ValueTask<Status> RepeatAsync(Func<SessionLink, ValueTask<Status>> once, bool changes)
     {
         Pauses pauses = new(options);
         for (int damaged = 0; !session.IsOver;)
         {
             try
             {
-                Status status = await once();
-                if (status != Status.Corrupt || ++damaged == Attempts) { return status; }
+                Status status = await once(session.Link);
+                if (status != Status.StaleEpoch && (status != Status.Corrupt || ++damaged == Attempts)) { return status; }
+            }
+            catch (OperationCanceledException)
+            {
+                // The session's stream broke: the next one may go elsewhere.
             }
             catch (GrpcException e) when (CallFailure.ToStatus(e, changes) is not (Status.Unknown or Status.Busy))
             {
@@ -88,10 +93,10 @@ internal sealed class RemoteBlockService(GrpcChannel channel, SessionConnection 
         return Status.SessionExpired;
     }
 
-    private async ValueTask<Status> WriteOnceAsync(BlockName name, ReadOnlyMemory<byte> content)
+    private async ValueTask<Status> WriteOnceAsync(SessionLink link, BlockName name, ReadOnlyMemory<byte> content)
     {
         using GrpcCall<V1.WriteChunk, V1.WriteReply> call =
-            channel.Start(BlockMethods.Write, s_call, CancellationToken.None);
+            link.Channel.Start(BlockMethods.Write, s_call, link.Broken);
         V1.WriteHead? head = new() { Key = session.Key, Block = ToWire(name), Length = (uint)content.Length };
         while (!content.IsEmpty)
         {
@@ -104,14 +109,14 @@ internal sealed class RemoteBlockService(GrpcChannel channel, SessionConnection 
                 Crc32C = Crc32C.Compute(part.Span),
             });
             head = null;
-            if (!await call.Requests.FlushAsync(CancellationToken.None)) { break; }
+            if (!await call.Requests.FlushAsync(link.Broken)) { break; }
         }
 
         await call.CompleteAsync();
         return (await call.ReadOnlyOneAsync()).Status.ToCore();
     }
 
-    private async ValueTask<Status> ReadOnceAsync(BlockName name, uint offset, Memory<byte> destination)
+    private async ValueTask<Status> ReadOnceAsync(SessionLink link, BlockName name, uint offset, Memory<byte> destination)
     {
         V1.ReadRequest request = new()
         {
@@ -121,7 +126,7 @@ internal sealed class RemoteBlockService(GrpcChannel channel, SessionConnection 
             Length = (uint)destination.Length,
         };
         using GrpcCall<V1.ReadRequest, V1.ReadChunk> call =
-            channel.ServerStreaming(BlockMethods.Read, request, s_call, CancellationToken.None);
+            link.Channel.ServerStreaming(BlockMethods.Read, request, s_call, link.Broken);
         while (await call.WaitToReadAsync())
         {
             while (call.TryRead(out V1.ReadChunk chunk))

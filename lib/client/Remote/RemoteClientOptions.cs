@@ -14,6 +14,9 @@ public sealed record RemoteClientOptions
     /// <summary>How long one node of several may take to say what it has; then the next one is asked.</summary>
     public TimeSpan LookTime { get; init; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>How long a session with a drive of a pool is kept alive while nobody serves it: then its requests fail.</summary>
+    public TimeSpan ResumeTime { get; init; } = TimeSpan.FromHours(1);
+
     /// <summary>After a failure the next attempt waits for this at the least; twice as long each time, up to
     /// <see cref="MaxPause"/>.</summary>
     public TimeSpan MinPause { get; init; } = TimeSpan.FromMilliseconds(20);

@@ -35,6 +35,15 @@ public sealed class RemoteDriveAdmin(GrpcChannel channel, RemoteClientOptions op
         static IReadOnlyList<DriveInfo> (reply) => [.. reply.Drives.Select(static drive => drive.ToCore())],
         cancellationToken);
 
+    /// <summary>The drives that one node of several serves, and of which shards they are all.</summary>
+    internal ValueTask<Reply<ServedDrives>> ListServedAsync(CancellationToken cancellationToken) => AskAsync(
+        AdminMethods.ListDrives,
+        new(),
+        changes: false,
+        static reply => reply.Status,
+        static reply => new ServedDrives([.. reply.Drives.Select(static drive => drive.ToCore())], [.. reply.Shards]),
+        cancellationToken);
+
     public ValueTask<Reply<DriveInfo>> GetDriveAsync(string name, CancellationToken cancellationToken) =>
         AskForDriveAsync(AdminMethods.GetDrive, new() { Name = name }, changes: false, cancellationToken);
 
@@ -81,13 +90,17 @@ public sealed class RemoteDriveAdmin(GrpcChannel channel, RemoteClientOptions op
         string drive, string snapshot, string path, CancellationToken cancellationToken) => AskAsync(
         AdminMethods.Restore, new() { Drive = drive, Snapshot = snapshot, Path = path }, cancellationToken);
 
-    public async ValueTask<Reply<IDriveSession>> OpenSessionAsync(
-        string drive, bool readOnly, CancellationToken cancellationToken)
+    public ValueTask<Reply<IDriveSession>> OpenSessionAsync(string drive, bool readOnly, CancellationToken cancellationToken) =>
+        OpenSessionAsync(drive, readOnly, new SingleRoute(channel), cancellationToken);
+
+    /// <summary>Opens a session here that goes on wherever a route says.</summary>
+    internal async ValueTask<Reply<IDriveSession>> OpenSessionAsync(
+        string drive, bool readOnly, ISessionRoute route, CancellationToken cancellationToken)
     {
         V1.OpenSession open = new() { Drive = drive, ReadOnly = readOnly };
-        Reply<SessionConnection> opened = await SessionConnection.OpenAsync(channel, open, options, cancellationToken);
+        Reply<SessionConnection> opened = await SessionConnection.OpenAsync(channel, route, open, options, cancellationToken);
         if (!opened.IsOk) { return Reply.Failed<IDriveSession>(opened.Status); }
-        RemoteBlockService blocks = new(channel, opened.Value, options);
+        RemoteBlockService blocks = new(opened.Value, options);
         return Reply.Ok<IDriveSession>(new RemoteDriveSession(opened.Value, blocks));
     }
 
@@ -128,3 +141,8 @@ public sealed class RemoteDriveAdmin(GrpcChannel channel, RemoteClientOptions op
         }
     }
 }
+
+/// <summary>Drives that one node of several serves.</summary>
+/// <param name="Drives">Ascending by RUID.</param>
+/// <param name="Shards">Of these shards they are all.</param>
+internal sealed record ServedDrives(IReadOnlyList<DriveInfo> Drives, IReadOnlyList<uint> Shards);

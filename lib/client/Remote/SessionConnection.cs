@@ -10,7 +10,8 @@ namespace KvFs.Client.Remote;
 /// <remarks>
 /// Thread safe. When a stream breaks, the next one resumes the session, and everything that was not answered is sent again: reads
 /// are read again, changes have names. It is lost when the primary says so, or when nobody was reached for two leases: by then
-/// the session has expired. After that every request is answered SessionExpired, but for changes that may have been applied
+/// the session has expired. In a pool of several nodes the next stream goes to whoever serves the drive then, and is tried for much
+/// longer: a session does not expire as long as nobody serves it. After that every request is answered SessionExpired, but for changes that may have been applied
 /// (Unknown), and whoever is recalled is told to drop what it keeps.
 /// </remarks>
 internal sealed class SessionConnection : IAsyncDisposable
@@ -24,22 +25,31 @@ internal sealed class SessionConnection : IAsyncDisposable
     /// <summary>Less than a message may have: it also has the name of the request.</summary>
     private const int MaxRequestBytes = WireLimits.RequestBytes - 256;
 
+    /// <summary>The id of messages that tell what the session holds: no request's.</summary>
+    private const ulong HoldingsId = ulong.MaxValue;
+
     private readonly SemaphoreSlim room = new(MaxRequests);
     private readonly RequestBook book = new();
+    private readonly SessionHoldings holdings = new();
     private readonly RecallQueue recalls;
     private readonly SessionDialler dialler;
+    private readonly RemoteClientOptions options;
     private readonly Lock gate = new();
     private readonly Task run;
     private ClientStream? stream;
     private int waits;
     private bool isOver;
     private bool isClosing;
+    private bool isRefused;
+    private SessionLink link;
 
-    private SessionConnection(SessionDialler dialler, ClientStream first)
+    private SessionConnection(SessionDialler dialler, ClientStream first, RemoteClientOptions options)
     {
         this.dialler = dialler;
+        this.options = options;
         Key = dialler.Key!;
         Id = new(Key.Session);
+        link = new(first.Via, first.Ended);
         recalls = new(OnRecalled);
         run = RunAsync(first);
     }
@@ -47,6 +57,15 @@ internal sealed class SessionConnection : IAsyncDisposable
     public V1.SessionKey Key { get; }
 
     public SessionId Id { get; }
+
+    /// <summary>Where the session is served, as far as is known.</summary>
+    public SessionLink Link
+    {
+        get
+        {
+            lock (gate) { return link; }
+        }
+    }
 
     /// <summary>No request is carried out any more.</summary>
     public bool IsOver
@@ -57,13 +76,17 @@ internal sealed class SessionConnection : IAsyncDisposable
         }
     }
 
-    /// <summary>Opens a session.</summary>
+    /// <summary>Opens a session at a node, and keeps it wherever the route says.</summary>
     public static async ValueTask<Reply<SessionConnection>> OpenAsync(
-        GrpcChannel channel, V1.OpenSession open, RemoteClientOptions options, CancellationToken cancellation)
+        GrpcChannel channel,
+        ISessionRoute route,
+        V1.OpenSession open,
+        RemoteClientOptions options,
+        CancellationToken cancellation)
     {
-        SessionDialler dialler = new(channel, options);
-        (Status status, ClientStream? first) = await dialler.OpenAsync(open, cancellation);
-        return first is null ? Reply.Failed<SessionConnection>(status) : Reply.Ok(new SessionConnection(dialler, first));
+        SessionDialler dialler = new(route, options);
+        (Status status, ClientStream? first) = await dialler.OpenAsync(channel, open, cancellation);
+        return first is null ? Reply.Failed<SessionConnection>(status) : Reply.Ok(new SessionConnection(dialler, first, options));
     }
 
     public void OnRecall(ISessionRecall recall) => recalls.Handler = recall;
@@ -123,6 +146,23 @@ internal sealed class SessionConnection : IAsyncDisposable
         await run;
     }
 
+    private bool IsClosing
+    {
+        get
+        {
+            lock (gate) { return isClosing; }
+        }
+    }
+
+    /// <summary>A new primary does not have what the one before answered: the session is over.</summary>
+    private bool IsRefused
+    {
+        get
+        {
+            lock (gate) { return isRefused; }
+        }
+    }
+
     private WaitingRequest Begin(V1.Request request)
     {
         lock (gate)
@@ -159,15 +199,22 @@ internal sealed class SessionConnection : IAsyncDisposable
     {
         ClientStream? next = first;
         bool closed = false;
+        Pauses pauses = new(options);
         try
         {
-            while (next is not null && !closed)
+            while (next is not null)
             {
                 using ClientStream current = next;
                 Begin(current);
                 closed = await current.RunAsync(OnAnswer, recalls.Add);
                 lock (gate) { stream = null; }
-                if (!closed) { next = await dialler.ResumeAsync(); }
+
+                if (closed) { break; }
+
+                // A primary that hands over takes the session back, and answers nothing.
+                if (current.HasAnswered) { pauses = new(options); }
+                else { await pauses.NextAsync(CancellationToken.None); }
+                next = IsRefused ? null : await dialler.ResumeAsync(() => IsClosing);
             }
         }
         finally
@@ -182,6 +229,15 @@ internal sealed class SessionConnection : IAsyncDisposable
         lock (gate)
         {
             stream = next;
+            link = new(next.Via, next.Ended);
+            if (next.WantsHoldings)
+            {
+                foreach (V1.Holdings part in holdings.Tell())
+                {
+                    next.Send(new() { Request = new() { Session = Id.Value, Id = HoldingsId, TellHoldings = part } });
+                }
+            }
+
             foreach (WaitingRequest waiting in book.All())
             {
                 Send(next, waiting);
@@ -195,7 +251,14 @@ internal sealed class SessionConnection : IAsyncDisposable
     private void OnAnswer(V1.Answer answer)
     {
         WaitingRequest? waiting;
-        lock (gate) { waiting = book.Remove(answer.Id); }
+        lock (gate)
+        {
+            waiting = book.Remove(answer.Id);
+            if (waiting is not null) { holdings.Note(waiting.Request, answer); }
+            isRefused |= answer.Id == HoldingsId && answer.Status != V1.Status.Ok;
+            if (isRefused) { _ = stream?.EndAsync(); }
+        }
+
         waiting?.Complete(answer);
     }
 
@@ -221,3 +284,8 @@ internal sealed class SessionConnection : IAsyncDisposable
         await recalls.EndAsync();
     }
 }
+
+/// <summary>Where a session is served.</summary>
+/// <param name="Channel">To that node.</param>
+/// <param name="Broken">Is cancelled when the session's stream to it has ended: it may be served elsewhere.</param>
+internal readonly record struct SessionLink(GrpcChannel Channel, CancellationToken Broken);

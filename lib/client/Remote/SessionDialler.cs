@@ -5,8 +5,8 @@ using V1 = KvFs.Protocol.V1;
 
 namespace KvFs.Client.Remote;
 
-/// <summary>Makes the streams of one session: the first one opens it, the others resume it.</summary>
-internal sealed class SessionDialler(GrpcChannel channel, RemoteClientOptions options)
+/// <summary>Makes the streams of one session: the first one opens it, the others resume it, wherever it is served then.</summary>
+internal sealed class SessionDialler(ISessionRoute route, RemoteClientOptions options)
 {
     /// <summary>After so many leases without a word from the primary, the session has expired there.</summary>
     private const int LeasesUntilLost = 2;
@@ -18,13 +18,13 @@ internal sealed class SessionDialler(GrpcChannel channel, RemoteClientOptions op
     /// <summary>The session; null before it is open.</summary>
     public V1.SessionKey? Key { get; private set; }
 
-    /// <summary>Opens the session. The status, and the stream if it is Ok.</summary>
+    /// <summary>Opens the session at a node. The status, and the stream if it is Ok.</summary>
     public async ValueTask<(Status Status, ClientStream? Stream)> OpenAsync(
-        V1.OpenSession open, CancellationToken cancellation)
+        GrpcChannel channel, V1.OpenSession open, CancellationToken cancellation)
     {
         try
         {
-            return await DialAsync(new() { Open = open }, options.OpenTime, cancellation);
+            return await DialAsync(channel, new() { Open = open }, options.OpenTime, cancellation);
         }
         catch (GrpcException e)
         {
@@ -34,17 +34,23 @@ internal sealed class SessionDialler(GrpcChannel channel, RemoteClientOptions op
     }
 
     /// <summary>Resumes the session, trying again until it is lost. Null: it is.</summary>
-    public async ValueTask<ClientStream?> ResumeAsync()
+    /// <param name="isHurried">Nobody needs the session any more: two leases are enough.</param>
+    public async ValueTask<ClientStream?> ResumeAsync(Func<bool> isHurried)
     {
+        DriveId drive = DriveId.Read(Key!.Drive.Span);
         Pauses pauses = new(options);
-        while (!lease.HasPassed(LeasesUntilLost))
+        while (!lease.HasPassed(LeasesUntilLost) || (!isHurried() && route.ResumeTime is { } time && !lease.HasPassed(time)))
         {
             try
             {
-                (Status status, ClientStream? stream) =
-                    await DialAsync(new() { Resume = Key }, lease.Length, CancellationToken.None);
-                if (status == Status.Ok) { return stream; }
-                if (status == Status.SessionExpired) { return null; }
+                if (await route.FindAsync(drive) is { } channel)
+                {
+                    TimeSpan limit = route.ResumeTime is null || lease.Length < options.LookTime ? lease.Length : options.LookTime;
+                    (Status status, ClientStream? stream) =
+                        await DialAsync(channel, new() { Resume = Key }, limit, CancellationToken.None);
+                    if (status == Status.Ok) { return stream; }
+                    if (status == Status.SessionExpired) { return null; }
+                }
             }
             catch (GrpcException)
             {
@@ -58,7 +64,7 @@ internal sealed class SessionDialler(GrpcChannel channel, RemoteClientOptions op
     }
 
     private async ValueTask<(Status Status, ClientStream? Stream)> DialAsync(
-        V1.ClientMessage first, TimeSpan time, CancellationToken cancellation)
+        GrpcChannel channel, V1.ClientMessage first, TimeSpan time, CancellationToken cancellation)
     {
         CancellationTokenSource ending = new();
         GrpcCall<V1.ClientMessage, V1.ServerMessage>? call = null;
@@ -88,7 +94,7 @@ internal sealed class SessionDialler(GrpcChannel channel, RemoteClientOptions op
             lease = new(TimeSpan.FromMilliseconds(opened.LeaseMs), options.Clock);
             lease.Confirm(askedAt);
             isKept = true;
-            return (Status.Ok, new(call, ending, lease));
+            return (Status.Ok, new(call, ending, lease) { Via = channel, WantsHoldings = opened.WantsHoldings });
         }
         catch (OperationCanceledException e) when (!cancellation.IsCancellationRequested)
         {
@@ -120,5 +126,8 @@ internal sealed class LeaseClock(TimeSpan length, TimeProvider clock)
 
     public void Confirm(long sentAt) => Volatile.Write(ref confirmedAt, sentAt);
 
-    public bool HasPassed(int times) => clock.GetElapsedTime(Volatile.Read(ref confirmedAt)) > length * times;
+    public bool HasPassed(int times) => HasPassed(length * times);
+
+    /// <summary>Whether the primary has answered nothing for so long.</summary>
+    public bool HasPassed(TimeSpan time) => clock.GetElapsedTime(Volatile.Read(ref confirmedAt)) > time;
 }

@@ -56,8 +56,10 @@ public sealed partial class ReplicaNode
                 continue;
             }
 
-            // The one with most; of several with as much, the first.
-            if (disk.Last > shard.Last || (disk.Last == shard.Last && !isBefore)) { return; }
+            // The one with most; of several with as much, the one that was primary, so that little has to move afterwards; else the
+            // first.
+            bool isPreferred = replica.Node == reign.Primary || (self != reign.Primary && !isBefore);
+            if (disk.Last > shard.Last || (disk.Last == shard.Last && isPreferred)) { return; }
         }
 
         Propose(reign, reign.ColdStart(process), "nobody of the last reign is left", effects);

@@ -64,6 +64,12 @@ public sealed partial class ShardReplica
     /// <summary>The last entry that was forgotten here.</summary>
     public LogPosition Start => log.Start;
 
+    /// <summary>The reign that wrote an entry; none, if it was forgotten or is not there.</summary>
+    public Epoch EpochAt(LogIndex index) => log.EpochAt(index);
+
+    /// <summary>Whether an entry is in the log, as <see cref="LogShape.Has"/>.</summary>
+    public bool Has(LogPosition position) => log.Has(position);
+
     /// <summary>The last entry that is known to be committed.</summary>
     public LogIndex Committed { get; private set; }
 

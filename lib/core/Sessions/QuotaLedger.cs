@@ -25,10 +25,16 @@ public sealed class QuotaLedger
             return Status.NoInodes;
         }
 
-        Reservation own = bySession.GetValueOrDefault(session);
-        bySession[session] = new(checked(own.Bytes + wanted.Bytes), checked(own.Inodes + wanted.Inodes));
-        total = new(checked(total.Bytes + wanted.Bytes), checked(total.Inodes + wanted.Inodes));
+        Adopt(session, wanted);
         return Status.Ok;
+    }
+
+    /// <summary>Sets aside what another primary let a session set aside: whether there was room was asked there.</summary>
+    public void Adopt(SessionId session, Reservation reserved)
+    {
+        Reservation own = bySession.GetValueOrDefault(session);
+        bySession[session] = new(checked(own.Bytes + reserved.Bytes), checked(own.Inodes + reserved.Inodes));
+        total = new(checked(total.Bytes + reserved.Bytes), checked(total.Inodes + reserved.Inodes));
     }
 
     /// <summary>Gives back what a session does not need, or what its commit has used; more than there is gives back all.
@@ -49,5 +55,14 @@ public sealed class QuotaLedger
         if (!bySession.Remove(session, out Reservation own)) { return default; }
         total = new(total.Bytes - own.Bytes, total.Inodes - own.Inodes);
         return own;
+    }
+
+    /// <summary>All sessions have ended here; tells what they had set aside.</summary>
+    public Reservation Clear()
+    {
+        Reservation all = total;
+        bySession.Clear();
+        total = default;
+        return all;
     }
 }

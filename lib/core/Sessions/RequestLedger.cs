@@ -39,8 +39,8 @@ public static class RequestLedger
     /// <summary>Requests that one session has on their way at the most.</summary>
     public const int Slots = 1024;
 
-    /// <summary>Bytes of a kept result: what an answer without data needs.</summary>
-    public const int ResultBytes = 4096;
+    /// <summary>Bytes of a kept result: more than a transaction of <see cref="TransactRequest.MaxOperations"/> answers.</summary>
+    public const int ResultBytes = 256 << 10;
 
     private const int HeaderBytes = 9;
 

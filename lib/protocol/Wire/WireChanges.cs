@@ -1,3 +1,4 @@
+using KvFs.Core;
 using Operation = KvFs.Protocol.V1.Request.OperationOneofCase;
 
 namespace KvFs.Protocol.Wire;
@@ -12,6 +13,13 @@ public static class WireChanges
         return request.OperationCase is Operation.Create or Operation.Link or Operation.Unlink or Operation.Rename
             or Operation.SetAttributes or Operation.SetXattr or Operation.RemoveXattr or Operation.Commit
             or Operation.ChangeRange or Operation.CopyRange or Operation.Transact;
+    }
+
+    /// <summary>The name of a request that has one.</summary>
+    public static RequestId NameIn(this V1.Request request, SessionId session)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return new(session, (ushort)Math.Min(request.Slot, ushort.MaxValue), request.Sequence);
     }
 
     /// <summary>Whether a request has a name under which it is carried out once: it changes the drive, or what the session has.

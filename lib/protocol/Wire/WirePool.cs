@@ -20,7 +20,14 @@ public static class PoolMethods
 /// <param name="Revision">Of the map.</param>
 /// <param name="Nodes">Those that were not removed: number and address.</param>
 /// <param name="Primaries">By shard: the number of its primary.</param>
-public sealed record PoolDirectory(ulong Revision, ImmutableDictionary<NodeId, string> Nodes, ImmutableArray<NodeId> Primaries);
+/// <param name="Copies">By shard: how many nodes have all of it.</param>
+/// <param name="Replicas">How many are to have it.</param>
+public sealed record PoolDirectory(
+    ulong Revision,
+    ImmutableDictionary<NodeId, string> Nodes,
+    ImmutableArray<NodeId> Primaries,
+    ImmutableArray<int> Copies,
+    int Replicas);
 
 /// <summary>The pool map on the wire.</summary>
 public static class WirePool
@@ -66,6 +73,11 @@ public static class WirePool
             nodes[new(node.Id)] = node.Addresses[0];
         }
 
-        return new(reply.Revision, nodes.ToImmutable(), [.. reply.Shards.Select(static shard => new NodeId(shard.Primary))]);
+        return new(
+            reply.Revision,
+            nodes.ToImmutable(),
+            [.. reply.Shards.Select(static shard => new NodeId(shard.Primary))],
+            [.. reply.Shards.Select(static shard => shard.InSync.Count)],
+            (int)Math.Min(reply.Replicas, int.MaxValue));
     }
 }

@@ -136,9 +136,13 @@ internal static class RecordSamples
                 && VNodeGrant.TryTake(payload, 0x3132_33FF) && VNodeGrant.TryTake(payload, 0x3132_3300)
                 && VNodeGrant.IsEmpty(payload));
 
-        SessionRecord session = new(new(9), ReadOnly: true);
-        yield return Of("ns-session-v1", RecordKey.Numbered(RecordKind.Session, Session.Value), SessionRecord.PayloadBytes,
+        SessionRecord session = new(new(9), ReadOnly: true, default);
+        yield return Of("ns-session-v1", RecordKey.Numbered(RecordKind.Session, Session.Value), session.PayloadBytes,
             session.Encode, bytes => SessionRecord.TryDecode(bytes, out SessionRecord read) && read == session);
+
+        SessionRecord lasting = new(new(9), ReadOnly: false, new((UInt128)0x3132_3334 << 96));
+        yield return Of("ns-session-v2", RecordKey.Numbered(RecordKind.Session, Session.Value), lasting.PayloadBytes,
+            lasting.Encode, bytes => SessionRecord.TryDecode(bytes, out SessionRecord read) && read == lasting);
 
         FileLock held = new(100, 200, LockType.Write, new(Session, 0x6162), 4711);
         byte[] bytes = new byte[LockRecords.PayloadBytes];

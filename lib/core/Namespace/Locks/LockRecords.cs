@@ -50,6 +50,21 @@ public static class LockRecords
         }
     }
 
+    /// <summary>Removes the locks of sessions that have ended.</summary>
+    public static void RemoveOfOthers(ISessionLiveness living, DriveTransaction transaction)
+    {
+        ArgumentNullException.ThrowIfNull(living);
+        ArgumentNullException.ThrowIfNull(transaction);
+        using DriveCursor cursor = transaction.WalkPrefix(RecordKey.Single(RecordKind.Lock));
+        while (cursor.MoveNext())
+        {
+            // One that nobody can read is nobody's.
+            if (TryDecode(cursor.Key, cursor.Payload, out LockChange held) && living.IsLive(held.Lock.Owner.Session)) { continue; }
+            RecordKey key = RecordKey.FromRelative(cursor.Key);
+            transaction.Delete(ref key);
+        }
+    }
+
     public static void Encode(in FileLock held, Span<byte> payload)
     {
         BinaryPrimitives.WriteUInt64LittleEndian(payload, held.End);

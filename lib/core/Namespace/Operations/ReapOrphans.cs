@@ -58,6 +58,21 @@ public static class ReapOrphans
         return Status.Ok;
     }
 
+    /// <summary>Tells the orphans that living sessions are recorded to hold.</summary>
+    public static void ListHeld(DriveView view, ISessionLiveness sessions, Action<VNodeId> found)
+    {
+        ArgumentNullException.ThrowIfNull(view);
+        ArgumentNullException.ThrowIfNull(sessions);
+        ArgumentNullException.ThrowIfNull(found);
+        using DriveCursor cursor = view.WalkPrefix(RecordKey.Single(RecordKind.Orphan));
+        while (cursor.MoveNext())
+        {
+            RecordKey key = RecordKey.FromRelative(cursor.Key);
+            if (!RecordKey.TrySplitNumbers(key.Relative, out ulong node, out ulong session)) { view.ThrowCorrupt(ref key); }
+            if (sessions.IsLive(new(session))) { found(new(node)); }
+        }
+    }
+
     /// <remarks>A living session that holds it no more let go of it in a transaction that failed.</remarks>
     private static bool IsHeld(
         VNodeId node,

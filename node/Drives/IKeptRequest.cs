@@ -1,0 +1,11 @@
+using KvFs.Core;
+
+namespace KvFs.Node.Drives;
+
+/// <summary>A request whose answer is kept in the transaction that carries it out: so it is there if and only if the effect is, on
+/// whichever node is primary.</summary>
+public interface IKeptRequest
+{
+    /// <summary>The request was decided, and wrote something: adds the answer.</summary>
+    void Keep<TResult>(in TResult result, DriveTransaction transaction);
+}
