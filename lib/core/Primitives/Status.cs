@@ -43,11 +43,17 @@ public enum Status : byte
     /// <summary>Not applied: a precondition of a transaction does not hold (any more).</summary>
     Conflict = 12,
 
+    /// <summary>Not applied: the node cannot be reached, or is stopping. Send it to another, or again later (EIO).</summary>
+    Unavailable = 13,
+
     /// <summary>Applied or not, we cannot tell. Send again only under the same request id.</summary>
     Unknown = 20,
 
     /// <summary>The effects were answered, but lost in a power cut before they were durable.</summary>
     Lost = 21,
+
+    /// <summary>The caller's time was up before the answer came: applied or not, we cannot tell (EIO).</summary>
+    TimedOut = 22,
 
     /// <summary>A stored checksum does not match. Read another replica (EIO).</summary>
     Corrupt = 30,

@@ -38,7 +38,7 @@ public static class StatusErrno
         Status.Interrupted => Errno.EINTR,
         Status.NoLocks => Errno.ENOLCK,
         Status.StaleEpoch or Status.Conflict or Status.Unknown or Status.Lost or Status.Corrupt or Status.IoError
-            or Status.SessionExpired => Errno.EIO,
+            or Status.SessionExpired or Status.Unavailable or Status.TimedOut => Errno.EIO,
         _ => Errno.EIO,
     };
 }

@@ -36,6 +36,8 @@ public sealed class StatusErrnoTests
         [Status.Locked] = Errno.EAGAIN,
         [Status.Deadlock] = Errno.EDEADLK,
         [Status.SessionExpired] = Errno.EIO,
+        [Status.Unavailable] = Errno.EIO,
+        [Status.TimedOut] = Errno.EIO,
         [Status.Range] = Errno.ERANGE,
         [Status.NoAttribute] = Errno.ENODATA,
         [Status.ValueTooLong] = Errno.E2BIG,

@@ -1,0 +1,81 @@
+using System.Runtime.CompilerServices;
+using KvFs.Core;
+
+namespace KvFs.Protocol.BlockChannel.Server;
+
+/// <summary>Calls the handler, and makes an answer of whatever it does.</summary>
+internal sealed class HandlerCalls(IBlockChannelHandler handler, TimeProvider clock, Action<Exception>? failed)
+{
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<BlockAnswer> WriteAsync(
+        BlockWrite write,
+        ReadOnlyMemory<byte> content,
+        ReadOnlyMemory<uint> checksums,
+        Deadline deadline,
+        CancellationToken token)
+    {
+        if (TooLate(deadline, token) is { } late) { return late; }
+        try
+        {
+            return await handler.WriteAsync(write, content, checksums, token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (token.IsCancellationRequested)
+        {
+            return BlockAnswer.Of(Status.Unknown);
+        }
+#pragma warning disable CA1031 // Whatever a handler throws ends its own request only.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            failed?.Invoke(e);
+            return BlockAnswer.Of(Status.Unknown);
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<BlockAnswer> ReadAsync(
+        BlockRead read,
+        int behind,
+        Memory<byte> destination,
+        Memory<uint> checksums,
+        Deadline deadline,
+        CancellationToken token)
+    {
+        if (TooLate(deadline, token) is { } late) { return late; }
+        try
+        {
+            return await handler.ReadAsync(read, behind, destination, checksums, token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (token.IsCancellationRequested)
+        {
+            return BlockAnswer.Of(Status.Interrupted);
+        }
+#pragma warning disable CA1031 // Whatever a handler throws ends its own request only.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            failed?.Invoke(e);
+            return BlockAnswer.Of(Status.IoError);
+        }
+    }
+
+    /// <summary>Tells a handler that nobody waits for it any more. What it does thereupon ends nothing else.</summary>
+    public void Cancel(CancellationTokenSource source)
+    {
+        try
+        {
+            source.Cancel();
+        }
+        catch (AggregateException e)
+        {
+            failed?.Invoke(e);
+        }
+    }
+
+    /// <summary>What nobody waits for any more is not begun.</summary>
+    private BlockAnswer? TooLate(Deadline deadline, CancellationToken token)
+    {
+        if (token.IsCancellationRequested) { return BlockAnswer.Of(Status.Interrupted); }
+        return deadline.IsPast(clock) ? BlockAnswer.Of(Status.TimedOut) : null;
+    }
+}
