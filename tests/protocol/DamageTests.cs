@@ -16,6 +16,9 @@ public sealed class DamageTests
     /// <summary>What an outcome other than Ok may be: the connection ended, or the damage was told.</summary>
     private static readonly Status[] Noticed = [Status.Corrupt, Status.Unavailable, Status.Unknown];
 
+    /// <summary>A hello whose length is damaged is waited for so long, by either side.</summary>
+    private static readonly TimeSpan HelloTime = TimeSpan.FromSeconds(5);
+
     private static readonly byte[] Stored = Samples.Bytes(300_001, 1);
     private static readonly byte[] Large = Samples.Bytes(700_000, 2);
     private static readonly byte[] Small = Samples.Bytes(3000, 3);
@@ -28,7 +31,7 @@ public sealed class DamageTests
 
     private static async Task RunAsync(Random random, bool isCut)
     {
-        await using ChannelWorld world = new();
+        await using ChannelWorld world = new(change: options => options with { HandshakeTime = HelloTime });
         world.Blocks.Put(Samples.Name(1), Stored);
         (long toServer, long toClient) = await MeasureAsync(world);
         for (int round = 0; round < Rounds; round++)
@@ -68,7 +71,9 @@ public sealed class DamageTests
     {
         Task passing = proxy.RunAsync();
         ConnectOutcome outcome = await BlockChannelClient.ConnectAsync(
-            BlockChannelTarget.TcpPlainText("127.0.0.1", proxy.Port), ChannelWorld.ClientOptions, CancellationToken.None);
+            BlockChannelTarget.TcpPlainText("127.0.0.1", proxy.Port),
+            ChannelWorld.ClientOptions with { ConnectTime = HelloTime },
+            CancellationToken.None);
         Status[] statuses = outcome.Client is null
             ? [Status.Unavailable]
             : await AskAsync(world, outcome.Client, id);

@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using KvFs.Core;
 using KvFs.Protocol.BlockChannel;
 using KvFs.Protocol.BlockChannel.Wire;
@@ -11,15 +9,10 @@ namespace KvFs.Protocol.Tests;
 public sealed class GiveUpTests : IDisposable
 {
     private static readonly byte[] Content = Samples.Bytes(300_000, 1);
+    private static readonly byte[] Large = Samples.Bytes(16 << 20, 1);
 
-    private readonly Socket listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+    private readonly RawServer listener = new();
     private readonly ManualTime time = new();
-
-    public GiveUpTests()
-    {
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
-    }
 
     [Fact]
     public async Task A_request_whose_time_is_up_ends_and_its_answer_may_come_later()
@@ -38,7 +31,7 @@ public sealed class GiveUpTests : IDisposable
         byte[] late = new byte[Content.Length];
         Task<BlockAnswer> reading = client.ReadAsync(
             Samples.Read(1, 0, late.Length), late, default, Deadline.After(time, TimeSpan.FromSeconds(1)), CancellationToken.None).AsTask();
-        await begun.Task;
+        await begun.Task.WaitAsync(Patience.Time);
         time.Advance(TimeSpan.FromSeconds(0.9));
         Assert.False(reading.IsCompleted);
         time.Advance(TimeSpan.FromSeconds(0.2));
@@ -47,7 +40,7 @@ public sealed class GiveUpTests : IDisposable
         held.Release();
         world.Blocks.BeforeRead = null;
         Assert.Equal(Status.Ok, (await client.ReadAsync(1, 0, new byte[Content.Length])).Status);
-        SpinWait.SpinUntil(() => client.LoadBytes == 0);  // All that was given up is answered.
+        Patience.WaitFor(() => client.LoadBytes == 0);  // All that was given up is answered.
         Assert.All(late, value => Assert.Equal(0, value));
     }
 
@@ -60,7 +53,6 @@ public sealed class GiveUpTests : IDisposable
     {
         (BlockChannelClient client, RawPeer server) = await ConnectAsync();
         using RawPeer end = server;
-        await server.ReadAsync(FrameKind.Ping);  // The timer has been set once, and sets itself from now on.
         ValueTask<BlockAnswer> first = ReadWithinAsync(client, TimeSpan.FromSeconds(1));
         ValueTask<BlockAnswer> second = ReadWithinAsync(client, TimeSpan.FromSeconds(1.5));
         time.Advance(TimeSpan.FromSeconds(0.9));
@@ -103,7 +95,7 @@ public sealed class GiveUpTests : IDisposable
         using RawPeer raw = new(await world.ConnectRawAsync());
         await raw.GreetAsync();
         await raw.SendAsync(RawPeer.Read(1, Samples.Read(1, 0, 10)), RawPeer.Read(2, Samples.Read(1, 0, 10), timeoutMs: 500));
-        await begun.Task;
+        await begun.Task.WaitAsync(Patience.Time);
         await raw.SendAsync(RawPeer.Bare(FrameKind.Ping, 5));
         await raw.ReadAsync(FrameKind.Pong);  // Both have come in.
         serverTime.Advance(TimeSpan.FromSeconds(1));
@@ -132,14 +124,14 @@ public sealed class GiveUpTests : IDisposable
         using CancellationTokenSource source = new();
         Task<BlockAnswer> reading = client.ReadAsync(
             Samples.Read(1, 0, 1000), new byte[1000], default, Deadline.None, source.Token).AsTask();
-        await begun.Task;
+        await begun.Task.WaitAsync(Patience.Time);
         await source.CancelAsync();
         OperationCanceledException e = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => reading);
         Assert.Equal(source.Token, e.CancellationToken);
-        await cancelled.Task;
+        await cancelled.Task.WaitAsync(Patience.Time);
         world.Blocks.BeforeRead = null;
         Assert.Equal(Status.Ok, (await client.ReadAsync(1, 0, new byte[1000])).Status);
-        SpinWait.SpinUntil(() => client.LoadBytes == 0);  // All that was given up is answered.
+        Patience.WaitFor(() => client.LoadBytes == 0);  // All that was given up is answered.
     }
 
     [Fact]
@@ -178,7 +170,7 @@ public sealed class GiveUpTests : IDisposable
         }
 
         Assert.All(await Task.WhenAll([.. placed, patient]), answer => Assert.Equal(Status.NotFound, answer.Status));
-        SpinWait.SpinUntil(() => client.LoadBytes == 0);  // All that was given up is answered.
+        Patience.WaitFor(() => client.LoadBytes == 0);  // All that was given up is answered.
         server.Dispose();
         await client.DisposeAsync();
     }
@@ -189,23 +181,15 @@ public sealed class GiveUpTests : IDisposable
         (BlockChannelClient client, RawPeer server) = await ConnectAsync();
         using RawPeer end = server;
         using CancellationTokenSource source = new();
-        byte[] large = Samples.Bytes(16 << 20, 1);
-        Task<BlockAnswer> writing = client.WriteAsync(Samples.Write(1), large, default, Deadline.None, source.Token).AsTask();
+        Task<BlockAnswer> writing = client.WriteAsync(Samples.Write(1), Large, default, Deadline.None, source.Token).AsTask();
         RawFrame first = await server.ReadAsync(FrameKind.Write);
         await source.CancelAsync();
-        long received = first.Payload.Length;
-        RawFrame? frame;
-        while ((frame = await server.ReadFrameAsync())!.Kind != FrameKind.Cancel)
-        {
-            received += frame.Kind == FrameKind.WriteMore ? frame.Payload.Length : 0;
-        }
-
+        long received = await TakeUntilCancelAsync(server, first);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => writing);
-        Assert.InRange(received, 0, large.Length - 1);
-        Assert.Equal(first.Header.Request, frame.Header.Request);
-        Assert.Equal(large.Length, client.LoadBytes);  // Until the server has answered.
+        Assert.InRange(received, 0, Large.Length - 1);
+        Assert.Equal(Large.Length, client.LoadBytes);  // Until the server has answered.
         await server.SendAsync(RawPeer.Answer(first.Header.Request, BlockAnswer.Of(Status.Interrupted)));
-        Task<BlockAnswer> next = client.WriteAsync(2, large).AsTask();  // The whole window: it was given back.
+        Task<BlockAnswer> next = client.WriteAsync(2, Large).AsTask();  // The whole window: it was given back.
         Assert.Equal(FrameKind.Write, (await server.ReadAsync(FrameKind.Write)).Kind);
         server.Dispose();
         Assert.Equal(Status.Unknown, (await next).Status);
@@ -217,17 +201,44 @@ public sealed class GiveUpTests : IDisposable
     {
         (BlockChannelClient client, RawPeer server) = await ConnectAsync();
         using RawPeer end = server;
-        Task<BlockAnswer> writing = client.WriteAsync(1, Samples.Bytes(16 << 20, 1)).AsTask();
+        Task<BlockAnswer> reading = client.ReadAsync(1, 0, new byte[10]).AsTask();
+        Task<BlockAnswer> writing = client.WriteAsync(1, Large).AsTask();
+        ulong read = (await server.ReadAsync(FrameKind.Read)).Header.Request;
         RawFrame first = await server.ReadAsync(FrameKind.Write);
-        await server.SendAsync(RawPeer.Answer(first.Header.Request, BlockAnswer.Of(Status.Busy)));
-        RawFrame? frame;
-        do { frame = await server.ReadFrameAsync(); } while (frame!.Kind != FrameKind.Cancel);
+        await server.SendAsync(
+            RawPeer.Answer(first.Header.Request, BlockAnswer.Of(Status.Busy)), RawPeer.Answer(read, BlockAnswer.Of(Status.NotFound)));
+
+        // Who has looked at the second answer has looked at the first. Until then nobody takes the rest of the block: else all
+        // of it may be sent before the client looks, and there is nothing to cancel.
+        Assert.Equal(Status.NotFound, (await reading).Status);
+        Assert.InRange(await TakeUntilCancelAsync(server, first), 0, Large.Length - 1);
         Assert.Equal(Status.Busy, (await writing).Status);
         Task<BlockAnswer> next = client.WriteAsync(2, Content).AsTask();
         RawFrame write = await server.ReadAsync(FrameKind.Write);
         await server.SendAsync(RawPeer.Answer(write.Header.Request, BlockAnswer.Ok));
         Assert.Equal(Status.Ok, (await next).Status);
         server.Dispose();
+        await client.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_write_that_is_refused_behind_its_last_byte_has_nothing_to_cancel()
+    {
+        (BlockChannelClient client, RawPeer server) = await ConnectAsync();
+        using RawPeer end = server;
+        Task<BlockAnswer> writing = client.WriteAsync(1, Large).AsTask();
+        RawFrame first = await server.ReadAsync(FrameKind.Write);
+        for (int received = first.Payload.Length; received < Large.Length;)
+        {
+            received += (await server.ReadAsync(FrameKind.WriteMore)).Payload.Length;
+        }
+
+        await server.SendAsync(RawPeer.Answer(first.Header.Request, BlockAnswer.Of(Status.Busy)));
+        Assert.Equal(Status.Busy, (await writing).Status);
+        Task<BlockAnswer> next = client.WriteAsync(2, Large).AsTask();  // The whole window: it was given back.
+        Assert.Equal(FrameKind.Write, (await server.ReadFrameAsync())!.Kind);
+        server.Dispose();
+        Assert.Equal(Status.Unknown, (await next).Status);
         await client.DisposeAsync();
     }
 
@@ -257,7 +268,7 @@ public sealed class GiveUpTests : IDisposable
         await server.SendAsync(RawPeer.Chunk(FrameKind.Data, 0, id, 0, Samples.Bytes(64 << 10, 1))[..1000]);
         WaitForBytes(filling);
         Task<BlockAnswer> other = client.ReadAsync(1, 0, new byte[10]).AsTask();
-        while (!stuck.IsCompleted) { time.Advance(TimeSpan.FromSeconds(2)); }
+        time.AdvanceUntilEnd(stuck, TimeSpan.FromSeconds(2));
         Assert.Equal(Status.TimedOut, (await stuck).Status);
         Assert.Equal(Status.Unavailable, (await other).Status);
         Assert.Equal(Status.Unavailable, client.End!.Status);
@@ -283,13 +294,13 @@ public sealed class GiveUpTests : IDisposable
         byte[] read = new byte[3 << 20];
         Assert.Equal(Status.Ok, (await client.ReadAsync(1, 0, read)).Status);
         Assert.Equal(world.Blocks.Find(Samples.Name(1)), read);
-        SpinWait.SpinUntil(() => client.LoadBytes == 0);  // All that was given up is answered.
+        Patience.WaitFor(() => client.LoadBytes == 0);  // All that was given up is answered.
     });
 
     public void Dispose() => listener.Dispose();
 
     /// <summary>Until a frame is under way into this memory.</summary>
-    private static void WaitForBytes(byte[] memory) => SpinWait.SpinUntil(() => Volatile.Read(ref memory[0]) + Volatile.Read(ref memory[1]) != 0);
+    private static void WaitForBytes(byte[] memory) => Patience.WaitFor(() => Volatile.Read(ref memory[0]) + Volatile.Read(ref memory[1]) != 0);
 
     private ValueTask<BlockAnswer> ReadWithinAsync(BlockChannelClient client, TimeSpan limit) => client.ReadAsync(
         Samples.Read(1, 0, 10), new byte[10], default, Deadline.After(time, limit), CancellationToken.None);
@@ -324,16 +335,29 @@ public sealed class GiveUpTests : IDisposable
         }
     }
 
+    /// <summary>Chunks of a write come until its cancel does; answers their bytes, with those of the first.</summary>
+    private static async Task<long> TakeUntilCancelAsync(RawPeer server, RawFrame first)
+    {
+        long bytes = first.Payload.Length;
+        while (true)
+        {
+            RawFrame? frame = await server.ReadFrameAsync();
+            Assert.NotNull(frame);
+            Assert.Equal(first.Header.Request, frame.Header.Request);
+            if (frame.Kind == FrameKind.Cancel) { return bytes; }
+            Assert.Equal(FrameKind.WriteMore, frame.Kind);
+            bytes += frame.Payload.Length;
+        }
+    }
+
+    /// <summary>A client that has sent its first ping, which is not answered, so that there is no other.</summary>
     private async Task<(BlockChannelClient Client, RawPeer Server)> ConnectAsync()
     {
-        BlockChannelTarget target = BlockChannelTarget.TcpPlainText("127.0.0.1", ((IPEndPoint)listener.LocalEndPoint!).Port);
-        Task<ConnectOutcome> connecting = BlockChannelClient.ConnectAsync(
-            target,
-            ChannelWorld.ClientOptions with { Clock = time, PingInterval = TimeSpan.FromHours(1), SilenceTime = TimeSpan.FromHours(2) },
-            CancellationToken.None);
-        RawPeer server = new(await listener.AcceptAsync());
-        await server.ReadHelloAsync();
-        await server.SendAsync(RawPeer.ServerHelloBytes());
-        return ((await connecting).Client!, server);
+        (BlockChannelClient client, RawPeer server) = await listener.ConnectAsync(ChannelWorld.ClientOptions with
+        {
+            Clock = time, PingInterval = TimeSpan.FromHours(1), SilenceTime = TimeSpan.FromHours(2),
+        });
+        await server.ReadAsync(FrameKind.Ping);
+        return (client, server);
     }
 }

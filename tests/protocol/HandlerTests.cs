@@ -94,17 +94,46 @@ public sealed class HandlerTests
         using RawPeer raw = new(await world.ConnectRawAsync());
         await raw.GreetAsync();
         await raw.SendAsync(RawPeer.Read(1, Samples.Read(1, 0, 10)));
-        await begun.Task;
+        await begun.Task.WaitAsync(Patience.Time);
         await raw.SendAsync(RawPeer.Bare(FrameKind.Cancel, 1));
         Assert.Equal(Status.Interrupted, (await raw.ReadAsync(FrameKind.Answer)).Answer.Status);
 
         // The end of a connection, too, cancels what is in flight.
         begun = new();
         await raw.SendAsync(RawPeer.Read(2, Samples.Read(1, 0, 10)));
-        await begun.Task;
+        await begun.Task.WaitAsync(Patience.Time);
         raw.Socket.LingerState = new(true, 0);
         raw.Dispose();
         Assert.Contains("broke", (await world.NextEndAsync()).Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_is_given_up_because_the_connection_ends_is_not_answered_as_if_somebody_had_cancelled_it()
+    {
+        await using ChannelWorld world = new(change: options => options with { CallThreads = 1 });
+        world.Blocks.Put(Samples.Name(1), Content);
+        world.Blocks.BeforeRead = async (read, token) =>
+        {
+            if (read.Name == Samples.Name(2)) { return BlockAnswer.Ok; }
+
+            // What follows is done where it is cancelled, so the answer leaves before the goodbye.
+            TaskCompletionSource cancelled = new();
+            using CancellationTokenRegistration registration = token.Register(cancelled.SetResult);
+            await cancelled.Task;
+            token.ThrowIfCancellationRequested();
+            return BlockAnswer.Ok;
+        };
+        using RawPeer raw = new(await world.ConnectRawAsync());
+        await raw.GreetAsync();
+        await raw.SendAsync(RawPeer.Read(1, Samples.Read(1, 0, 10)), RawPeer.Read(2, Samples.Read(2, 0, 10)));
+
+        // The only thread has done the second, so it has left the first waiting.
+        RawFrame second = await raw.ReadAsync(FrameKind.Answer);
+        Assert.Equal((2UL, Status.NotFound), (second.Header.Request, second.Answer.Status));
+        await raw.SendAsync(RawPeer.Bare(FrameKind.Pong, 1));  // Breaks a rule.
+        RawFrame first = await raw.ReadAsync(FrameKind.Answer);
+        Assert.Equal((1UL, Status.Unavailable), (first.Header.Request, first.Answer.Status));
+        Assert.Equal(Status.Invalid, (await raw.ReadAsync(FrameKind.Bye)).Bye.Status);
     }
 
     [Fact]

@@ -23,10 +23,10 @@ public sealed class ManualTimeTests
             null,
             TimeSpan.Zero,
             Timeout.InfiniteTimeSpan);
-        await begun.Task;
+        await begun.Task.WaitAsync(Patience.Time);
         Thread mover = new(() => time.Advance(TimeSpan.FromSeconds(1)));
         mover.Start();
-        SpinWait.SpinUntil(() => !mover.IsAlive || mover.ThreadState.HasFlag(ThreadState.WaitSleepJoin));
+        Patience.WaitFor(() => !mover.IsAlive || mover.ThreadState.HasFlag(ThreadState.WaitSleepJoin));
         held.Set();
         Assert.Equal(start, await seen.Task);
         mover.Join();

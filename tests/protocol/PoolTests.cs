@@ -22,19 +22,15 @@ public sealed class PoolTests
             await held.Task;
             return BlockAnswer.Ok;
         };
-        BlockChannelPool pool = world.Connections(ChannelWorld.ClientOptions with { Connections = 3 });
+        BlockChannelPool pool = world.Connections(ChannelWorld.ClientOptions with { Connections = 3, MaxWaiting = int.MaxValue });
         List<Task<BlockAnswer>> reading = [];
-        for (int open = 1; open <= 3; open++)
+        Patience.WaitFor(() =>
         {
-            SpinWait.SpinUntil(() =>
-            {
-                reading.Add(ReadAsync(pool));
-                return pool.OpenConnections == open;
-            });
-        }
-
+            reading.Add(ReadAsync(pool));
+            return pool.OpenConnections == 3;
+        });
         for (int more = 0; more < 10; more++) { reading.Add(ReadAsync(pool)); }
-        Assert.Equal(3, world.Server.Connections);
+        Patience.WaitFor(() => world.Server.Connections == 3);  // The server counts one behind its hello.
         held.Release();
         Assert.All(await Task.WhenAll(reading), status => Assert.Equal(BlockAnswer.Ok, status));
         Assert.Equal(3, pool.OpenConnections);
@@ -144,7 +140,7 @@ public sealed class PoolTests
         };
         BlockChannelPool pool = world.Connections();
         Task<BlockAnswer> reading = ReadAsync(pool);
-        SpinWait.SpinUntil(() => world.Server.Buffers > 0);
+        Patience.WaitFor(() => world.Server.Buffers > 0);
         await pool.DisposeAsync();
         Assert.Equal(Status.Unavailable, (await reading).Status);
         Assert.Equal(Status.Unavailable, (await ReadAsync(pool)).Status);

@@ -35,6 +35,9 @@ internal sealed class ChannelWorld : IAsyncDisposable
             Pool = Pool,
             HandlerFailed = failures.Enqueue,
             ConnectionEnded = (_, end) => ends.Writer.TryWrite(end),
+            HandshakeTime = Patience.Time,
+            StallTime = Patience.Time,
+            DrainTime = Patience.Time,
         };
         Options = change?.Invoke(options) ?? options;
         Server = new BlockChannelServer(Options, Blocks);
@@ -62,8 +65,14 @@ internal sealed class ChannelWorld : IAsyncDisposable
     /// <summary>Exceptions of the handler that belong to the test.</summary>
     public int ExpectedFailures { get; set; }
 
-    /// <summary>An end of the client's that a test does not look at.</summary>
-    public static BlockChannelClientOptions ClientOptions { get; } = new() { Pool = Pool };
+    /// <summary>Of clients whose limits a test does not look at: a machine that has other things to do is no dead peer.</summary>
+    public static BlockChannelClientOptions ClientOptions { get; } = new()
+    {
+        Pool = Pool,
+        ConnectTime = Patience.Time,
+        SilenceTime = Patience.Time,
+        StallTime = Patience.Time,
+    };
 
     public async Task<BlockChannelClient> ConnectAsync(BlockChannelClientOptions? options = null)
     {
@@ -81,24 +90,26 @@ internal sealed class ChannelWorld : IAsyncDisposable
         return pool;
     }
 
-    public async Task<Socket> ConnectRawAsync()
+    /// <param name="receiveBytes">What the kernel keeps for a peer that takes nothing, about; 0: as much as it likes.</param>
+    public async Task<Socket> ConnectRawAsync(int receiveBytes = 0)
     {
         bool isUnix = Server.Bound[0] is UnixDomainSocketEndPoint;
         Socket socket = isUnix
             ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)
             : new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        if (receiveBytes > 0) { socket.ReceiveBufferSize = receiveBytes; }
         await socket.ConnectAsync(Server.Bound[0]);
         return socket;
     }
 
     /// <summary>Why the next connection ended, as the server tells.</summary>
-    public async Task<ChannelEnd> NextEndAsync() => await ends.Reader.ReadAsync();
+    public async Task<ChannelEnd> NextEndAsync() => await Patience.WaitForAsync(ends.Reader.ReadAsync);
 
     /// <summary>Lets the clock go on until something has ended.</summary>
     private async Task EndAsync(IAsyncDisposable each)
     {
         Task ending = each.DisposeAsync().AsTask();
-        while (Options.Clock is ManualTime time && !ending.IsCompleted) { time.Advance(TimeSpan.FromSeconds(1)); }
+        if (Options.Clock is ManualTime time) { time.AdvanceUntilEnd(ending, TimeSpan.FromSeconds(1)); }
         await ending;
     }
 
@@ -110,7 +121,7 @@ internal sealed class ChannelWorld : IAsyncDisposable
         Directory.Delete(folder, recursive: true);
 
         // A clock that is driven by hand can be through with the server's patience before a connection's threads have had a turn.
-        SpinWait.SpinUntil(() => Server is { Connections: 0, Buffers: 0, BufferBytes: 0 }, TimeSpan.FromSeconds(60));
+        SpinWait.SpinUntil(() => Server is { Connections: 0, Buffers: 0, BufferBytes: 0 }, Patience.Time);
         Assert.Equal(0, Server.Buffers);
         Assert.Equal(0, Server.BufferBytes);
         Assert.Equal(0, Server.Connections);

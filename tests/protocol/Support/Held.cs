@@ -8,6 +8,9 @@ internal sealed class Held : IDisposable
 
     public Task Task => source.Task;
 
+    /// <summary>Waits as for a slow disk: with the thread.</summary>
+    public void Wait() => source.Task.Wait(CancellationToken.None);
+
     public void Release() => source.TrySetResult();
 
     public void Dispose() => Release();

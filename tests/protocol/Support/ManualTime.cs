@@ -57,6 +57,13 @@ internal sealed class ManualTime : TimeProvider
         }
     }
 
+    /// <summary>Lets time pass in such steps until a task has ended, which what other threads do meanwhile is a part of.</summary>
+    public void AdvanceUntilEnd(Task task, TimeSpan step) => Patience.WaitFor(() =>
+    {
+        if (!task.IsCompleted) { Advance(step); }
+        return task.IsCompleted;
+    });
+
     private void FireDue()
     {
         lock (moving)

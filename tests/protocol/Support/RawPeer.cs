@@ -41,13 +41,16 @@ internal sealed record RawFrame(FrameHeader Header, byte[] Head, byte[] Payload)
 /// <summary>One end of a connection by hand: sends what a test wants, and reads frames.</summary>
 internal sealed class RawPeer(Socket socket) : IDisposable
 {
+    /// <summary>Of the hello of a server by hand: one block.</summary>
+    public const int WindowBytes = 16 << 20;
+
     public Socket Socket => socket;
 
     public static byte[] HelloBytes(PoolId pool) => Bytes(
         Hello.MaxBytes, room => new Hello(Status.Ok, pool, 1 << 20, 0, 0, 0, string.Empty).Put(room));
 
-    public static byte[] ServerHelloBytes() => Bytes(
-        Hello.MaxBytes, room => new Hello(Status.Ok, ChannelWorld.Pool, 1 << 20, 16 << 20, 8, 60_000, string.Empty).Put(room));
+    public static byte[] ServerHelloBytes(int windowBytes = WindowBytes) => Bytes(
+        Hello.MaxBytes, room => new Hello(Status.Ok, ChannelWorld.Pool, 1 << 20, windowBytes, 8, 60_000, string.Empty).Put(room));
 
     public static byte[] Read(ulong request, BlockRead read, uint timeoutMs = 0) =>
         Bytes(FrameHeader.MaxHeadBytes, room => new ReadFrame(read, timeoutMs).Put(request, room));
@@ -138,7 +141,7 @@ internal sealed class RawPeer(Socket socket) : IDisposable
         byte[] room = new byte[64 << 10];
         try
         {
-            while (await socket.ReceiveAsync(room) > 0) { }
+            while (await Patience.WaitForAsync(token => socket.ReceiveAsync(room.AsMemory(), token)) > 0) { }
         }
         catch (SocketException)
         {
@@ -166,7 +169,7 @@ internal sealed class RawPeer(Socket socket) : IDisposable
         byte[] bytes = new byte[length];
         for (int received = 0; received < length;)
         {
-            int more = await socket.ReceiveAsync(bytes.AsMemory(received));
+            int more = await Patience.WaitForAsync(token => socket.ReceiveAsync(bytes.AsMemory(received), token));
             if (more == 0) { return received == 0 ? null : throw new EndOfStreamException(); }
             received += more;
         }

@@ -77,10 +77,11 @@ internal sealed partial class ClientConnection
             foreach (ClientRequest? request in slots) { isStuck |= request is not null && Look(request, now, late); }
             foreach (ClientRequest request in waitingReads) { Look(request, now, late); }
             foreach (ClientRequest request in waitingWrites) { Look(request, now, late); }
+            AbandonAll(late, Abandonment.TimedOut);
             SetTimer();
         }
 
-        foreach (ClientRequest request in late) { Abandon(request, Abandonment.TimedOut); }
+        foreach (ClientRequest request in late) { Settle(request); }
         if (mustPing) { Ping(); }
         if (isStuck) { CutDead($"a frame was under way for {options.StallTime} after its request was given up"); }
     }

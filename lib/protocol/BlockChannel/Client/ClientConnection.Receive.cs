@@ -102,9 +102,10 @@ internal sealed partial class ClientConnection
             isDraining = true;
             unsent.AddRange(waitingReads);
             unsent.AddRange(waitingWrites);
+            AbandonAll(unsent, Abandonment.ConnectionEnded);
         }
 
-        foreach (ClientRequest request in unsent) { Abandon(request, Abandonment.ConnectionEnded); }
+        foreach (ClientRequest request in unsent) { Settle(request); }
         return null;
     }
 }

@@ -164,9 +164,10 @@ internal sealed partial class ClientConnection : FrameConnection
             ended.AddRange(waitingWrites);
             waitingReads.Clear();
             waitingWrites.Clear();
+            AbandonAll(ended, Abandonment.ConnectionEnded);
         }
 
-        foreach (ClientRequest request in ended) { Abandon(request, Abandonment.ConnectionEnded); }
+        foreach (ClientRequest request in ended) { Settle(request); }
         StopClock();
     }
 
@@ -177,6 +178,14 @@ internal sealed partial class ClientConnection : FrameConnection
         if (last is null) { return; }
         lock (gate) { last.IsReceiving = false; }
         Settle(last);
+    }
+
+    /// <summary>Gives requests up that were found under the gate, which is still held. <see cref="Settle"/> each behind it.</summary>
+    /// <remarks>Not behind the gate: one that is answered meanwhile may be another caller's request by then.</remarks>
+    private void AbandonAll(List<ClientRequest> requests, Abandonment why)
+    {
+        long now = Clock.GetTimestamp();
+        foreach (ClientRequest request in requests) { request.Abandon(why, now); }
     }
 
     private ClientRequest Rent()
@@ -230,6 +239,7 @@ internal sealed partial class ClientConnection : FrameConnection
 
     /// <summary>After anything happened to a request: gives its caller the result, tells the server that there is no use for
     /// it, lets others have its place, as it is time to.</summary>
+    /// <remarks>Looks at the state as it is, so it does no harm to a request that has the object by now.</remarks>
     private void Settle(ClientRequest request)
     {
         bool mustCancel = false;
@@ -287,7 +297,7 @@ internal sealed partial class ClientConnection : FrameConnection
     {
         while (waiting.TryPeek(out ClientRequest? request))
         {
-            if (!request.IsCompleted)
+            if (request is { IsCompleted: false, Abandoned: Abandonment.None })
             {
                 if (!TryAdmit(request)) { return null; }
                 return waiting.Dequeue();

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using KvFs.Core;
+using KvFs.Protocol.BlockChannel.Connection;
 
 namespace KvFs.Protocol.BlockChannel.Server;
 
@@ -8,13 +9,14 @@ internal sealed class HandlerCalls(IBlockChannelHandler handler, TimeProvider cl
 {
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<BlockAnswer> WriteAsync(
+        FrameConnection connection,
         BlockWrite write,
         ReadOnlyMemory<byte> content,
         ReadOnlyMemory<uint> checksums,
         Deadline deadline,
         CancellationToken token)
     {
-        if (TooLate(deadline, token) is { } late) { return late; }
+        if (TooLate(connection, deadline, token) is { } late) { return late; }
         try
         {
             return await handler.WriteAsync(write, content, checksums, token).ConfigureAwait(false);
@@ -34,6 +36,7 @@ internal sealed class HandlerCalls(IBlockChannelHandler handler, TimeProvider cl
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<BlockAnswer> ReadAsync(
+        FrameConnection connection,
         BlockRead read,
         int behind,
         Memory<byte> destination,
@@ -41,14 +44,14 @@ internal sealed class HandlerCalls(IBlockChannelHandler handler, TimeProvider cl
         Deadline deadline,
         CancellationToken token)
     {
-        if (TooLate(deadline, token) is { } late) { return late; }
+        if (TooLate(connection, deadline, token) is { } late) { return late; }
         try
         {
             return await handler.ReadAsync(read, behind, destination, checksums, token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (token.IsCancellationRequested)
         {
-            return BlockAnswer.Of(Status.Interrupted);
+            return GivenUp(connection);
         }
 #pragma warning disable CA1031 // Whatever a handler throws ends its own request only.
         catch (Exception e)
@@ -73,9 +76,14 @@ internal sealed class HandlerCalls(IBlockChannelHandler handler, TimeProvider cl
     }
 
     /// <summary>What nobody waits for any more is not begun.</summary>
-    private BlockAnswer? TooLate(Deadline deadline, CancellationToken token)
+    private BlockAnswer? TooLate(FrameConnection connection, Deadline deadline, CancellationToken token)
     {
-        if (token.IsCancellationRequested) { return BlockAnswer.Of(Status.Interrupted); }
+        if (token.IsCancellationRequested) { return GivenUp(connection); }
         return deadline.IsPast(clock) ? BlockAnswer.Of(Status.TimedOut) : null;
     }
+
+    /// <summary>What is answered in place of what was not done. An end of the connection has nobody's cancel behind it: a client
+    /// that hears of it before the end has a request to send again, to this node or to another.</summary>
+    private static BlockAnswer GivenUp(FrameConnection connection) =>
+        BlockAnswer.Of(connection.End is null ? Status.Interrupted : Status.Unavailable);
 }

@@ -102,6 +102,7 @@ internal sealed class ServerRead : ServerRequest, ICall
     {
         ReadChunk chunk = filling!;
         BlockAnswer answer = await Connection.Calls.ReadAsync(
+            Connection,
             read with { Offset = chunk.Offset, Length = chunk.Bytes },
             read.Length - next,
             chunk.Content,

@@ -84,7 +84,7 @@ internal sealed class ServerWrite(ServerConnection connection) : ServerRequest(c
     private async Task CallAsync()
     {
         BlockAnswer answer = await Connection.Calls.WriteAsync(
-            write, buffer!.Memory[..Length], checksums.AsMemory(0, BlockIndexEntry.UnitCount(Length)), Deadline, token)
+            Connection, write, buffer!.Memory[..Length], checksums.AsMemory(0, BlockIndexEntry.UnitCount(Length)), Deadline, token)
             .ConfigureAwait(false);
         Connection.OnStored(this, answer);
     }
