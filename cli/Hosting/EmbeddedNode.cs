@@ -17,6 +17,8 @@ internal sealed class EmbeddedNode : IDriveSource
 
     public IDriveAdmin Admin => node.Admin;
 
+    public TimeSpan LeaseTime => TimeSpan.Zero;
+
     public IReadOnlyList<RunningNode> Nodes => [];
 
     /// <exception cref="StorageException">The data folder cannot be used; the message says what to do.</exception>

@@ -9,6 +9,9 @@ internal interface IDriveSource : IAsyncDisposable
 {
     IDriveAdmin Admin { get; }
 
+    /// <summary>How long a drive may seem to be in use by a client that is gone.</summary>
+    TimeSpan LeaseTime { get; }
+
     /// <summary>Processes of nodes that this one has started.</summary>
     IReadOnlyList<RunningNode> Nodes { get; }
 

@@ -1,5 +1,6 @@
 using KvFs.Cli.CommandLine;
 using KvFs.Cli.Control;
+using KvFs.Core;
 using KvFs.Mount;
 using KvFs.Protocol;
 using Microsoft.Extensions.Logging;
@@ -17,6 +18,8 @@ internal sealed partial class MountTable(IDriveSource source, MountStart start, 
     /// <summary>How long a forced stop waits for the data of a mount that it cannot end: as long as
     /// <see cref="DriveMountOptions.StopTimeout"/>, and for the same reason.</summary>
     private static readonly TimeSpan StoreTimeout = TimeSpan.FromSeconds(60);
+
+    private static readonly TimeSpan OpenPause = TimeSpan.FromMilliseconds(250);
 
     private readonly SemaphoreSlim gate = new(1);
     private readonly CancellationTokenSource insisted = new();
@@ -156,8 +159,7 @@ internal sealed partial class MountTable(IDriveSource source, MountStart start, 
 
     private async Task<MountReport> MountOnAsync(string directory, MountRequest request, CancellationToken cancel)
     {
-        Reply<IDriveSession> opened =
-            await source.Admin.OpenSessionAsync(request.Drive, request.ReadOnly, cancel).ConfigureAwait(false);
+        Reply<IDriveSession> opened = await OpenSessionAsync(request, cancel).ConfigureAwait(false);
         ControlErrors.ThrowIfFailed(opened.Status, $"drive '{request.Drive}'");
         IDriveSession session = opened.Value;
         DriveMount mount;
@@ -183,6 +185,19 @@ internal sealed partial class MountTable(IDriveSource source, MountStart start, 
         entry.Health = WatchHealthAsync(entry);
         LogMounted(request.Drive, directory);
         return report;
+    }
+
+    /// <summary>Opens a session; waits for one of a client that is gone to expire.</summary>
+    private async Task<Reply<IDriveSession>> OpenSessionAsync(MountRequest request, CancellationToken cancel)
+    {
+        long began = clock.GetTimestamp();
+        while (true)
+        {
+            Reply<IDriveSession> opened =
+                await source.Admin.OpenSessionAsync(request.Drive, request.ReadOnly, cancel).ConfigureAwait(false);
+            if (opened.Status != Status.InUse || clock.GetElapsedTime(began) >= source.LeaseTime) { return opened; }
+            await Task.Delay(OpenPause, clock, cancel).ConfigureAwait(false);
+        }
     }
 
     private async Task UnmountAsync(Entry entry)

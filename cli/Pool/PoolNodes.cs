@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
 using KvFs.Cli.Hosting;
 using KvFs.Cli.Native;
 using Microsoft.Extensions.Logging;
@@ -21,6 +23,9 @@ internal sealed partial class PoolNodes : IAsyncDisposable
     /// <summary>How long a node may take to stop; then it is killed, which loses nothing that was synced.</summary>
     private static readonly TimeSpan s_stopTime = TimeSpan.FromSeconds(20);
 
+    /// <summary>Enough for a drive or two on each node; each costs a little to take over and to bring up to date.</summary>
+    private const string Shards = "16";
+
     private readonly OwnPool pool;
     private readonly bool isInsecure;
     private readonly ILogger log;
@@ -33,9 +38,13 @@ internal sealed partial class PoolNodes : IAsyncDisposable
         this.pool = pool;
         this.isInsecure = isInsecure;
         this.log = log;
+        Addresses = FreeAddresses(count);
         BackgroundProcess.InheritNothing();
         tasks = [.. Enumerable.Range(1, count).Select(number => Task.Run(() => KeepRunningAsync(number)))];
     }
+
+    /// <summary>Where they listen, by number less one; a node that is started again listens there again.</summary>
+    public IReadOnlyList<string> Addresses { get; }
 
     /// <summary>Process ids of the nodes that run, by number.</summary>
     public IReadOnlyDictionary<int, int> Running => running;
@@ -116,11 +125,32 @@ internal sealed partial class PoolNodes : IAsyncDisposable
         List<string> arguments =
         [
             "node", "--name", OwnPool.NodeName(number), "--data", pool.DataOf(number), "--authority", "file:" + pool.MapPath,
-            "--listen", "127.0.0.1:0", "--with-parent",
+            "--listen", Addresses[number - 1], "--with-parent",
         ];
         arguments.AddRange(isInsecure ? ["--insecure"] : ["--pki", pool.CertificatesOf(number), "--pool", OwnPool.Name]);
-        if (number == 1) { arguments.Add("--found"); }
+        if (number == 1) { arguments.AddRange(["--found", "--shards", Shards]); }
         return arguments;
+    }
+
+    /// <summary>Ports of loopback that are free now.</summary>
+    private static string[] FreeAddresses(int count)
+    {
+        List<TcpListener> probes = [];
+        try
+        {
+            for (int at = 0; at < count; at++)
+            {
+                TcpListener probe = new(IPAddress.Loopback, 0);
+                probes.Add(probe);
+                probe.Start();
+            }
+
+            return [.. probes.Select(static probe => probe.LocalEndpoint.ToString()!)];
+        }
+        finally
+        {
+            foreach (TcpListener probe in probes) { probe.Dispose(); }
+        }
     }
 
     private static async Task CopyAsync(Stream from, FileStream to, SemaphoreSlim line)

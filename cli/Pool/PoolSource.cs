@@ -18,6 +18,9 @@ internal sealed class PoolSource : IDriveSource
     /// <summary>How long a start waits for nodes that are to come; then it goes on with those that are there.</summary>
     private static readonly TimeSpan s_startTime = TimeSpan.FromSeconds(60);
 
+    /// <summary>A lease, and as much again for a takeover before it.</summary>
+    private static readonly TimeSpan s_leaseTime = TimeSpan.FromSeconds(10);
+
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(100);
 
     private readonly PoolDriveAdmin admin;
@@ -30,6 +33,8 @@ internal sealed class PoolSource : IDriveSource
     }
 
     public IDriveAdmin Admin => admin;
+
+    public TimeSpan LeaseTime => s_leaseTime;
 
     public IReadOnlyList<RunningNode> Nodes => own?.Running ?? [];
 
@@ -85,11 +90,11 @@ internal sealed class PoolSource : IDriveSource
             progress.Report(new ProgressReport($"starting {choice.Count} nodes", 0, choice.Count));
             if (!choice.Insecure) { folder.MakeCertificates(choice.Count); }
             own = new(folder, choice, loggers);
-            PoolMap map = await own.WaitAsync(choice.Count, progress, cancel).ConfigureAwait(false);
+            await own.WaitAsync(choice.Count, progress, cancel).ConfigureAwait(false);
             PeerSecurity security = choice.Insecure
                 ? PeerSecurity.PlainTextOnLoopback
                 : PoolOptions.SecurityOf(folder.ClientCertificates, OwnPool.Name, loggers);
-            PoolDriveAdmin admin = Dial([.. map.Nodes.Select(static node => node.Addresses[0])], security);
+            PoolDriveAdmin admin = Dial(own.Addresses, security);
             PoolSource source = new(admin, own);
             own = null;
             await source.WaitUntilServedAsync(progress, cancel).ConfigureAwait(false);
@@ -152,11 +157,13 @@ internal sealed class PoolSource : IDriveSource
 
         public int Copies { get; }
 
+        public IReadOnlyList<string> Addresses => nodes.Addresses;
+
         public IReadOnlyList<RunningNode> Running =>
             [.. nodes.Running.OrderBy(static one => one.Key).Select(one => new RunningNode(OwnPool.NodeName(one.Key), one.Value, Folder.LogOf(one.Key)))];
 
         /// <summary>Waits until everything has its copies, or for a minute.</summary>
-        public async Task<PoolMap> WaitAsync(int count, IProgress<ProgressReport> progress, CancellationToken cancel)
+        public async Task WaitAsync(int count, IProgress<ProgressReport> progress, CancellationToken cancel)
         {
             long began = TimeProvider.System.GetTimestamp();
             while (true)
@@ -164,12 +171,12 @@ internal sealed class PoolSource : IDriveSource
                 PoolMap? map = (await authority.ReadAsync(cancel).ConfigureAwait(false)).Map;
                 int whole = map?.Shards.Count(shard => shard.InSync.Length >= Copies) ?? 0;
                 bool isHere = map is not null && map.Nodes.Count(static node => node.State != NodeState.Gone) >= count;
-                if (map is not null && isHere && whole == map.Shards.Length) { return map; }
+                if (map is not null && isHere && whole == map.Shards.Length) { return; }
                 progress.Report(new ProgressReport($"waiting for {count} nodes to have {Copies} copies", whole, map?.Shards.Length));
                 if (TimeProvider.System.GetElapsedTime(began) > s_startTime)
                 {
-                    return map ?? throw new CommandException(
-                        ExitCode.Failure, "The pool's first node did not start.", $"See {Folder.LogOf(1)}.");
+                    if (map is not null) { return; }
+                    throw new CommandException(ExitCode.Failure, "The pool's first node did not start.", $"See {Folder.LogOf(1)}.");
                 }
 
                 await Task.Delay(s_look, cancel).ConfigureAwait(false);

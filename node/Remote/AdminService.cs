@@ -39,14 +39,15 @@ internal sealed class AdminService(LocalDriveAdmin admin, RequestThreads threads
         return admin.CreateDriveAsync(spec, CancellationToken.None);
     }
 
-    private ValueTask<V1.ListDrivesReply> ListAsync() => threads.RunAsync(() =>
+    private async ValueTask<V1.ListDrivesReply> ListAsync()
     {
+        (IReadOnlyList<DriveInfo> drives, IReadOnlyList<ShardId> shards) = await threads.RunAsync(
+            () => new ValueTask<(IReadOnlyList<DriveInfo>, IReadOnlyList<ShardId>)>(admin.ListServed()));
         V1.ListDrivesReply sent = new();
-        (IReadOnlyList<DriveInfo> drives, IReadOnlyList<ShardId> shards) = admin.ListServed();
         sent.Drives.Add(drives.Select(static drive => drive.ToWire()));
         sent.Shards.Add(shards.Select(static shard => (uint)shard.Value));
-        return new ValueTask<V1.ListDrivesReply>(sent);
-    });
+        return sent;
+    }
 
     private async ValueTask<V1.SnapshotReply> CreateSnapshotAsync(V1.CreateSnapshotRequest request, ServerCall call)
     {

@@ -220,7 +220,8 @@ internal sealed partial class RemoteSession : ISessionRecall
         }
         finally
         {
-            TellOfEnd(why);
+            // Whether the end is in the log nobody here can tell: its client closes it where the drive is served now.
+            TellOfEnd(local.Hosted.Shard.CanServe ? why : Status.StaleEpoch);
         }
     }
 

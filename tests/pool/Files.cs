@@ -27,20 +27,6 @@ internal static class Files
         return file.Value.File;
     }
 
-    /// <summary>Writes a file and has it synced; false: that did not work.</summary>
-    public static async Task<bool> TryWriteAsync(DriveClient client, string name, byte[] content)
-    {
-        ValueTask<Reply<CreatedFile>> created = client.CreateOpenAsync(new CreateRequest
-        {
-            Parent = VNodeId.Root, Name = Encoding.UTF8.GetBytes(name), Kind = VNodeKind.File, Mode = 0x1A4,
-        });
-        Reply<CreatedFile> file = await created;
-        return file.IsOk
-            && (await client.WriteAsync(file.Value.File, 0, content, default)).IsOk
-            && await client.FsyncAsync(file.Value.File) == Status.Ok
-            && await client.CloseAsync(file.Value.File) == Status.Ok;
-    }
-
     public static async Task<byte[]> ReadAsync(DriveClient client, string name)
     {
         Reply<NodeInfo> found = await client.LookupAsync(VNodeId.Root, Encoding.UTF8.GetBytes(name), CowNumber.Head);
