@@ -19,12 +19,14 @@ public sealed class HoldTable : INodeHolders
     /// <summary>A session of another primary goes on here, and has not said yet what it holds.</summary>
     public void AddAbsent(SessionId session) => absent.Add(session);
 
-    /// <summary>A session has said what it holds, and how many times: it holds that, and nothing else.</summary>
+    /// <summary>A session has said what it holds, and how many times: it holds that, and nothing else. May be said again.</summary>
     public void Settle(SessionId session, IReadOnlyDictionary<VNodeId, uint> held)
     {
         ArgumentNullException.ThrowIfNull(held);
         absent.Remove(session);
+        foreach (List<(SessionId Session, int Count)> list in holds.Values) { list.RemoveAll(entry => entry.Session == session); }
         foreach ((VNodeId id, uint count) in held) { EntriesOf(id).Add((session, (int)count)); }
+        foreach (VNodeId free in holds.Where(static hold => hold.Value.Count == 0).Select(static hold => hold.Key).ToList()) { holds.Remove(free); }
         if (absent.Count == 0) { orphans.RemoveWhere(orphan => !holds.ContainsKey(orphan)); }
     }
 

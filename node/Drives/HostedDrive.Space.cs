@@ -29,10 +29,11 @@ public sealed partial class HostedDrive
         return status;
     }
 
-    /// <summary>What a session has set aside under the primary before. With the gate held.</summary>
+    /// <summary>What a session has set aside under the primary before: that, and nothing else. With the gate held.</summary>
     public void AdoptReservation(SessionId session, Reservation reserved)
     {
         if (isLetGo) { return; }
+        EndReservation(session);
         reserved = reserved with { Bytes = Math.Min(reserved.Bytes, long.MaxValue / 2) };
         Quota.Adopt(session, reserved);
         blocks.Space.TakePromise((long)reserved.Bytes);

@@ -24,7 +24,7 @@ internal sealed partial class RemoteSession
         Dictionary<VNodeId, uint> held;
         lock (gate)
         {
-            if (holdings is null || end is not null || told.Held.Any(static each => each.Count == 0)) { return Status.Invalid; }
+            if (holdings is null || end is not null || told.Held.Any(static each => each.Count is 0 or > int.MaxValue)) { return Status.Invalid; }
             held = holdings;
             foreach (V1.Held each in told.Held) { held[new(each.Node)] = each.Count; }
             if (told.More) { return Status.Ok; }
