@@ -355,7 +355,9 @@ public sealed class GiveUpTests : IDisposable
     {
         (BlockChannelClient client, RawPeer server) = await listener.ConnectAsync(ChannelWorld.ClientOptions with
         {
-            Clock = time, PingInterval = TimeSpan.FromHours(1), SilenceTime = TimeSpan.FromHours(2),
+            Clock = time,
+            PingInterval = TimeSpan.FromHours(1),
+            SilenceTime = TimeSpan.FromHours(2),
         });
         await server.ReadAsync(FrameKind.Ping);
         return (client, server);
