@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Security.Cryptography.X509Certificates;
 using KvFs.Cli.CommandLine;
 using KvFs.Cli.Pki;
 using KvFs.Pki;
@@ -56,7 +57,7 @@ internal sealed class OwnPool : IDisposable
                 "A pool's nodes have folders of their own: name another folder with --data.");
         }
 
-        int before = Enumerable.Range(1, MaxNodes).LastOrDefault(number => Directory.Exists(Path.Combine(folder, NodeName(number))));
+        int before = CountNodes(folder);
         if (before > count)
         {
             throw new CommandException(
@@ -80,7 +81,7 @@ internal sealed class OwnPool : IDisposable
     public static void CheckIsNone(string folder)
     {
         if (!File.Exists(Path.Combine(folder, MapFile))) { return; }
-        int count = Enumerable.Range(1, MaxNodes).LastOrDefault(number => Directory.Exists(Path.Combine(folder, NodeName(number))));
+        int count = CountNodes(folder);
         throw new CommandException(
             ExitCode.Refused,
             $"{folder} is the folder of a pool of {count} nodes.",
@@ -102,6 +103,9 @@ internal sealed class OwnPool : IDisposable
 
     public void Dispose() => taken.Dispose();
 
+    private static int CountNodes(string folder) =>
+        Enumerable.Range(1, MaxNodes).LastOrDefault(number => Directory.Exists(Path.Combine(folder, NodeName(number))));
+
     private static CertificateAuthority NewAuthority(string folder)
     {
         CertificateAuthority made = CertificateAuthority.Create(Name, TimeProvider.System);
@@ -111,7 +115,7 @@ internal sealed class OwnPool : IDisposable
 
     private static void Issue(CertificateAuthority authority, string folder, PeerRole role, string name)
     {
-        if (CertificateFolder.IsUsable(folder) && !EndsSoon(folder)) { return; }
+        if (CertificateFolder.IsUsable(folder) && !IsDue(folder)) { return; }
         LeafRequest request = new()
         {
             Identity = new(Name, role, name),
@@ -122,11 +126,10 @@ internal sealed class OwnPool : IDisposable
         CertificateFolder.Write(folder, issued, authority.Roots, replace: true);
     }
 
-    /// <summary>In the last third of its life it is renewed.</summary>
-    private static bool EndsSoon(string folder)
+    private static bool IsDue(string folder)
     {
-        using System.Security.Cryptography.X509Certificates.X509Certificate2 own =
+        using X509Certificate2 own =
             CertificateFolder.ReadCertificates(Path.Combine(folder, CertificateFolder.CertificateFile))[0];
-        return own.NotAfter.ToUniversalTime() - TimeProvider.System.GetUtcNow().UtcDateTime < LeafRequest.DefaultValidity / 3;
+        return CertificateFacts.Of(own).IsDue(TimeProvider.System.GetUtcNow());
     }
 }

@@ -62,24 +62,14 @@ public sealed partial class LocalDriveAdmin(
     public ValueTask<Reply<IReadOnlyList<DriveInfo>>> ListDrivesAsync(CancellationToken cancellationToken)
     {
         if (!host.IsSettled) { return Failed<IReadOnlyList<DriveInfo>>(Status.StaleEpoch); }
-        List<DriveInfo> list = [];
-        foreach (HostedDrive drive in host.All)
-        {
-            if (drive.State.Policy.Flags == DriveFlags.None) { list.Add(Describe(drive)); }
-        }
-
-        return new(Reply.Ok<IReadOnlyList<DriveInfo>>(list));
+        return new(Reply.Ok(ListHosted()));
     }
 
     /// <summary>The drives of the shards that this node serves now, and these shards, if others have some, too.</summary>
     internal (IReadOnlyList<DriveInfo> Drives, IReadOnlyList<ShardId> Shards) ListServed()
     {
         IReadOnlyList<ShardId> served = host.ServedShards();
-        List<DriveInfo> list = [];
-        foreach (HostedDrive drive in host.All)
-        {
-            if (drive.State.Policy.Flags == DriveFlags.None) { list.Add(Describe(drive)); }
-        }
+        IReadOnlyList<DriveInfo> list = ListHosted();
 
         // What was served before and after was served meanwhile.
         return (list, host.IsOneOfSeveral ? [.. host.ServedShards().Intersect(served)] : []);
@@ -151,6 +141,9 @@ public sealed partial class LocalDriveAdmin(
     /// <summary>A session that is admitted: one that was opened, or one of the primary before.</summary>
     internal LocalDriveSession NewSession(HostedDrive hosted, SessionId id, bool readOnly) =>
         new(hosted, id, readOnly, blockService, CloseAsync);
+
+    private IReadOnlyList<DriveInfo> ListHosted() =>
+        [.. host.All.Where(static drive => drive.State.Policy.Flags == DriveFlags.None).Select(Describe)];
 
     private static ValueTask CloseAsync(LocalDriveSession session)
     {

@@ -52,7 +52,7 @@ public sealed class PoolDriveAdmin : IDriveAdmin, ISessionRoute, IDisposable
                 if (await DirectoryAsync(cancellationToken) is not { } pool) { return Reply.Failed<IReadOnlyList<DriveInfo>>(Status.Busy); }
                 foreach (NodeId node in pool.Primaries.Distinct())
                 {
-                    RemoteDriveAdmin admin = new(ChannelTo(pool.Nodes.GetValueOrDefault(node, seeds[0])), options with { AdminTime = options.LookTime });
+                    RemoteDriveAdmin admin = At(pool, node, options with { AdminTime = options.LookTime });
                     Reply<ServedDrives> some = await admin.ListServedAsync(cancellationToken);
                     if (!some.IsOk) { continue; }
                     foreach (uint shard in some.Value.Shards)
@@ -173,8 +173,10 @@ public sealed class PoolDriveAdmin : IDriveAdmin, ISessionRoute, IDisposable
     private GrpcChannel ChannelTo(string address) => channels.GetOrAdd(address, one => new(() => dial(one))).Value;
 
     /// <summary>A node's own drives. One that is not in the map any more is not reached.</summary>
-    private RemoteDriveAdmin At(PoolDirectory pool, NodeId node) =>
-        new(ChannelTo(pool.Nodes.GetValueOrDefault(node, seeds[0])), options);
+    private RemoteDriveAdmin At(PoolDirectory pool, NodeId node) => At(pool, node, options);
+
+    private RemoteDriveAdmin At(PoolDirectory pool, NodeId node, RemoteClientOptions with) =>
+        new(ChannelTo(pool.Nodes.GetValueOrDefault(node, seeds[0])), with);
 
     /// <summary>The node that serves a drive.</summary>
     /// <returns>Ok; NotFound: all that lead a shard say so; StaleEpoch or Busy: nobody can tell now.</returns>
@@ -190,7 +192,7 @@ public sealed class PoolDriveAdmin : IDriveAdmin, ISessionRoute, IDisposable
         Status worst = Status.NotFound;
         foreach (NodeId node in pool.Primaries.Distinct().OrderBy(node => node == first ? 0 : 1))
         {
-            RemoteDriveAdmin admin = new(ChannelTo(pool.Nodes.GetValueOrDefault(node, seeds[0])), options with { AdminTime = options.LookTime });
+            RemoteDriveAdmin admin = At(pool, node, options with { AdminTime = options.LookTime });
             Reply<DriveInfo> found = await admin.GetDriveAsync(name, cancellation);
             if (found.IsOk) { return Reply.Ok((At(pool, node), found.Value)); }
             if (found.Status != Status.NotFound) { worst = found.Status; }
