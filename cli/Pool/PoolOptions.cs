@@ -110,7 +110,16 @@ internal static class PoolOptions
         (string host, int port) = ParseAddress(address);
         return new(
             security.Target(host, port, PeerRole.Node),
-            new() { CallLimits = limits, ConnectTimeout = TimeSpan.FromSeconds(2), MaxConnectionAge = TimeSpan.FromHours(1) });
+            new()
+            {
+                CallLimits = limits,
+                ConnectTimeout = TimeSpan.FromSeconds(2),
+                MaxConnectionAge = TimeSpan.FromHours(1),
+
+                // On a network that was mended a new connection talks at once, and one that lost all it sent only much later.
+                KeepAlivePingDelay = TimeSpan.FromSeconds(1),
+                KeepAlivePingTimeout = TimeSpan.FromSeconds(4),
+            });
     }
 
     /// <summary>The map that stands in the authority.</summary>

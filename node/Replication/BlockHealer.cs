@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Runtime.Versioning;
 using KvFs.Core;
 using KvFs.Grpc;
@@ -9,7 +10,8 @@ using V1 = KvFs.Protocol.V1;
 namespace KvFs.Node.Replication;
 
 /// <summary>Fetches the blocks that this node lacks of shards of which it has a copy that does not count yet.</summary>
-/// <remarks>One shard after the other, one block after the other: a node that heals must not keep clients waiting. What the
+/// <remarks>From each primary one shard after the other, one block after the other: a node that heals must not keep clients waiting.
+/// A primary that falls silent, or is none any more, is not waited for: another one may need this copy before it can serve. What the
 /// primary has not is left alone: no proof says that it is dead.</remarks>
 [SupportedOSPlatform("linux")]
 internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore blocks, PeerChannels channels, ILogger logger)
@@ -20,6 +22,7 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
     private static readonly TimeSpan s_listTime = TimeSpan.FromMinutes(5);
 
     private readonly CancellationTokenSource stop = new();
+    private readonly Dictionary<NodeId, Round> rounds = [];
     private Task running = Task.CompletedTask;
 
     public void Start() => running = Task.Run(RunAsync);
@@ -38,25 +41,61 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
             using PeriodicTimer timer = new(s_interval);
             while (await timer.WaitForNextTickAsync(stop.Token))
             {
-                foreach ((ShardId shard, NodeId primary) in driver.CopiesThatDoNotCount()) { await HealAsync(shard, primary); }
+                HashSet<(ShardId Shard, NodeId Primary)> lacking =
+                    [.. driver.CopiesThatDoNotCount().Where(one => driver.PresenceOf(one.Primary) == NodePresence.Here)];
+                foreach ((NodeId primary, Round round) in rounds.ToArray())
+                {
+                    if (!lacking.Contains((round.Shard, primary))) { await round.Stop.CancelAsync(); }
+                    if (!round.Running.IsCompleted) { continue; }
+                    await EndAsync(primary, round);
+                }
+
+                foreach (IGrouping<NodeId, ShardId> some in lacking.GroupBy(static one => one.Primary, static one => one.Shard))
+                {
+                    if (!rounds.ContainsKey(some.Key)) { rounds.Add(some.Key, Begin(some.Key, [.. some.Order()])); }
+                }
             }
         }
         catch (OperationCanceledException)
         {
             // The node stops.
         }
+
+        foreach ((NodeId primary, Round round) in rounds.ToArray()) { await EndAsync(primary, round); }
     }
 
-    private async Task HealAsync(ShardId shard, NodeId primary)
+    private Round Begin(NodeId primary, ImmutableArray<ShardId> shards)
+    {
+        Round round = new(CancellationTokenSource.CreateLinkedTokenSource(stop.Token)) { Shard = shards[0] };
+        round.Running = Task.Run(async () =>
+        {
+            foreach (ShardId shard in shards)
+            {
+                if (round.Stop.IsCancellationRequested) { return; }
+                round.Shard = shard;
+                await HealAsync(shard, primary, round.Stop.Token);
+            }
+        });
+        return round;
+    }
+
+    private async ValueTask EndAsync(NodeId primary, Round round)
+    {
+        rounds.Remove(primary);
+        await round.Running;
+        round.Stop.Dispose();
+    }
+
+    private async Task HealAsync(ShardId shard, NodeId primary, CancellationToken cancellation)
     {
         try
         {
             if (channels.Find(primary) is not { } channel) { return; }
-            if (await ListMissingAsync(channel, shard) is not (ulong token, List<BlockName> missing)) { return; }
+            if (await ListMissingAsync(channel, shard, cancellation) is not (ulong token, List<BlockName> missing)) { return; }
             int fetched = 0;
             foreach (BlockName block in missing)
             {
-                if (await FetchAsync(channel, block)) { fetched++; }
+                if (await FetchAsync(channel, block, cancellation)) { fetched++; }
             }
 
             // What refers to these blocks is durable already: so must their entries be, before this copy counts.
@@ -75,31 +114,32 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
                     Token = token,
                 },
                 new() { Timeout = s_fetchTime },
-                stop.Token);
+                cancellation);
         }
-        catch (Exception e) when (!stop.IsCancellationRequested)
+        catch (Exception e) when (!cancellation.IsCancellationRequested)
         {
             // Whatever it is must not keep the other shards from healing.
             LogNotHealed(logger, shard, primary, e.Message);
         }
-        catch (GrpcException)
+        catch (Exception) when (cancellation.IsCancellationRequested)
         {
-            // The node stops.
+            // The node stops, or the primary is not there any more.
         }
     }
 
     /// <exception cref="StorageException">The primary cannot tell, or this disk cannot.</exception>
     /// <returns>What names the list, and what is missing here; null: it is not the primary, or not yet.</returns>
-    private async Task<(ulong Token, List<BlockName> Missing)?> ListMissingAsync(GrpcChannel channel, ShardId shard)
+    private async Task<(ulong Token, List<BlockName> Missing)?> ListMissingAsync(
+        GrpcChannel channel, ShardId shard, CancellationToken cancellation)
     {
         using GrpcCall<V1.ListRequest, V1.ListPart> call = channel.ServerStreaming(
             BlockCopyMethods.List,
             new V1.ListRequest { Shard = shard.Value, Node = driver.Process.Node.Value },
             new() { Timeout = s_listTime },
-            stop.Token);
+            cancellation);
         ulong token = 0;
         List<BlockName> missing = [];
-        await foreach (V1.ListPart part in call.ReadAllAsync(stop.Token))
+        await foreach (V1.ListPart part in call.ReadAllAsync(cancellation))
         {
             if (part.Status == V1.Status.StaleEpoch) { return null; }
             if (part.Status != V1.Status.Ok)
@@ -123,16 +163,16 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
 
     /// <returns>False: it is gone meanwhile.</returns>
     /// <exception cref="StorageException">It could not be read there, or written here.</exception>
-    private async Task<bool> FetchAsync(GrpcChannel channel, BlockName block)
+    private async Task<bool> FetchAsync(GrpcChannel channel, BlockName block, CancellationToken cancellation)
     {
         using GrpcCall<V1.FetchRequest, V1.FetchPart> call = channel.ServerStreaming(
             BlockCopyMethods.Fetch,
             new V1.FetchRequest { Owner = block.Owner.ToWire(), Id = block.Id.Value },
             new() { Timeout = s_fetchTime },
-            stop.Token);
+            cancellation);
         byte[]? content = null;
         int filled = 0;
-        await foreach (V1.FetchPart part in call.ReadAllAsync(stop.Token))
+        await foreach (V1.FetchPart part in call.ReadAllAsync(cancellation))
         {
             Status status = part.Status.ToCore();
             if (status == Status.NotFound) { return false; }
@@ -157,6 +197,23 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
 
     private static StorageException Nonsense(BlockName block) =>
         new(Status.Corrupt, $"block {block} did not come as it was announced");
+
+    /// <summary>What one primary is asked, shard after shard.</summary>
+    private sealed class Round(CancellationTokenSource stop)
+    {
+        private int shard;
+
+        public CancellationTokenSource Stop => stop;
+
+        public Task Running { get; set; } = Task.CompletedTask;
+
+        /// <summary>The one that it is at. For any thread.</summary>
+        public ShardId Shard
+        {
+            get => new((ushort)Volatile.Read(ref shard));
+            set => Volatile.Write(ref shard, value.Value);
+        }
+    }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Fetched {Count} blocks of shard {Shard} from node {Primary}.")]
     private static partial void LogHealed(ILogger logger, int count, ShardId shard, NodeId primary);
