@@ -23,6 +23,9 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerChannels channel
 
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>Between two looks whether who does not answer still counts.</summary>
+    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(50);
+
     public Status Store(BlockName block, ReadOnlySpan<byte> content)
     {
         ShardId shard = HomeShard.Of(block.Owner, shardCount);
@@ -34,9 +37,7 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerChannels channel
             InSyncReplica[] lacking = [.. copies.Others.Where(copy => !has.Contains(copy))];
             if (lacking.Length == 0) { return Status.Ok; }
             bytes ??= content.ToArray();
-            Status[] answers = new Status[lacking.Length];
-            Task.WaitAll([.. lacking.Select(async (copy, at) =>
-                answers[at] = await SendAsync(copy.Node, shard, copies.Epoch, block, bytes))]);
+            Status[] answers = Send(shard, lacking, copies.Epoch, block, bytes);
             bool mustPause = false;
             for (int at = 0; at < lacking.Length; at++)
             {
@@ -64,6 +65,25 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerChannels channel
         }
     }
 
+    /// <summary>Sends a block to several, and waits for each as long as it counts.</summary>
+    private Status[] Send(ShardId shard, InSyncReplica[] lacking, Epoch epoch, BlockName block, byte[] content)
+    {
+        CancellationTokenSource[] unwanted = [.. lacking.Select(static _ => new CancellationTokenSource())];
+        Status[] answers = new Status[lacking.Length];
+        Task[] sending = [.. lacking.Select(async (copy, at) =>
+            answers[at] = await SendAsync(copy.Node, shard, epoch, block, content, unwanted[at].Token))];
+        while (!Task.WaitAll(sending, s_look))
+        {
+            for (int at = 0; at < lacking.Length; at++)
+            {
+                if (!sending[at].IsCompleted && !driver.IsWaitedFor(shard, lacking[at])) { unwanted[at].Cancel(); }
+            }
+        }
+
+        foreach (CancellationTokenSource one in unwanted) { one.Dispose(); }
+        return answers;
+    }
+
     public void Drop(DriveId owner, ReadOnlySpan<BlockId> ids)
     {
         ShardId shard = HomeShard.Of(owner, shardCount);
@@ -87,13 +107,14 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerChannels channel
     }
 
     /// <returns>What the copy answered; Busy: it did not.</returns>
-    private async Task<Status> SendAsync(NodeId node, ShardId shard, Epoch epoch, BlockName block, byte[] content)
+    private async Task<Status> SendAsync(
+        NodeId node, ShardId shard, Epoch epoch, BlockName block, byte[] content, CancellationToken unwanted)
     {
         try
         {
             if (channels.Find(node) is not { } channel) { return Status.Busy; }
             using GrpcCall<V1.StorePart, V1.CopyReply> call = channel.Start(
-                BlockCopyMethods.Store, new() { Timeout = s_callTime }, CancellationToken.None);
+                BlockCopyMethods.Store, new() { Timeout = s_callTime }, unwanted);
             V1.StoreHead? head = new()
             {
                 Shard = shard.Value,
@@ -108,13 +129,13 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerChannels channel
                 V1.StorePart message = new() { Data = UnsafeByteOperations.UnsafeWrap(part), Crc32C = Crc32C.Compute(part.Span) };
                 if (head is not null) { message.Head = head; }
                 head = null;
-                if (!await call.Requests!.WriteAsync(message, CancellationToken.None)) { break; }
+                if (!await call.Requests!.WriteAsync(message, unwanted)) { break; }
             }
 
             await call.CompleteAsync();
             return (await call.ReadOnlyOneAsync()).Status.ToCore();
         }
-        catch (GrpcException)
+        catch (Exception e) when (e is GrpcException or OperationCanceledException)
         {
             return Status.Busy;
         }

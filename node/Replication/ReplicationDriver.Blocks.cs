@@ -4,16 +4,17 @@ namespace KvFs.Node.Replication;
 
 /// <summary>The other copies of a shard, as its primary sees them.</summary>
 /// <param name="Epoch">Its reign.</param>
-/// <param name="Others">All that have a copy or get one, as the processes that they are.</param>
+/// <param name="Others">All that are to be brought what is written, as the processes that they are.</param>
 /// <param name="Counted">Those without which nothing may be acknowledged.</param>
 internal sealed record ShardCopies(Epoch Epoch, IReadOnlyList<InSyncReplica> Others, IReadOnlyList<InSyncReplica> Counted);
 
 /// <summary>What the keepers of blocks must know of shards, and what the shards must know of blocks.</summary>
 /// <remarks>A copy counts once it has the log <em>and</em> the blocks. It has the blocks when it has fetched all of a list that it
-/// was given, and got all that were written since the list began: each that it did not get makes that list worthless.</remarks>
+/// was given, and got all that were written since the list began: each that it did not get makes that list worthless. One that has
+/// not begun a list since is brought nothing: what is written meanwhile will be in its list.</remarks>
 public sealed partial class ReplicationDriver
 {
-    private readonly Dictionary<(ShardId Shard, NodeId Node), (ulong Misses, BootId HasBlocks)> copies = [];
+    private readonly Dictionary<(ShardId Shard, NodeId Node), CopyBlocks> copies = [];
 
     /// <summary>The other copies of a shard; null: this node is not its primary.</summary>
     internal ShardCopies? CopiesOf(ShardId shard)
@@ -25,10 +26,22 @@ public sealed partial class ReplicationDriver
             List<InSyncReplica> others = [.. counted];
             foreach (NodeId member in reign.Members)
             {
-                if (member != Process.Node && !others.Any(other => other.Node == member)) { others.Add(core.Peers.ReplicaOf(member)); }
+                if (member == Process.Node || others.Any(other => other.Node == member) || !IsBrought(shard, member)) { continue; }
+                others.Add(core.Peers.ReplicaOf(member));
             }
 
             return new(reign.Epoch, others, counted);
+        }
+    }
+
+    /// <summary>Whether it is worth waiting until a copy has a block: it counts, or is about to, and is there.</summary>
+    internal bool IsWaitedFor(ShardId shard, InSyncReplica copy)
+    {
+        lock (gate)
+        {
+            if (hasFailed || Find(shard)?.Core is not { IsPrimary: true } primary) { return false; }
+            return primary.CountedOthers!.Contains(copy)
+                || (IsBrought(shard, copy.Node) && !core.Peers.IsSilent(copy.Node, SuspendClock.Now));
         }
     }
 
@@ -39,8 +52,7 @@ public sealed partial class ReplicationDriver
         lock (gate)
         {
             if (Find(shard)?.Core.CountedOthers is { } counted && counted.Contains(copy)) { return false; }
-            (ulong misses, _) = copies.GetValueOrDefault((shard, copy.Node));
-            copies[(shard, copy.Node)] = (misses + 1, default);
+            Forget((shard, copy.Node));
             return true;
         }
     }
@@ -54,7 +66,7 @@ public sealed partial class ReplicationDriver
             Reign next = view.Reigns[key.Shard.Value];
             bool counted = core.View.Reigns.Length > key.Shard.Value && core.View.Reigns[key.Shard.Value].Entry.IsInSync(key.Node);
             if (next.Members.Contains(key.Node) && (next.Entry.IsInSync(key.Node) || !counted)) { continue; }
-            copies[key] = (copies[key].Misses + 1, default);
+            Forget(key);
         }
     }
 
@@ -66,7 +78,9 @@ public sealed partial class ReplicationDriver
         {
             // Not only one that serves: it may need this copy before it can.
             if (hasFailed || Find(shard)?.Core is not { IsPrimary: true }) { return null; }
-            return TokenOf(shard, copies.GetValueOrDefault((shard, node)).Misses);
+            CopyBlocks known = copies.GetValueOrDefault((shard, node));
+            copies[(shard, node)] = known with { IsBrought = true };
+            return TokenOf(shard, known.Misses);
         }
     }
 
@@ -77,9 +91,9 @@ public sealed partial class ReplicationDriver
         lock (gate)
         {
             if (hasFailed || Find(shard)?.Core is not { IsPrimary: true }) { return Status.StaleEpoch; }
-            (ulong misses, _) = copies.GetValueOrDefault((shard, node));
-            if (token != TokenOf(shard, misses)) { return Status.Busy; }
-            copies[(shard, node)] = (misses, boot);
+            CopyBlocks known = copies.GetValueOrDefault((shard, node));
+            if (token != TokenOf(shard, known.Misses)) { return Status.Busy; }
+            copies[(shard, node)] = known with { HasBlocks = boot };
             return Status.Ok;
         }
     }
@@ -116,17 +130,29 @@ public sealed partial class ReplicationDriver
     private bool IsLed(ShardId shard) => replicas[shard].Core.IsPrimary;
 
     private bool HasBlocks(ShardId shard, InSyncReplica copy) =>
-        copies.TryGetValue((shard, copy.Node), out (ulong Misses, BootId HasBlocks) known) && known.HasBlocks == copy.Boot;
+        copies.TryGetValue((shard, copy.Node), out CopyBlocks known) && known.HasBlocks == copy.Boot;
+
+    private bool IsBrought(ShardId shard, NodeId node) => copies.GetValueOrDefault((shard, node)).IsBrought;
+
+    /// <summary>What a copy has says nothing any more: it is to begin a new list.</summary>
+    private void Forget((ShardId Shard, NodeId Node) copy) =>
+        copies[copy] = new(copies.GetValueOrDefault(copy).Misses + 1, IsBrought: false, HasBlocks: default);
 
     /// <summary>What a copy had under another primary, or in an earlier term of this one, says nothing.</summary>
     private void ForgetCopies(ShardId shard)
     {
         foreach ((ShardId Shard, NodeId Node) key in copies.Keys.Where(key => key.Shard == shard).ToArray())
         {
-            copies[key] = (copies[key].Misses + 1, default);
+            Forget(key);
         }
     }
 
     /// <summary>Never 0, and another one in each term and process.</summary>
     private ulong TokenOf(ShardId shard, ulong misses) => ((replicas[shard].Term + 1) << 40) ^ (ulong)options.Process.Boot.Value ^ misses;
+
+    /// <summary>What is known of a copy's blocks.</summary>
+    /// <param name="Misses">How often a list became worthless.</param>
+    /// <param name="IsBrought">It began a list since: what is written is brought to it.</param>
+    /// <param name="HasBlocks">The process that has all of that list.</param>
+    private readonly record struct CopyBlocks(ulong Misses, bool IsBrought, BootId HasBlocks);
 }
