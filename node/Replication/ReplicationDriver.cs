@@ -17,7 +17,12 @@ namespace KvFs.Node.Replication;
 /// </remarks>
 public sealed partial class ReplicationDriver : IDisposable
 {
+    /// <summary>With less room than this, beyond what is kept back, a disk is full; with twice that it is not any more. Clients are
+    /// refused only when that is used up, too.</summary>
+    private const long RoomBytes = 64L << 20;
+
     private static readonly TimeSpan s_tick = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan s_roomLook = TimeSpan.FromMilliseconds(250);
 
     private readonly Lock gate = new();
     private readonly IKeyValueStore store;
@@ -34,6 +39,7 @@ public sealed partial class ReplicationDriver : IDisposable
     private readonly SnapshotSender snapshots;
     private readonly Thread clock;
     private readonly ManualResetEventSlim stopping = new();
+    private TimeSpan roomLooked;
     private bool hasFailed;
     private int disposed;
 
@@ -205,6 +211,17 @@ public sealed partial class ReplicationDriver : IDisposable
         return space.Check(2 * bytes, SpaceUse.Release) == Status.Ok;
     }
 
+    private void LookForRoom(TimeSpan now)
+    {
+        if (now - roomLooked < s_roomLook) { return; }
+        roomLooked = now;
+        bool isFull = space.Check(core.IsFull ? 2 * RoomBytes : RoomBytes, SpaceUse.Data) == Status.NoSpace;
+        if (isFull == core.IsFull) { return; }
+        core.IsFull = isFull;
+        if (isFull) { LogFull(logger); }
+        else { LogNotFull(logger); }
+    }
+
     /// <summary>Opens a shard's log; one that cannot be opened ends this node's part.</summary>
     private void TryAdd(ShardId shard)
     {
@@ -234,7 +251,9 @@ public sealed partial class ReplicationDriver : IDisposable
             lock (gate)
             {
                 if (hasFailed) { continue; }
-                core.Tick(SuspendClock.Now, effects);
+                TimeSpan now = SuspendClock.Now;
+                LookForRoom(now);
+                core.Tick(now, effects);
                 CarryOut(null);
                 foreach (HostedReplica replica in replicas.Values)
                 {
@@ -286,6 +305,14 @@ public sealed partial class ReplicationDriver : IDisposable
             events.End(shard);
         }
     }
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "This node's disk is full: other nodes serve what it served, and go on without its copies as long as enough are left. Give it space.")]
+    private static partial void LogFull(ILogger logger);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "This node's disk has room again.")]
+    private static partial void LogNotFull(ILogger logger);
 
     [LoggerMessage(
         Level = LogLevel.Critical,

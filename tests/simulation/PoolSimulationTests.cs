@@ -20,7 +20,7 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
     /// <summary>What all runs together must have reached.</summary>
     private static readonly string[] s_rare =
     [
-        "append unknown", "authority away", "copy dropped", "kill", "learner added", "log cut", "message lost", "message twice", "node cut off", "one way cut",
+        "append unknown", "authority away", "copy dropped", "disk full", "kill", "learner added", "log cut", "message lost", "message twice", "node cut off", "one way cut",
         "pause", "polite stop", "power cut", "power cut of all", "proposal refused", "proposal taken", "proposal unknown",
         "reign served", "slow disk", "shard is new", "snapshot", "snapshot installed",
     ];

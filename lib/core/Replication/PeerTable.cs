@@ -14,6 +14,7 @@ public sealed class PeerTable(ReplicationTimes times)
     private const int RememberedBeacons = 16;
 
     private readonly SortedDictionary<NodeId, Peer> peers = [];
+    private readonly SortedSet<NodeId> full = [];
     private readonly TimeSpan[] sentAt = new TimeSpan[RememberedBeacons];
     private ulong sent;
 
@@ -26,7 +27,21 @@ public sealed class PeerTable(ReplicationTimes times)
         if (!peers.ContainsKey(member.Node)) { peers.Add(member.Node, new() { Disk = member.Disk, Heard = now }); }
     }
 
-    public void Remove(NodeId node) => peers.Remove(node);
+    public void Remove(NodeId node)
+    {
+        peers.Remove(node);
+        full.Remove(node);
+    }
+
+    /// <summary>How the disk of a node is, this one or another.</summary>
+    public void OnRoom(NodeId node, bool isFull)
+    {
+        if (isFull) { full.Add(node); }
+        else { full.Remove(node); }
+    }
+
+    /// <summary>Whether a node's disk is full, as far as it said so.</summary>
+    public bool IsFull(NodeId node) => full.Contains(node);
 
     /// <summary>Takes the number of the next beacon, which is sent now.</summary>
     public ulong Send(TimeSpan now)

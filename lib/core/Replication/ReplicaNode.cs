@@ -63,6 +63,13 @@ public sealed partial class ReplicaNode
 
     public PoolView View => view;
 
+    /// <summary>Whether this node's disk has hardly any room left for what clients write; each beacon says so.</summary>
+    public bool IsFull
+    {
+        get => Peers.IsFull(self);
+        set => Peers.OnRoom(self, value);
+    }
+
     /// <summary>The shards that this node has a log of.</summary>
     public IEnumerable<ShardReplica> Shards => shards.Values;
 
@@ -116,6 +123,7 @@ public sealed partial class ReplicaNode
         {
             case Beacon beacon:
                 Peers.OnAcking(from, now);
+                Peers.OnRoom(from, beacon.IsFull);
                 effects.Add(new SendMessage(from, new BeaconAck(beacon.Number, view.Revision)));
                 break;
             case BeaconAck ack:
@@ -160,7 +168,7 @@ public sealed partial class ReplicaNode
         if (now >= beaconAt)
         {
             beaconAt = now + times.Beacon;
-            Beacon beacon = new(Peers.Send(now), view.Revision);
+            Beacon beacon = new(Peers.Send(now), view.Revision, IsFull);
             foreach (NodeId peer in Peers.Nodes) { effects.Add(new SendMessage(peer, beacon)); }
             ReportCold(effects);
         }

@@ -8,7 +8,8 @@ public abstract record ReplicationMessage;
 /// <summary>"I am there", every <see cref="ReplicationTimes.Beacon"/>.</summary>
 /// <param name="Number">Rises; comes back in the acknowledgement.</param>
 /// <param name="Revision">Of the pool map that the sender knows.</param>
-public sealed record Beacon(ulong Number, ulong Revision) : ReplicationMessage;
+/// <param name="IsFull">The sender's disk has hardly any room left for what clients write.</param>
+public sealed record Beacon(ulong Number, ulong Revision, bool IsFull = false) : ReplicationMessage;
 
 /// <summary>"I heard you": until a lease has passed the sender serves nothing that the other one is primary of in the map of that
 /// revision.</summary>

@@ -80,10 +80,10 @@ public sealed partial class ShardReplica
     }
 
     /// <summary>Hands the shard to one in-sync replica, once all is committed; takes no requests meanwhile. If that one is not
-    /// there, or the map says something else by then, all goes on as before.</summary>
+    /// there, or has a full disk, or the map says something else by then, all goes on as before.</summary>
     public void HandOverTo(NodeId to)
     {
-        if (!IsPrimary || isLeaving || to == self || !Reign!.Entry.IsInSync(to)) { return; }
+        if (!IsPrimary || isLeaving || to == self || peers.IsFull(to) || !Reign!.Entry.IsInSync(to)) { return; }
         isLeaving = true;
         successor = to;
     }
@@ -127,8 +127,9 @@ public sealed partial class ShardReplica
         }
 
         if (proposed is not null) { return; }
+        if (peers.IsFull(self)) { HandOverIfOthersHaveRoom(now); }
         if (isLeaving && TrySignOver(now, effects)) { return; }
-        if (!DropSilent(now, isVotedSilent, effects)) { TakeIn(now, effects); }
+        if (!DropSilent(now, isVotedSilent, effects) && !DropFull(effects)) { TakeIn(now, effects); }
     }
 
     /// <summary>Until when the primaries before may have served, if this node was in sync with them.</summary>
@@ -162,18 +163,55 @@ public sealed partial class ShardReplica
     private bool TrySignOver(TimeSpan now, List<ReplicationEffect> effects)
     {
         if (Committed != log.Last.Index) { return false; }
+        NodeId next = default;
         foreach (InSyncReplica replica in Reign!.InSync)
         {
             if (replica.Node == self || IsSilent(replica, now)) { continue; }
             if (successor != default && replica.Node != successor) { continue; }
-            isSigningOver = true;
-            Propose(Reign.SignedOverTo(replica.Node), $"node {self} hands over", effects);
+            if (next == default || (peers.IsFull(next) && !peers.IsFull(replica.Node))) { next = replica.Node; }
+        }
+
+        if (next == default)
+        {
+            StayIfNotWanted();
+            return false;
+        }
+
+        isSigningOver = true;
+        Propose(Reign.SignedOverTo(next), $"node {self} hands over", effects);
+        return true;
+    }
+
+    /// <summary>A primary with a full disk can only refuse: who has room serves instead.</summary>
+    private void HandOverIfOthersHaveRoom(TimeSpan now)
+    {
+        foreach (InSyncReplica replica in Reign!.InSync)
+        {
+            if (replica.Node == self || peers.IsFull(replica.Node) || IsSilent(replica, now)) { continue; }
+            HandOverTo(replica.Node);
+            return;
+        }
+    }
+
+    /// <summary>Goes on without a copy that has no room for what comes, if enough are left; where none of them has room, all stay.
+    /// </summary>
+    private bool DropFull(List<ReplicationEffect> effects)
+    {
+        Reign reign = Reign!;
+        if (reign.InSync.Length - 1 < reign.Enough || peers.IsFull(self)) { return false; }
+        foreach (InSyncReplica replica in reign.InSync)
+        {
+            if (!peers.IsFull(replica.Node)) { continue; }
+            Propose(reign.Without(replica.Node, self, byMajority: false), $"the disk of node {replica.Node} is full", effects);
             return true;
         }
 
-        StayIfNotWanted();
         return false;
     }
+
+    /// <summary>Whether a copy is not to count because it would have to be dropped again for its full disk.</summary>
+    private bool IsBetterLeftOut(NodeId node) =>
+        peers.IsFull(node) && !peers.IsFull(self) && Reign!.InSync.Length >= Reign.Enough;
 
     private bool DropSilent(TimeSpan now, Func<NodeId, bool> isVotedSilent, List<ReplicationEffect> effects)
     {
@@ -203,7 +241,7 @@ public sealed partial class ShardReplica
     {
         if (joining is { } one)
         {
-            if (!IsThere(one, now) || (proposed is null && !HasBlocks(one))) { joining = null; }
+            if (!IsThere(one, now) || (proposed is null && (!HasBlocks(one) || IsBetterLeftOut(one.Node)))) { joining = null; }
             else if (followers[one.Node].Matched >= joinFrom)
             {
                 Propose(Reign!.With(one, minInSync), $"node {one.Node} has all of the log", effects);
@@ -216,7 +254,7 @@ public sealed partial class ShardReplica
         {
             InSyncReplica replica = peers.ReplicaOf(node);
             bool isNear = !follower.IsProbing && log.Last.Index.Value - follower.Matched.Value <= NearEntries;
-            if (!isNear || Reign!.Has(node, replica.Boot) || !IsThere(replica, now) || !HasBlocks(replica)) { continue; }
+            if (!isNear || Reign!.Has(node, replica.Boot) || !IsThere(replica, now) || !HasBlocks(replica) || IsBetterLeftOut(node)) { continue; }
             joining = replica;
             joinFrom = log.Last.Index;
             return;

@@ -21,6 +21,7 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
         foreach (SimulatedNode node in world.Nodes)
         {
             node.SyncDelay = TimeSpan.FromMilliseconds(5);
+            node.IsFull = node.TakesNothing = false;
             node.Start();
         }
     }
@@ -68,11 +69,22 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
             case 10 or 11 when cutsAll:
                 CutAll();
                 break;
+            case 10:
+                Fill(node);
+                break;
             default:
                 break;
         }
 
         world.After(world.Between(200, 4_000), Next);
+    }
+
+    private void Fill(SimulatedNode node)
+    {
+        world.Note("disk full");
+        node.IsFull = true;
+        node.TakesNothing = world.Random.Next(2) == 0;
+        world.After(world.Between(1_000, 8_000), () => node.IsFull = node.TakesNothing = false);
     }
 
     private void Kill(SimulatedNode node)

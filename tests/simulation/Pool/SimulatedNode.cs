@@ -40,6 +40,12 @@ internal sealed class SimulatedNode
 
     public TimeSpan SyncDelay { get; set; } = TimeSpan.FromMilliseconds(5);
 
+    /// <summary>Its disk is full, and it says so.</summary>
+    public bool IsFull { get; set; }
+
+    /// <summary>It is so full that it takes nothing any more.</summary>
+    public bool TakesNothing { get; set; }
+
     public IReadOnlyDictionary<ShardId, SimulatedShardDisk> Disks => disks;
 
     private TimeSpan Clock => clockOffset + (world.Now * clockRate);
@@ -142,7 +148,7 @@ internal sealed class SimulatedNode
     /// <summary>Appends a value; the answer: true, or false: it did not happen; or null: nobody knows.</summary>
     public void Append(ShardId shard, long value, bool durable, Action<bool?> answer)
     {
-        if (core!.Find(shard) is not { } replica)
+        if (TakesNothing || core!.Find(shard) is not { } replica)
         {
             answer(false);
             return;
@@ -190,7 +196,11 @@ internal sealed class SimulatedNode
 
     private void Tick(ReplicaNode process)
     {
-        WhenAwake(() => Step(now => core!.Tick(now, effects)));
+        WhenAwake(() => Step(now =>
+        {
+            core!.IsFull = IsFull;
+            core.Tick(now, effects);
+        }));
         world.After(TimeSpan.FromMilliseconds(20), () =>
         {
             if (core == process) { Tick(process); }
@@ -199,6 +209,7 @@ internal sealed class SimulatedNode
 
     private void Receive(NodeId from, BootId boot, ReplicationMessage message, object? contents)
     {
+        if (TakesNothing && message is AppendEntries { Entries.IsEmpty: false }) { return; }
         Step(now => core!.OnMessage(from, boot, message, now, effects), contents);
     }
 
