@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using KvFs.Authority;
@@ -11,67 +12,111 @@ using KvFs.Protocol.Wire;
 
 namespace KvFs.Pool.Tests;
 
-/// <summary>A pool of real processes of <c>kvfs node</c> on this machine's loopback, which can be killed.</summary>
+/// <summary>What a pool of processes is made of, where that is not the ordinary thing.</summary>
+internal sealed record PoolSetting
+{
+    /// <summary>Members of an etcd that has the pool map; none: a file has it.</summary>
+    public ImmutableArray<Uri> Etcd { get; init; } = [];
+
+    /// <summary>Each node is in a network namespace of its own; null: all are on this machine's loopback.</summary>
+    public NodeNetwork? Network { get; init; }
+
+    /// <summary>Where a node has its data; null: in a folder of the pool.</summary>
+    public Func<int, string>? DataOf { get; init; }
+
+    /// <summary>Nodes that may be started later.</summary>
+    public int Later { get; init; }
+}
+
+/// <summary>A pool of real processes of <c>kvfs node</c>, which can be killed, and stopped where they stand.</summary>
 internal sealed class PoolProcesses : IAsyncDisposable
 {
-    private const int StopSignal = 15;
-    private const int LogLines = 60;
+    private const int LogLines = 120;
 
-    /// <summary>The command line that is tried.</summary>
-    public static string Program { get; } =
-        Environment.GetEnvironmentVariable("KVFS_PROGRAM") ?? Path.Combine(AppContext.BaseDirectory, "kvfs");
+    /// <summary>Longer than a pool is away in any test, and not longer than a failed test is to take.</summary>
+    private static readonly TimeSpan s_resumeTime = TimeSpan.FromMinutes(1);
 
     private readonly string folder = Directory.CreateTempSubdirectory("kvfs-pool-").FullName;
     private readonly SortedDictionary<int, Process> processes = [];
-    private readonly ImmutableArray<int> ports;
+    private readonly HashSet<BootId> over = [];
+    private readonly PoolSetting setting;
+    private readonly ImmutableArray<string> addresses;
     private readonly ConcurrentQueue<string> log = new();
-    private readonly FileAuthority authority;
+    private readonly IPoolAuthority authority;
+    private readonly CancellationTokenSource stop = new();
+    private readonly Task watching;
+    private readonly ImmutableArray<Lazy<GrpcChannel>> channels;
+    private PoolMap? map;
 
-    private PoolProcesses(int count)
+    private PoolProcesses(int count, PoolSetting setting)
     {
-        ports = [.. FreePorts(count)];
-        authority = new(Path.Combine(folder, "map"), poll: TimeSpan.FromMilliseconds(20));
-        Admin = new(
-            [.. ports.Select(static port => $"127.0.0.1:{port}")],
-            static address => new(
-                GrpcTarget.TcpPlainText("127.0.0.1", int.Parse(address.AsSpan(address.IndexOf(':') + 1))),
-                new() { CallLimits = WireLimits.OfClient, ConnectTimeout = TimeSpan.FromSeconds(2) }),
-            new());
+        this.setting = setting;
+        addresses = setting.Network is { } network
+            ? [.. Enumerable.Range(1, count).Select(network.AddressOf)]
+            : [.. FreePorts(count).Select(static port => $"127.0.0.1:{port}")];
+        authority = setting.Etcd.IsEmpty
+            ? new FileAuthority(Path.Combine(folder, "map"), poll: TimeSpan.FromMilliseconds(20))
+            : new EtcdAuthority(new() { Endpoints = setting.Etcd });
+        Admin = new(addresses, Dial, new() { ResumeTime = s_resumeTime });
+        channels = [.. addresses.Select(address => new Lazy<GrpcChannel>(() => Dial(address)))];
+        watching = Task.Run(WatchAsync);
     }
+
+    /// <summary>The program that is tested.</summary>
+    public static string Program =>
+        Environment.GetEnvironmentVariable("KVFS_PROGRAM") ?? Path.Combine(AppContext.BaseDirectory, "kvfs");
 
     /// <summary>A client's view of the pool.</summary>
     public PoolDriveAdmin Admin { get; }
 
-    public static async Task<PoolProcesses> StartAsync(int count)
+    /// <summary>The option that names the authority.</summary>
+    public string AuthorityName => setting.Etcd.IsEmpty
+        ? $"file:{Path.Combine(folder, "map")}"
+        : string.Join(',', setting.Etcd.Select(static one => one.OriginalString));
+
+    /// <summary>The newest map that is known here; null: there is none yet.</summary>
+    public PoolMap? Map => Volatile.Read(ref map);
+
+    /// <summary>Starts a pool of so many nodes, and waits until all that there is has as many copies as it is to have.</summary>
+    public static async Task<PoolProcesses> StartAsync(int count, PoolSetting? setting = null)
     {
-        PoolProcesses pool = new(count);
-        for (int number = 1; number <= count; number++)
+        PoolProcesses pool = new(count + (setting?.Later ?? 0), setting ?? new());
+        try
         {
-            pool.Start(number);
+            for (int number = 1; number <= count; number++)
+            {
+                pool.Start(number);
 
-            // The first one makes the pool.
-            await PoolWorld.UntilAsync(pool.MapAsync, "there is no pool");
+                // The first one makes the pool.
+                if (number == 1) { await pool.MapThatAsync(static _ => true, "there is no pool"); }
+            }
+
+            await pool.WholeAsync();
+            return pool;
         }
-
-        await pool.WholeAsync();
-        return pool;
+        catch
+        {
+            await pool.DisposeAsync();
+            throw;
+        }
     }
 
     /// <summary>Starts a node, or starts it again.</summary>
     public void Start(int number)
     {
-        ProcessStartInfo start = new(
-            Program,
-            [
-                "node", "--name", $"n{number}", "--data", Path.Combine(folder, $"data-{number}"),
-                "--authority", $"file:{Path.Combine(folder, "map")}", "--insecure", "--listen", $"127.0.0.1:{ports[number - 1]}",
-                .. number == 1 ? (string[])["--found", "--shards", "8"] : [],
-            ])
+        string[] command =
+        [
+            .. setting.Network?.Inside(number) ?? [],
+            Program, "node", "--name", $"n{number}", "--data", setting.DataOf?.Invoke(number) ?? Path.Combine(folder, $"data-{number}"),
+            "--authority", AuthorityName, "--listen", addresses[number - 1],
+            .. setting.Network?.Certificates ?? ["--insecure"],
+            .. number == 1 ? (string[])["--found", "--shards", "4"] : [],
+        ];
+        Process process = Process.Start(new ProcessStartInfo(command[0], command[1..])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
-        };
-        Process process = Process.Start(start)!;
+        })!;
 
         // Their ends are not waited for: a killed process closes them.
         process.OutputDataReceived += static (_, _) => { };
@@ -82,44 +127,64 @@ internal sealed class PoolProcesses : IAsyncDisposable
     }
 
     /// <summary>Ends a node's process at once.</summary>
-    public void Kill(int number)
+    public async Task KillAsync(int number)
     {
-        processes.Remove(number, out Process? process);
-        process!.Kill();
-        process.WaitForExit();
+        Process process = Forget(number);
+        process.Kill();
+        await process.WaitForExitAsync();
         process.Dispose();
+        NoteOver(number);
     }
 
     /// <summary>Stops a node politely, and waits for its end.</summary>
     public async Task<int> StopAsync(int number)
     {
-        processes.Remove(number, out Process? process);
-        using (process)
-        {
-            using Process kill = Process.Start("kill", ["-s", $"{StopSignal}", $"{process!.Id}"]);
-            await kill.WaitForExitAsync();
-            await process.WaitForExitAsync();
-            return process.ExitCode;
-        }
+        using Process process = Forget(number);
+        await SignalAsync(process, "TERM");
+        await process.WaitForExitAsync();
+        NoteOver(number);
+        return process.ExitCode;
     }
+
+    /// <summary>Stops a node where it stands: its connections stay, and nothing of it moves.</summary>
+    public Task FreezeAsync(int number) => SignalAsync(processes[number], "STOP");
+
+    /// <summary>Lets it go on.</summary>
+    public Task ThawAsync(int number) => SignalAsync(processes[number], "CONT");
+
+    /// <summary>A channel to one of the nodes; stays the pool's.</summary>
+    public GrpcChannel ChannelTo(int number) => channels[number - 1].Value;
 
     public async Task<PoolMap?> MapAsync() => (await authority.ReadAsync(CancellationToken.None)).Map;
 
     /// <summary>Which node serves what has a name.</summary>
-    public async Task<int> PrimaryOfAsync(string drive)
+    public int PrimaryOf(string drive) => NumberOf(Map!, EntryOf(drive).Primary);
+
+    /// <summary>Another node that has a copy of what has a name.</summary>
+    public int ReplicaOf(string drive)
     {
-        PoolMap map = (await MapAsync())!;
-        NodeId primary = map[HomeShard.OfName(drive, map.Shards.Length)].Primary;
-        return int.Parse(map.Find(primary)!.Name.AsSpan(1));
+        ShardEntry entry = EntryOf(drive);
+        return NumberOf(Map!, entry.InSync.First(copy => copy.Node != entry.Primary).Node);
     }
 
-    /// <summary>Waits until every shard has all copies in sync, of the processes that run.</summary>
-    public Task<PoolMap> WholeAsync() => PoolWorld.UntilAsync(
-        async () => await MapAsync() is { } map
-            && map.Shards.All(shard => shard.InSync.Length == processes.Count && shard.Learners.IsEmpty)
-            && PlacementPlanner.Plan(map, PlacementLimits.Default, static _ => NodePresence.Here).IsEmpty
-            ? map : null,
-        () => $"the pool is not whole:\n{Log}");
+    /// <summary>Waits until a node is primary of nothing.</summary>
+    public Task<PoolMap> NoPrimaryAsync(int number) => MapThatAsync(
+        map => map.Shards.All(shard => NumberOf(map, shard.Primary) != number), $"node {number} is still a primary");
+
+    /// <summary>Waits until every shard has all copies in sync that it is to have, all of them run, and nothing is to be moved.</summary>
+    public Task<PoolMap> WholeAsync() => MapThatAsync(
+        map => map.Shards.All(shard => shard.Learners.IsEmpty
+            && shard.InSync.Length == Math.Min(map.Settings.Replicas, processes.Count)
+            && shard.InSync.All(copy => processes.ContainsKey(NumberOf(map, copy.Node)) && !over.Contains(copy.Boot)))
+            && PlacementPlanner.Plan(map, PlacementLimits.Default, static _ => NodePresence.Here).IsEmpty,
+        "the pool is not whole");
+
+    /// <summary>Waits until the map says something.</summary>
+    public Task<PoolMap> MapThatAsync(Func<PoolMap, bool> says, string otherwise) => PoolWorld.UntilAsync(
+        () => Task.FromResult(Map is { } known && says(known) ? known : null),
+        () => $"{otherwise}:\n{Describe(Map)}\n{Log}");
+
+    public static int NumberOf(PoolMap map, NodeId node) => int.Parse(map.Find(node)!.Name.AsSpan(1), CultureInfo.InvariantCulture);
 
     /// <summary>The last that the nodes said.</summary>
     public string Log => string.Join('\n', log.TakeLast(LogLines));
@@ -127,9 +192,66 @@ internal sealed class PoolProcesses : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Admin.Dispose();
-        foreach (int number in processes.Keys.ToArray()) { Kill(number); }
+        foreach (Lazy<GrpcChannel> channel in channels.Where(static channel => channel.IsValueCreated)) { channel.Value.Dispose(); }
+        foreach (Process process in processes.Values)
+        {
+            process.Kill();
+            await process.WaitForExitAsync();
+            process.Dispose();
+        }
+
+        await stop.CancelAsync();
+        await watching;
         await authority.DisposeAsync();
+        stop.Dispose();
         Directory.Delete(folder, recursive: true);
+    }
+
+    private GrpcChannel Dial(string address) => new(
+        setting.Network?.TargetOf(address) ?? GrpcTarget.TcpPlainText("127.0.0.1", IPEndPoint.Parse(address).Port),
+        new() { CallLimits = WireLimits.OfClient, ConnectTimeout = TimeSpan.FromSeconds(2) });
+
+    private static string Describe(PoolMap? map) =>
+        map is null ? "no map" : string.Join('\n', map.ShardIds.Select(shard => new Reign(shard, map[shard]).ToString()));
+
+    private async Task WatchAsync()
+    {
+        try
+        {
+            await foreach (PoolMap next in authority.WatchAsync(0, stop.Token)) { Volatile.Write(ref map, next); }
+        }
+        catch (OperationCanceledException)
+        {
+            // The test ends.
+        }
+    }
+
+    private ShardEntry EntryOf(string drive) => Map![HomeShard.OfName(drive, Map!.Shards.Length)];
+
+    private static async Task SignalAsync(Process process, string signal)
+    {
+        using Process kill = Process.Start("kill", ["-s", signal, $"{process.Id}"]);
+        await kill.WaitForExitAsync();
+        Assert.Equal(0, kill.ExitCode);
+    }
+
+    private Process Forget(int number)
+    {
+        processes.Remove(number, out Process? process);
+        return process!;
+    }
+
+    /// <summary>The map may have that process for a while still.</summary>
+    private void NoteOver(int number)
+    {
+        if (Map is not { } known) { return; }
+        foreach (ShardEntry shard in known.Shards)
+        {
+            foreach (InSyncReplica copy in shard.InSync)
+            {
+                if (NumberOf(known, copy.Node) == number) { over.Add(copy.Boot); }
+            }
+        }
     }
 
     /// <summary>Ports that are free now.</summary>

@@ -11,10 +11,6 @@ public sealed class ProcessTests(ITestOutputHelper output)
 {
     private static readonly CancellationToken s_none = CancellationToken.None;
 
-    /// <summary>Kills; KVFS_ROUNDS for many.</summary>
-    private static readonly int s_rounds =
-        int.TryParse(Environment.GetEnvironmentVariable("KVFS_ROUNDS"), CultureInfo.InvariantCulture, out int rounds) ? rounds : 3;
-
     [Fact]
     public async Task Nothing_that_was_synced_is_lost_when_primaries_are_killed()
     {
@@ -25,13 +21,13 @@ public sealed class ProcessTests(ITestOutputHelper output)
         SyncedFiles synced = new();
         Task writing = Task.Run(() => synced.WriteAsync(client, enough.Token));
         List<double> pauses = [];
-        for (int round = 0; round < s_rounds; round++)
+        for (int round = 0; round < Rounds.Several; round++)
         {
             // Amid the writes of a client that notices nothing but a pause.
             await synced.MoreAsync(20);
-            int primary = await pool.PrimaryOfAsync("drive");
+            int primary = pool.PrimaryOf("drive");
             long killed = TimeProvider.System.GetTimestamp();
-            pool.Kill(primary);
+            await pool.KillAsync(primary);
             pauses.Add(TimeProvider.System.GetElapsedTime(killed, await synced.FirstBegunAfterAsync(killed)).TotalSeconds);
             pool.Start(primary);
             await pool.WholeAsync();
@@ -46,7 +42,7 @@ public sealed class ProcessTests(ITestOutputHelper output)
         pauses.Sort();
         output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{s_rounds} kills, {synced.Count} files, 0 lost; first write begun after a kill was answered {pauses[0]:f2} to {pauses[^1]:f2} s after it, median {pauses[pauses.Count / 2]:f2} s, 99 of 100 {pauses[(int)Math.Ceiling(0.99 * pauses.Count) - 1]:f2} s"));
+            $"{Rounds.Several} kills, {synced.Count} files, 0 lost; first write begun after a kill was answered {pauses[0]:f2} to {pauses[^1]:f2} s after it, median {pauses[pauses.Count / 2]:f2} s, 99 of 100 {pauses[(int)Math.Ceiling(0.99 * pauses.Count) - 1]:f2} s"));
     }
 
     [Fact]
@@ -56,7 +52,7 @@ public sealed class ProcessTests(ITestOutputHelper output)
         Assert.Equal(Status.Ok, (await pool.Admin.CreateDriveAsync(new("drive", DriveKind.FileSystem, 0, 0), s_none)).Status);
         await using DriveClient client = await OpenAsync(pool);
         for (int at = 0; at < 20; at++) { await Files.WriteAsync(client, $"f{at}", Files.Bytes(at * 20_000, at)); }
-        for (int number = 1; number <= 3; number++) { pool.Kill(number); }
+        for (int number = 1; number <= 3; number++) { await pool.KillAsync(number); }
         Task writing = Files.WriteAsync(client, "f20", Files.Bytes(400_000, 20));
         for (int number = 1; number <= 3; number++) { pool.Start(number); }
         await writing;
@@ -69,7 +65,7 @@ public sealed class ProcessTests(ITestOutputHelper output)
     {
         await using PoolProcesses pool = await PoolProcesses.StartAsync(3);
         Assert.Equal(Status.Ok, (await pool.Admin.CreateDriveAsync(new("drive", DriveKind.FileSystem, 0, 0), s_none)).Status);
-        int primary = await pool.PrimaryOfAsync("drive");
+        int primary = pool.PrimaryOf("drive");
         Assert.Equal(0, await pool.StopAsync(primary));
         PoolMap map = (await pool.MapAsync())!;
         Assert.DoesNotContain(map.Shards, shard => map.Find(shard.Primary)!.Name == $"n{primary}");

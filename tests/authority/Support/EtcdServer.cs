@@ -18,9 +18,10 @@ internal sealed class EtcdServer : IAsyncDisposable
     private readonly HttpClient http;
     private Process? process;
 
-    private EtcdServer(string name, int clientPort, int peerPort, string cluster, string scheme, HttpClient? http, string[] more)
+    private EtcdServer(
+        string name, int clientPort, int peerPort, string cluster, string scheme, HttpClient? http, string[] more, string host = "127.0.0.1")
     {
-        Endpoint = new($"{scheme}://127.0.0.1:{clientPort}");
+        Endpoint = new($"{scheme}://{host}:{clientPort}");
         this.http = http ?? new();
         arguments =
         [
@@ -44,11 +45,13 @@ internal sealed class EtcdServer : IAsyncDisposable
     }
 
     /// <summary>Members that form a cluster, and are ready.</summary>
-    internal static async Task<EtcdServer[]> StartClusterAsync(int members)
+    /// <param name="members">How many.</param>
+    /// <param name="host">The address of this machine that clients reach them at.</param>
+    internal static async Task<EtcdServer[]> StartClusterAsync(int members, string host = "127.0.0.1")
     {
         int[] peers = [.. Enumerable.Range(0, members).Select(static _ => FreePort())];
         string cluster = string.Join(',', peers.Select(static (port, at) => $"m{at}=http://127.0.0.1:{port}"));
-        EtcdServer[] servers = [.. peers.Select((port, at) => new EtcdServer($"m{at}", FreePort(), port, cluster, "http", null, []))];
+        EtcdServer[] servers = [.. peers.Select((port, at) => new EtcdServer($"m{at}", FreePort(), port, cluster, "http", null, [], host))];
         await Task.WhenAll(servers.Select(static server => server.StartAsync()));
         return servers;
     }

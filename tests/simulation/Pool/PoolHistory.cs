@@ -17,7 +17,7 @@ internal sealed class PoolOperation
     public bool IsDurable { get; set; }
 
     /// <summary>What a read saw.</summary>
-    public long[] Seen { get; set; } = [];
+    public ReadOnlyMemory<long> Seen { get; set; }
 }
 
 /// <summary>Whether what clients of lists saw could have happened one operation after the other, each between its beginning
@@ -48,14 +48,14 @@ internal static class PoolHistory
 
         foreach (PoolOperation read in operations.Where(static one => one.Value == 0 && one.Ended is not null))
         {
-            if (read.Seen.Length > final.Count || !read.Seen.AsSpan().SequenceEqual(final.Take(read.Seen.Length).ToArray()))
+            if (read.Seen.Length > final.Count || !read.Seen.Span.SequenceEqual(final.Take(read.Seen.Length).ToArray()))
             {
                 return $"a read that ended at {read.Ended} saw what is no beginning of the list";
             }
 
-            if (read.Seen.Length > 0 && appends[read.Seen[^1]].Began > read.Ended)
+            if (read.Seen.Length > 0 && appends[read.Seen.Span[^1]].Began > read.Ended)
             {
-                return $"a read that ended at {read.Ended} saw {read.Seen[^1]} before it was appended";
+                return $"a read that ended at {read.Ended} saw {read.Seen.Span[^1]} before it was appended";
             }
         }
 
