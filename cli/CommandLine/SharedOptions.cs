@@ -22,6 +22,11 @@ internal static class SharedOptions
     public static Option<OutputFormat?> Output { get; } = Choice<OutputFormat>(
         "--output", "How results are printed: a table for people, or json for programs. Default: table.");
 
+    public static Option<bool> Shared { get; } = new("--shared")
+    {
+        Description = "Others may mount it with --shared at the same time, and write; each sees what the others have written. Slower.",
+    };
+
     static SharedOptions()
     {
         Output.Recursive = true;

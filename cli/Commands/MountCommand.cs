@@ -17,16 +17,17 @@ internal static class MountCommand
 
     private static readonly Option<bool> ReadOnly = new("--read-only") { Description = "So that nobody can write." };
 
-    public static Command Build() => new Command("mount", "Mounts a drive, in the running process.") { Drive, Place, ReadOnly }
+    public static Command Build() => new Command("mount", "Mounts a drive, in the running process.") { Drive, Place, ReadOnly, SharedOptions.Shared }
         .WithExamples(
             ("kvfs mount experiment /mnt/experiment", "beside what is mounted already"),
-            ("kvfs mount old /mnt/old --read-only", "to look only"))
+            ("kvfs mount old /mnt/old --read-only", "to look only"),
+            ("kvfs mount team /srv/team --shared", "while others have it mounted with --shared, too"))
         .Runs(RunAsync);
 
     private static async Task RunAsync(CommandContext context, CancellationToken cancel)
     {
         using ControlClient client = context.Connect();
-        MountRequest request = new(context.Get(Drive), Path.GetFullPath(context.Get(Place)), context.Get(ReadOnly));
+        MountRequest request = new(context.Get(Drive), Path.GetFullPath(context.Get(Place)), context.Get(ReadOnly), context.Get(SharedOptions.Shared));
         MountReport mount = await client.MountAsync(request, cancel).ConfigureAwait(false);
         context.Show(mount, ControlJson.Readable.MountReport, output =>
             output.WriteLine($"Drive '{mount.Drive}' is mounted on {mount.Directory}."));

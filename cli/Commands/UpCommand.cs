@@ -87,7 +87,7 @@ internal static class UpCommand
         });
         return new Command("up", "Starts a node on a data folder, or a pool of several, and mounts a drive of it.")
         {
-            Drive, Mount, NoMount, Size, ReadOnly, Nodes, Servers, PoolOptions.Certificates, PoolOptions.Pool, PoolOptions.Insecure,
+            Drive, Mount, NoMount, Size, ReadOnly, SharedOptions.Shared, Nodes, Servers, PoolOptions.Certificates, PoolOptions.Pool, PoolOptions.Insecure,
             Detach, Metrics, Level, Format, InBackground,
         }
         .WithExamples(
@@ -119,7 +119,8 @@ internal static class UpCommand
             ? null
             : Path.TrimEndingDirectorySeparator(Path.GetFullPath(context.Get(Mount) ?? DataFolder.DefaultMount()));
         return new(
-            context.DataPath, context.Get(Drive), mount, context.Get(Size), context.Get(ReadOnly), context.Get(Metrics),
+            context.DataPath, context.Get(Drive), mount, context.Get(Size), context.Get(ReadOnly), context.Get(SharedOptions.Shared),
+            context.Get(Metrics),
             PoolOf(context));
     }
 
@@ -205,7 +206,8 @@ internal static class UpCommand
             using ControlClient client = context.Connect();
             StatusReport status = await client.GetStatusAsync(CancellationToken.None).ConfigureAwait(false);
             bool isThis = status.Mounts.Any(mount =>
-                mount.Drive == options.Drive && mount.Directory == options.MountPath && mount.ReadOnly == options.ReadOnly);
+                mount.Drive == options.Drive && mount.Directory == options.MountPath && mount.ReadOnly == options.ReadOnly
+                && mount.Shared == options.Shared);
             if (isThis || options.MountPath is null) { return status; }
             throw new CommandException(
                 ExitCode.InUse, $"A kvfs runs on {options.DataPath} already (pid {status.Pid}).",
@@ -254,6 +256,7 @@ internal static class UpCommand
             arguments.AddRange(["--size", quota.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
         }
         if (options.ReadOnly) { arguments.Add("--read-only"); }
+        if (options.Shared) { arguments.Add(SharedOptions.Shared.Name); }
         arguments.AddRange(ArgumentsOf(options.Pool));
         if (!options.Metrics.MayMove) { arguments.AddRange(["--metrics", options.Metrics.Address?.ToString() ?? "off"]); }
         foreach (Option option in (Option[])[Level, Format])

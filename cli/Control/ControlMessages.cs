@@ -27,7 +27,7 @@ internal sealed record CloneRequest(string Name, string? Snapshot = null);
 
 /// <param name="Directory">Absolute; made if it is missing.</param>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
-internal sealed record MountRequest(string Drive, string Directory, bool ReadOnly = false);
+internal sealed record MountRequest(string Drive, string Directory, bool ReadOnly = false, bool Shared = false);
 
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 internal sealed record UnmountRequest(string Directory, bool Lazy = false);
@@ -66,7 +66,7 @@ internal sealed record SnapshotReport(string Name, string Drive, ulong Version, 
 
 internal sealed record SnapshotList(IReadOnlyList<SnapshotReport> Snapshots);
 
-internal sealed record MountReport(string Drive, string Directory, bool ReadOnly, DateTimeOffset Since);
+internal sealed record MountReport(string Drive, string Directory, bool ReadOnly, bool Shared, DateTimeOffset Since);
 
 /// <summary>What a drive holds, and what it may still take.</summary>
 /// <param name="TotalInodes">Null: no bound.</param>

@@ -160,6 +160,14 @@ internal sealed partial class MountTable(IDriveSource source, MountStart start, 
     private async Task<MountReport> MountOnAsync(string directory, MountRequest request, CancellationToken cancel)
     {
         Reply<IDriveSession> opened = await OpenSessionAsync(request, cancel).ConfigureAwait(false);
+        if (opened.Status == Status.InUse)
+        {
+            throw new CommandException(
+                ExitCode.InUse,
+                $"The drive '{request.Drive}' is in use by a mount that this one cannot share it with.",
+                "Unmount it there, or mount it everywhere with --shared.");
+        }
+
         ControlErrors.ThrowIfFailed(opened.Status, $"drive '{request.Drive}'");
         IDriveSession session = opened.Value;
         DriveMount mount;
@@ -172,7 +180,7 @@ internal sealed partial class MountTable(IDriveSource source, MountStart start, 
             await session.DisposeAsync().ConfigureAwait(false);
             throw;
         }
-        MountReport report = new(request.Drive, directory, request.ReadOnly, clock.GetUtcNow());
+        MountReport report = new(request.Drive, directory, request.ReadOnly, request.Shared, clock.GetUtcNow());
         Entry entry = new(report, mount);
         lock (changes)
         {
@@ -191,10 +199,10 @@ internal sealed partial class MountTable(IDriveSource source, MountStart start, 
     private async Task<Reply<IDriveSession>> OpenSessionAsync(MountRequest request, CancellationToken cancel)
     {
         long began = clock.GetTimestamp();
+        SessionAccess access = SessionAccesses.Of(request.ReadOnly, request.Shared);
         while (true)
         {
-            Reply<IDriveSession> opened =
-                await source.Admin.OpenSessionAsync(request.Drive, request.ReadOnly, cancel).ConfigureAwait(false);
+            Reply<IDriveSession> opened = await source.Admin.OpenSessionAsync(request.Drive, access, cancel).ConfigureAwait(false);
             if (opened.Status != Status.InUse || clock.GetElapsedTime(began) >= source.LeaseTime) { return opened; }
             await Task.Delay(OpenPause, clock, cancel).ConfigureAwait(false);
         }

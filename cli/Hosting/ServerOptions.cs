@@ -15,5 +15,6 @@ internal sealed record ServerOptions(
     string? MountPath,
     ulong? QuotaBytes,
     bool ReadOnly,
+    bool Shared,
     MetricsEndpoint Metrics,
     PoolChoice? Pool = null);

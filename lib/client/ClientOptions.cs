@@ -40,7 +40,9 @@ public sealed record ClientOptions
 /// <summary>What comes with a write.</summary>
 /// <param name="KillSetId">Clears set-id bits, as a write by somebody without privilege does.</param>
 /// <param name="Sync">Answers only once the data is durable (O_SYNC, O_DSYNC).</param>
-public readonly record struct WriteOptions(bool KillSetId, bool Sync);
+/// <param name="Append">The offset is only where the writer believes the file's end to be (O_APPEND): where others write, too, the
+/// data goes behind the end that it has.</param>
+public readonly record struct WriteOptions(bool KillSetId, bool Sync, bool Append = false);
 
 /// <summary>A run of dirty data as a flat record: enough, with the buffer's bytes, to commit it after a
 /// restart.</summary>

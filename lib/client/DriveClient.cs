@@ -12,7 +12,8 @@ public readonly record struct CreatedFile(NodeInfo Info, OpenFile File);
 /// Thread safe. Owns the session. Answers come on the caller's thread, at once, where memory, quota and session allow
 /// it. What an Ok promises: of a write, that every later read of this client sees it; of <see cref="FsyncAsync"/>, that
 /// it is on disk. A write is committed within some seconds, in batches; the order of the writes of one file is kept
-/// where they overlap. Operations on names and attributes are in the log when they answer. Source: docs/design.md,
+/// where they overlap. If the session shares its drive, a write is committed before it is answered, and a read asks
+/// what the file is now. Operations on names and attributes are in the log when they answer. Source: docs/design.md,
 /// sections 6 and 8. What needs nothing of the client's memory (links, attributes by name, locks, snapshots) is asked
 /// of <see cref="Session"/>.
 /// </remarks>
@@ -27,6 +28,9 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
     private readonly FileReader reader;
     private readonly FileWriter writer;
 
+    /// <summary>Null: the session has its drive for itself.</summary>
+    private readonly ThroughWriter? through;
+
     public DriveClient(IDriveSession session, ClientOptions options, TimeProvider time)
     {
         ArgumentNullException.ThrowIfNull(session);
@@ -40,6 +44,7 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
         readAhead = new(session.Blocks, options);
         reader = new(session, readAhead, flusher);
         writer = new(time, memory, quota, flusher, reader);
+        if (session.Access.IsShared()) { through = new(session, writer, options.BlockGrant); }
         Completion = BackgroundThreads.EndOf([.. flusher.Ends, .. readAhead.Threads]);
         session.OnRecall(this);
     }
@@ -99,7 +104,9 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
     public ValueTask<Reply<int>> ReadAsync(OpenFile file, ulong offset, Memory<byte> destination)
     {
         ArgumentNullException.ThrowIfNull(file);
-        return reader.ReadAsync(file, offset, destination);
+        return through is null || !file.State.IsHead
+            ? reader.ReadAsync(file, offset, destination)
+            : ReadSharedAsync(through, file, offset, destination);
     }
 
     /// <summary>Writes; answers the bytes written: fewer than given only where space runs out in the middle.</summary>
@@ -107,7 +114,9 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
         OpenFile file, ulong offset, ReadOnlyMemory<byte> data, WriteOptions options)
     {
         ArgumentNullException.ThrowIfNull(file);
-        ValueTask<Reply<int>> written = writer.WriteAsync(file.State, offset, data, options.KillSetId);
+        ValueTask<Reply<int>> written = through is null
+            ? writer.WriteAsync(file.State, offset, data, options.KillSetId)
+            : through.WriteAsync(file.State, offset, data, options.KillSetId, options.Append);
         return options.Sync ? SyncWrittenAsync(file, written) : written;
     }
 
@@ -253,6 +262,16 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
         quota.ReleaseSurplus();
         await session.DisposeAsync();
         memory.Dispose();
+    }
+
+    /// <summary>Reads what is there now, whoever wrote it.</summary>
+    private async ValueTask<Reply<int>> ReadSharedAsync(
+        ThroughWriter shared, OpenFile file, ulong offset, Memory<byte> destination)
+    {
+        Status status = await shared.RefreshAsync(file.State);
+        return status == Status.Ok
+            ? await reader.ReadAsync(file, offset, destination)
+            : Reply.Failed<int>(status);
     }
 
     private static Status TakeError(OpenFile file)

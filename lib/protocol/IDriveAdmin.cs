@@ -69,5 +69,5 @@ public interface IDriveAdmin
         string drive, string snapshot, string path, CancellationToken cancellationToken);
 
     ValueTask<Reply<IDriveSession>> OpenSessionAsync(
-        string drive, bool readOnly, CancellationToken cancellationToken);
+        string drive, SessionAccess access, CancellationToken cancellationToken);
 }

@@ -17,6 +17,9 @@ public interface IDriveSession : IAsyncDisposable
 
     DriveId Drive { get; }
 
+    /// <summary>What it may do, and beside whom.</summary>
+    SessionAccess Access { get; }
+
     /// <summary>Where the drive's blocks are read and written.</summary>
     IBlockService Blocks { get; }
 

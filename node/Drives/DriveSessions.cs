@@ -4,26 +4,26 @@ using KvFs.Node.Storage;
 namespace KvFs.Node.Drives;
 
 /// <summary>A session of another primary that goes on here.</summary>
-public readonly record struct AdoptedSession(SessionId Id, bool ReadOnly, SessionToken Token);
+public readonly record struct AdoptedSession(SessionId Id, SessionAccess Access, SessionToken Token);
 
 /// <summary>Opens and ends the sessions of a drive, and goes on with those of the primary before.</summary>
 internal static class DriveSessions
 {
     /// <summary>Opens a session. <see cref="Status.InUse"/>: see <see cref="SessionTable.Admit"/>.</summary>
     /// <param name="drive">With which drive.</param>
-    /// <param name="readOnly">It may only read.</param>
+    /// <param name="access">What it may do, and beside whom.</param>
     /// <param name="token">Of one that outlives this primary; default: it does not.</param>
     /// <param name="id">Its number.</param>
-    public static Status OpenSession(this HostedDrive drive, bool readOnly, SessionToken token, out SessionId id)
+    public static Status OpenSession(this HostedDrive drive, SessionAccess access, SessionToken token, out SessionId id)
     {
         Status status = drive.Transact(
             default,
-            static (in (bool ReadOnly, SessionToken Token) opened, DriveTransaction transaction, out SessionId taken) =>
-                Core.OpenSession.Apply(opened.ReadOnly, opened.Token, transaction, out taken),
-            (readOnly, token),
+            static (in (SessionAccess Access, SessionToken Token) opened, DriveTransaction transaction, out SessionId taken) =>
+                Core.OpenSession.Apply(opened.Access, opened.Token, transaction, out taken),
+            (access, token),
             SpaceUse.Release,
             out id);
-        if (status == Status.Ok) { status = drive.Sessions.Admit(id, readOnly); }
+        if (status == Status.Ok) { status = drive.Sessions.Admit(id, access); }
         if (status == Status.InUse) { drive.Expire(id); }
         return status;
     }
@@ -63,9 +63,9 @@ internal static class DriveSessions
         foreach (SessionId session in drive.ListOldSessions().Reverse())
         {
             Status status = drive.Read(CowNumber.Head, FindRecord, session, out SessionRecord record);
-            if (status == Status.Ok && record.Token != default && drive.Sessions.Admit(session, record.ReadOnly) == Status.Ok)
+            if (status == Status.Ok && record.Token != default && drive.Sessions.Admit(session, record.Access) == Status.Ok)
             {
-                adopted.Add(new(session, record.ReadOnly, record.Token));
+                adopted.Add(new(session, record.Access, record.Token));
                 lock (drive.Shard.Gate) { drive.Holds.AddAbsent(session); }
             }
             else { drive.Expire(session); }

@@ -119,28 +119,28 @@ public sealed partial class LocalDriveAdmin(
     }
 
     public ValueTask<Reply<IDriveSession>> OpenSessionAsync(
-        string drive, bool readOnly, CancellationToken cancellationToken)
+        string drive, SessionAccess access, CancellationToken cancellationToken)
     {
-        Reply<LocalDriveSession> opened = OpenSession(drive, readOnly, default);
+        Reply<LocalDriveSession> opened = OpenSession(drive, access, default);
         return new(new Reply<IDriveSession>(opened.Status, opened.Value));
     }
 
     /// <summary>Opens a session that outlives this primary if it has a token.</summary>
-    internal Reply<LocalDriveSession> OpenSession(string drive, bool readOnly, SessionToken token)
+    internal Reply<LocalDriveSession> OpenSession(string drive, SessionAccess access, SessionToken token)
     {
         lock (host.Changes)
         {
             if (host.Find(drive) is not { } hosted) { return Reply.Failed<LocalDriveSession>(host.WhyNotFound); }
-            Status status = hosted.OpenSession(readOnly, token, out SessionId id);
+            Status status = hosted.OpenSession(access, token, out SessionId id);
             return status == Status.Ok
-                ? Reply.Ok(NewSession(hosted, id, readOnly))
+                ? Reply.Ok(NewSession(hosted, id, access))
                 : Reply.Failed<LocalDriveSession>(status);
         }
     }
 
     /// <summary>A session that is admitted: one that was opened, or one of the primary before.</summary>
-    internal LocalDriveSession NewSession(HostedDrive hosted, SessionId id, bool readOnly) =>
-        new(hosted, id, readOnly, blockService, CloseAsync);
+    internal LocalDriveSession NewSession(HostedDrive hosted, SessionId id, SessionAccess access) =>
+        new(hosted, id, access, blockService, CloseAsync);
 
     private IReadOnlyList<DriveInfo> ListHosted() =>
         [.. host.All.Where(static drive => drive.State.Policy.Flags == DriveFlags.None).Select(Describe)];

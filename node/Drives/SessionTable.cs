@@ -4,13 +4,11 @@ using KvFs.Protocol;
 namespace KvFs.Node.Drives;
 
 /// <summary>The sessions of one drive, and who answers for what they keep.</summary>
-/// <remarks>Thread safe. As long as there are no delegations, a client that may write has the drive for itself: it caches
-/// without asking.</remarks>
+/// <remarks>Thread safe.</remarks>
 public sealed class SessionTable : ISessionLiveness
 {
     private readonly Lock gate = new();
-    private readonly Dictionary<SessionId, ISessionRecall?> sessions = [];
-    private SessionId writer;
+    private readonly Dictionary<SessionId, (SessionAccess Access, ISessionRecall? Recall)> sessions = [];
 
     public int Count
     {
@@ -25,15 +23,18 @@ public sealed class SessionTable : ISessionLiveness
         lock (gate) { return sessions.ContainsKey(session); }
     }
 
-    /// <summary>Admits a session. <see cref="Status.InUse"/>: somebody who may write has the drive, or the new one wants to
-    /// write and somebody reads.</summary>
-    public Status Admit(SessionId id, bool readOnly)
+    /// <summary>Admits a session. <see cref="Status.InUse"/>: one that has the drive does not go with it
+    /// (<see cref="SessionAccesses.GoesWith"/>).</summary>
+    public Status Admit(SessionId id, SessionAccess access)
     {
         lock (gate)
         {
-            if (writer != default || (!readOnly && sessions.Count > 0)) { return Status.InUse; }
-            sessions.Add(id, null);
-            if (!readOnly) { writer = id; }
+            foreach ((SessionAccess other, _) in sessions.Values)
+            {
+                if (!access.GoesWith(other)) { return Status.InUse; }
+            }
+
+            sessions.Add(id, (access, null));
             return Status.Ok;
         }
     }
@@ -43,18 +44,13 @@ public sealed class SessionTable : ISessionLiveness
     {
         lock (gate)
         {
-            Invariant.Check(sessions.ContainsKey(id));
-            sessions[id] = recall;
+            sessions[id] = sessions[id] with { Recall = recall };
         }
     }
 
     public void Remove(SessionId id)
     {
-        lock (gate)
-        {
-            sessions.Remove(id);
-            if (writer == id) { writer = default; }
-        }
+        lock (gate) { sessions.Remove(id); }
     }
 
     /// <summary>Has every session commit what it buffers; the first failure, if any.</summary>
@@ -78,6 +74,6 @@ public sealed class SessionTable : ISessionLiveness
 
     private List<ISessionRecall> Recalls()
     {
-        lock (gate) { return [.. sessions.Values.OfType<ISessionRecall>()]; }
+        lock (gate) { return [.. sessions.Values.Select(static session => session.Recall).OfType<ISessionRecall>()]; }
     }
 }

@@ -101,7 +101,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
         SessionToken token = new(BinaryPrimitives.ReadUInt128BigEndian(RandomNumberGenerator.GetBytes(SessionToken.Size)));
         bool isOfPool = node.Host.IsOneOfSeveral;
         Reply<LocalDriveSession> opened = await threads.RunAsync(
-            () => new ValueTask<Reply<LocalDriveSession>>(node.LocalAdmin.OpenSession(open.Drive, open.ReadOnly, isOfPool ? token : default)));
+            () => new ValueTask<Reply<LocalDriveSession>>(node.LocalAdmin.OpenSession(open.Drive, SessionAccesses.Of(open.ReadOnly, open.Shared), isOfPool ? token : default)));
         if (!opened.IsOk) { return (opened.Status, null); }
         RemoteSession session = new(
             opened.Value, token, isOfPool ? SessionLife.OfThePool : SessionLife.OfThisPrimary, threads, clock, logger);
@@ -182,7 +182,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
         foreach (AdoptedSession each in adopted)
         {
             RemoteSession session = new(
-                node.LocalAdmin.NewSession(drive, each.Id, each.ReadOnly), each.Token, SessionLife.OfPrimaryBefore, threads, clock, logger);
+                node.LocalAdmin.NewSession(drive, each.Id, each.Access), each.Token, SessionLife.OfPrimaryBefore, threads, clock, logger);
             sessions[(drive.Id, each.Id)] = session;
         }
     }

@@ -83,7 +83,7 @@ internal sealed partial class RemoteSession : ISessionRecall
 
     public IBlockService Blocks => local.Blocks;
 
-    public bool IsReadOnly => local.IsReadOnly;
+    public bool IsReadOnly => local.Access.IsReadOnly();
 
     /// <summary>The drive that it is with.</summary>
     public HostedDrive Hosted => local.Hosted;

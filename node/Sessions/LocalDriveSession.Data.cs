@@ -110,7 +110,7 @@ public sealed partial class LocalDriveSession
 
     public ValueTask<Status> ReserveAsync(Reservation reservation)
     {
-        if (IsReadOnly) { return new(Status.ReadOnly); }
+        if (Access.IsReadOnly()) { return new(Status.ReadOnly); }
         return new(drive.Reserve(Id, reservation));
     }
 

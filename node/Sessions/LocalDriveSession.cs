@@ -22,7 +22,7 @@ public sealed partial class LocalDriveSession : IDriveSession
     public LocalDriveSession(
         HostedDrive drive,
         SessionId id,
-        bool readOnly,
+        SessionAccess access,
         IBlockService blocks,
         Func<LocalDriveSession, ValueTask> closing)
     {
@@ -31,7 +31,7 @@ public sealed partial class LocalDriveSession : IDriveSession
         this.closing = closing;
         Id = id;
         Blocks = blocks;
-        IsReadOnly = readOnly;
+        Access = access;
     }
 
     public SessionId Id { get; }
@@ -40,8 +40,7 @@ public sealed partial class LocalDriveSession : IDriveSession
 
     public IBlockService Blocks { get; }
 
-    /// <summary>Changes are refused.</summary>
-    public bool IsReadOnly { get; }
+    public SessionAccess Access { get; }
 
     /// <summary>The drive it is with.</summary>
     public HostedDrive Hosted => drive;
@@ -79,7 +78,7 @@ public sealed partial class LocalDriveSession : IDriveSession
         where TRequest : allows ref struct
     {
         result = default!;
-        if (IsReadOnly) { return Status.ReadOnly; }
+        if (Access.IsReadOnly()) { return Status.ReadOnly; }
         if (Volatile.Read(ref closed) != 0) { return Status.SessionExpired; }
         drive.CountRequest();
         return drive.Transact(Id, operation, in request, use, out result, committed: committed, kept: t_kept);

@@ -16,6 +16,8 @@ public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimePr
 
     public SessionId Id { get; } = new(3);
 
+    public SessionAccess Access => SessionAccess.Alone;
+
     public DriveId Drive => drive.State.Drive;
 
     public IBlockService Blocks => blocks;

@@ -119,7 +119,7 @@ public sealed class RealNodeTests : IDisposable
             Assert.Equal(Status.Ok, made.Status);
         }
 
-        Reply<IDriveSession> session = await node.Admin.OpenSessionAsync("test", false, CancellationToken.None);
+        Reply<IDriveSession> session = await node.Admin.OpenSessionAsync("test", SessionAccess.Alone, CancellationToken.None);
         Assert.Equal(Status.Ok, session.Status);
         await using DriveClient client = new(session.Value, new(), TimeProvider.System);
         await use(client);

@@ -44,7 +44,7 @@ public sealed class DamagedRecordTests : IAsyncLifetime
         Assert.Equal([("hurt", null), ("whole", (int?)0)], drives.Select(drive => (drive.Name, drive.Snapshots)));
         Assert.True(quiet.Work.CorruptRecords > 0);
 
-        IDriveSession session = (await admin.OpenSessionAsync("hurt", false, default)).Value;
+        IDriveSession session = (await admin.OpenSessionAsync("hurt", SessionAccess.Alone, default)).Value;
         Assert.Equal(Status.Corrupt, (await session.ListSnapshotsAsync()).Status);
         CreateRequest file = new() { Parent = VNodeId.Root, Name = "f"u8, Kind = VNodeKind.File, Mode = 0x1A4 };
         Assert.Equal(Status.Ok, (await session.CreateAsync(file)).Status);
@@ -68,12 +68,12 @@ public sealed class DamagedRecordTests : IAsyncLifetime
     public async Task A_damaged_record_of_an_earlier_session_does_not_keep_the_node_from_opening()
     {
         await CreateAsync(Node.Admin, "hurt");
-        IDriveSession session = (await Node.Admin.OpenSessionAsync("hurt", false, default)).Value;
+        IDriveSession session = (await Node.Admin.OpenSessionAsync("hurt", SessionAccess.Alone, default)).Value;
         Assert.Equal(Status.Ok, (await session.GrantBlocksAsync(16)).Status);
         Assert.Equal(Status.Ok, await session.SyncAsync());
         await DamageAsync(RecordKind.Session);
         Assert.Contains("damaged", Node.GetStatus().Trouble, StringComparison.Ordinal);
-        await using IDriveSession next = (await Node.Admin.OpenSessionAsync("hurt", false, default)).Value;
+        await using IDriveSession next = (await Node.Admin.OpenSessionAsync("hurt", SessionAccess.Alone, default)).Value;
         Assert.Equal(Status.Ok, (await next.GetAsync(VNodeId.Root, CowNumber.Head)).Status);
     }
 

@@ -60,7 +60,7 @@ public sealed class OwedEntryTests : QuietNodeTests
         Assert.Equal(Status.Exists, (await Create("e")).Status);
         foreach (string drive in (string[])["c", "e"])
         {
-            await using IDriveSession other = (await Node.Admin.OpenSessionAsync(drive, false, default)).Value;
+            await using IDriveSession other = (await Node.Admin.OpenSessionAsync(drive, SessionAccess.Alone, default)).Value;
             await CreateAsync(other, "g");
         }
 
@@ -121,7 +121,7 @@ public sealed class OwedEntryTests : QuietNodeTests
         await CloseAsync();
         await using StorageNode node = StorageNode.Open(new() { DataPath = Folder }, NullLoggerFactory.Instance);
         Assert.Empty(node.Check(new(ReadBytes: true, Repair: false), null, default).Problems);
-        await using IDriveSession again = (await node.Admin.OpenSessionAsync("d", false, default)).Value;
+        await using IDriveSession again = (await node.Admin.OpenSessionAsync("d", SessionAccess.Alone, default)).Value;
         Assert.Equal(size, (await again.GetAsync(file, CowNumber.Head)).Value.VNode.Size);
     }
 }

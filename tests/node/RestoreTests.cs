@@ -25,7 +25,7 @@ public sealed class RestoreTests : QuietNodeTests
         if (isClone)
         {
             Assert.Equal(Status.Ok, (await Node.Admin.CloneAsync("d", null, "c", default)).Status);
-            session = (await Node.Admin.OpenSessionAsync("c", false, default)).Value;
+            session = (await Node.Admin.OpenSessionAsync("c", SessionAccess.Alone, default)).Value;
         }
         else { at = (await Node.Admin.CreateSnapshotAsync("d", "t", default)).Value.At; }
 

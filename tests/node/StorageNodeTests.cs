@@ -52,7 +52,7 @@ public sealed class StorageNodeTests : IAsyncLifetime
         try
         {
             await using StorageNode other = StorageNode.Open(new() { DataPath = copy }, NullLoggerFactory.Instance);
-            await using IDriveSession again = (await other.Admin.OpenSessionAsync("d", false, default)).Value;
+            await using IDriveSession again = (await other.Admin.OpenSessionAsync("d", SessionAccess.Alone, default)).Value;
             DirectoryPage page = new();
             Assert.Equal(Status.Ok, await again.ReadDirectoryAsync(VNodeId.Root, CowNumber.Head, 0, 1000, true, page));
             Assert.Equal(100, page.Count);
@@ -122,7 +122,7 @@ public sealed class StorageNodeTests : IAsyncLifetime
     public async Task A_writer_has_the_drive_for_itself()
     {
         IDriveSession session = await OpenAsync();
-        Assert.Equal(Status.InUse, (await node!.Admin.OpenSessionAsync("d", false, default)).Status);
+        Assert.Equal(Status.InUse, (await node!.Admin.OpenSessionAsync("d", SessionAccess.Alone, default)).Status);
         Assert.Equal(Status.InUse, await node.Admin.DeleteDriveAsync("d", default));
         await session.DisposeAsync();
         Assert.Equal(Status.Ok, await node.Admin.DeleteDriveAsync("d", default));
@@ -151,7 +151,7 @@ public sealed class StorageNodeTests : IAsyncLifetime
         Assert.Equal("old"u8.ToArray(), then.Inline.ToArray());
 
         Assert.Equal(Status.Ok, (await node.Admin.CloneAsync("d", "s", "c", default)).Status);
-        await using IDriveSession clone = (await node.Admin.OpenSessionAsync("c", false, default)).Value;
+        await using IDriveSession clone = (await node.Admin.OpenSessionAsync("c", SessionAccess.Alone, default)).Value;
         Reply<NodeInfo> inClone = await clone.LookupAsync(VNodeId.Root, "a"u8, CowNumber.Head);
         Assert.Equal(Status.Ok, inClone.Status);
         ClusterMap cloned = (await clone.GetClusterAsync(inClone.Value.Id, 0, CowNumber.Head)).Value;
@@ -260,7 +260,7 @@ public sealed class StorageNodeTests : IAsyncLifetime
         node = StorageNode.Open(new() { DataPath = folder }, NullLoggerFactory.Instance);
         Assert.Equal(
             Status.Ok, (await node.Admin.CreateDriveAsync(new("d", DriveKind.FileSystem, 0, 0), default)).Status);
-        return (await node.Admin.OpenSessionAsync("d", false, default)).Value;
+        return (await node.Admin.OpenSessionAsync("d", SessionAccess.Alone, default)).Value;
     }
 
     private async Task CloseAsync()
@@ -272,6 +272,6 @@ public sealed class StorageNodeTests : IAsyncLifetime
     private async Task<IDriveSession> ReopenAsync()
     {
         node = StorageNode.Open(new() { DataPath = folder }, NullLoggerFactory.Instance);
-        return (await node.Admin.OpenSessionAsync("d", false, default)).Value;
+        return (await node.Admin.OpenSessionAsync("d", SessionAccess.Alone, default)).Value;
     }
 }

@@ -165,7 +165,7 @@ public sealed class TransactTests : QuietNodeTests
         await session.DisposeAsync();
         Assert.Equal(Status.SessionExpired, await RunAsync(session, New("a", default)));
         Assert.Equal(Status.SessionExpired, (await session.GrantVNodesAsync(1)).Status);
-        await using IDriveSession reader = (await Node.Admin.OpenSessionAsync("d", readOnly: true, default)).Value;
+        await using IDriveSession reader = (await Node.Admin.OpenSessionAsync("d", SessionAccess.ReadOnly, default)).Value;
         Assert.Equal(Status.ReadOnly, await RunAsync(reader, New("a", default)));
         Assert.Equal(-1, result.FailedAt);
         Assert.Equal(Status.ReadOnly, (await reader.GrantVNodesAsync(1)).Status);
@@ -180,7 +180,7 @@ public sealed class TransactTests : QuietNodeTests
         Assert.Equal(Status.Ok, Create(session, "a", first));
         Assert.Equal(Status.Invalid, Create(session, "b", first));
         await session.DisposeAsync();
-        await using IDriveSession later = (await Node.Admin.OpenSessionAsync("d", readOnly: false, default)).Value;
+        await using IDriveSession later = (await Node.Admin.OpenSessionAsync("d", SessionAccess.Alone, default)).Value;
         Assert.Equal(Status.Invalid, Create(later, "b", new(first.Value + 1)));
         Assert.Equal(first.Value + 2, (await GrantAsync(later, 1)).Value);
     }
@@ -201,7 +201,7 @@ public sealed class TransactTests : QuietNodeTests
     {
         DriveSpec drive = new("d", DriveKind.FileSystem, quotaPages * PageBytes, quotaInodes);
         Assert.Equal(Status.Ok, (await Node.Admin.CreateDriveAsync(drive, default)).Status);
-        return (await Node.Admin.OpenSessionAsync("d", readOnly: false, default)).Value;
+        return (await Node.Admin.OpenSessionAsync("d", SessionAccess.Alone, default)).Value;
     }
 
     private static async Task<VNodeId> GrantAsync(IDriveSession session, uint count)

@@ -113,6 +113,8 @@ internal sealed class NodeNetwork : IDisposable
     /// <summary>Removes it; processes that are still in it have no network any more.</summary>
     public void Dispose()
     {
+        // By name: with its namespace it would go only some time after that.
+        TryIp("link", "del", name);
         for (int node = 1; node <= nodes; node++) { TryIp("netns", "del", NamespaceOf(node)); }
         TryIp("netns", "del", Switch);
         Directory.Delete(folder, recursive: true);

@@ -39,7 +39,7 @@ public sealed class PoolClientTests
     {
         await using PoolWorld world = await PoolWorld.StartAsync(3);
         Assert.Equal(Status.Ok, (await world.Admin.CreateDriveAsync(new("drive", DriveKind.FileSystem, 0, 0), s_none)).Status);
-        Reply<IDriveSession> session = await world.Admin.OpenSessionAsync("drive", false, s_none);
+        Reply<IDriveSession> session = await world.Admin.OpenSessionAsync("drive", SessionAccess.Alone, s_none);
         byte[] content = Files.Bytes(6_000_000, 7);
         await using (DriveClient client = new(session.Value, new(), TimeProvider.System))
         {
@@ -49,7 +49,7 @@ public sealed class PoolClientTests
 
         PoolMemberNode primary = await ServerOfAsync(world, "drive");
         await world.StopAsync(primary);
-        Reply<IDriveSession> next = await world.Admin.OpenSessionAsync("drive", false, s_none);
+        Reply<IDriveSession> next = await world.Admin.OpenSessionAsync("drive", SessionAccess.Alone, s_none);
         Assert.Equal(Status.Ok, next.Status);
         await using DriveClient other = new(next.Value, new(), TimeProvider.System);
         Assert.Equal(content, await Files.ReadAsync(other, "f"));

@@ -114,7 +114,7 @@ internal sealed class PoolWorld : IAsyncDisposable
         {
             foreach (PoolMemberNode node in Nodes)
             {
-                Reply<IDriveSession> session = await node.Admin.OpenSessionAsync(name, false, CancellationToken.None);
+                Reply<IDriveSession> session = await node.Admin.OpenSessionAsync(name, SessionAccess.Alone, CancellationToken.None);
                 if (session.IsOk) { return Tuple.Create(node, new DriveClient(session.Value, new(), TimeProvider.System)); }
             }
 
@@ -129,7 +129,7 @@ internal sealed class PoolWorld : IAsyncDisposable
         await UntilAsync(
             async () =>
             {
-                Reply<IDriveSession> session = await Admin.OpenSessionAsync(name, false, CancellationToken.None);
+                Reply<IDriveSession> session = await Admin.OpenSessionAsync(name, SessionAccess.Alone, CancellationToken.None);
                 opened = session.IsOk ? session.Value : null;
                 return opened;
             },

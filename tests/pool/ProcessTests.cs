@@ -80,7 +80,7 @@ public sealed class ProcessTests(ITestOutputHelper output)
     {
         while (true)
         {
-            Reply<IDriveSession> session = await pool.Admin.OpenSessionAsync("drive", false, s_none);
+            Reply<IDriveSession> session = await pool.Admin.OpenSessionAsync("drive", SessionAccess.Alone, s_none);
             if (session.IsOk) { return new(session.Value, new(), TimeProvider.System); }
 
             // Unknown: its answer was lost with the node; InUse: until that session has expired.

@@ -17,12 +17,13 @@ internal static class Sessions
     ];
 
     /// <summary>Opens a session as soon as one can be had; null: nobody wants it any more.</summary>
-    public static async Task<IDriveSession?> OpenAsync(PoolProcesses pool, string drive, CancellationToken unwanted)
+    public static async Task<IDriveSession?> OpenAsync(
+        PoolProcesses pool, string drive, CancellationToken unwanted, SessionAccess access = SessionAccess.Alone)
     {
         using PeriodicTimer timer = new(s_look);
         while (!unwanted.IsCancellationRequested)
         {
-            Reply<IDriveSession> session = await pool.Admin.OpenSessionAsync(drive, false, CancellationToken.None);
+            Reply<IDriveSession> session = await pool.Admin.OpenSessionAsync(drive, access, CancellationToken.None);
             if (session.IsOk) { return session.Value; }
             Assert.Contains(session.Status, s_passing);
             await timer.WaitForNextTickAsync(CancellationToken.None);

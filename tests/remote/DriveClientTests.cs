@@ -45,7 +45,7 @@ public sealed class DriveClientTests
             CheckSame(stream, await ReadAsync(client, "stream"));
         }
 
-        Reply<IDriveSession> local = await world.Local.OpenSessionAsync(RemoteWorld.Drive, false, CancellationToken.None);
+        Reply<IDriveSession> local = await world.Local.OpenSessionAsync(RemoteWorld.Drive, SessionAccess.Alone, CancellationToken.None);
         await using DriveClient near = new(local.Value, new(), TimeProvider.System);
         CheckSame(stream, await ReadAsync(near, "stream"));
         for (int i = 0; i < 50; i++)

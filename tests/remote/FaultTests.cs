@@ -74,7 +74,7 @@ public sealed class FaultTests
         // Within the lease nobody else is let in.
         clock.Advance(s_step);
         world.Services.Tick();
-        Assert.Equal(Status.InUse, (await world.Local.OpenSessionAsync(RemoteWorld.Drive, false, default)).Status);
+        Assert.Equal(Status.InUse, (await world.Local.OpenSessionAsync(RemoteWorld.Drive, SessionAccess.Alone, default)).Status);
         for (int tick = 0; tick < 2; tick++)
         {
             clock.Advance(s_step);
@@ -82,7 +82,7 @@ public sealed class FaultTests
         }
 
         await WaitUntilAsync(() => world.Services.SessionCount == 0);
-        Reply<IDriveSession> other = await world.Local.OpenSessionAsync(RemoteWorld.Drive, false, default);
+        Reply<IDriveSession> other = await world.Local.OpenSessionAsync(RemoteWorld.Drive, SessionAccess.Alone, default);
         Assert.Equal(Status.Ok, other.Status);
         await using (other.Value)
         {
@@ -177,7 +177,7 @@ public sealed class FaultTests
         Assert.All(statuses.Skip(1), status => Assert.Equal(Status.SessionExpired, status));
         await AssertOverAsync(session);
         await session.DisposeAsync();
-        Reply<IDriveSession> local = await world.Local.OpenSessionAsync(RemoteWorld.Drive, false, default);
+        Reply<IDriveSession> local = await world.Local.OpenSessionAsync(RemoteWorld.Drive, SessionAccess.Alone, default);
         await using IDriveSession near = local.Value;
         List<string> names = await near.NamesAsync();
         Assert.Empty(created.Except(names));
@@ -189,7 +189,7 @@ public sealed class FaultTests
     {
         await using RemoteWorld world = await RemoteWorld.StartAsync();
         IDriveSession session = await world.OpenAsync();
-        Assert.Equal(Status.InUse, (await world.Admin.OpenSessionAsync(RemoteWorld.Drive, false, default)).Status);
+        Assert.Equal(Status.InUse, (await world.Admin.OpenSessionAsync(RemoteWorld.Drive, SessionAccess.Alone, default)).Status);
         await session.DisposeAsync();
         await using IDriveSession next = await world.OpenAsync();
         await AssertOverAsync(session);
@@ -203,13 +203,13 @@ public sealed class FaultTests
         await using RemoteWorld world = await RemoteWorld.StartAsync();
         world.Proxy.Cut();
         Assert.Equal(Status.Busy, (await world.Admin.ListDrivesAsync(default)).Status);
-        Assert.Equal(Status.Busy, (await world.Admin.OpenSessionAsync(RemoteWorld.Drive, false, default)).Status);
+        Assert.Equal(Status.Busy, (await world.Admin.OpenSessionAsync(RemoteWorld.Drive, SessionAccess.Alone, default)).Status);
         Assert.Equal(Status.Unknown, await world.Admin.DeleteDriveAsync("none", default));
         using CancellationTokenSource cancelled = new();
         await cancelled.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => world.Admin.ListDrivesAsync(cancelled.Token).AsTask());
         await Assert.ThrowsAnyAsync<OperationCanceledException>(
-            () => world.Admin.OpenSessionAsync(RemoteWorld.Drive, false, cancelled.Token).AsTask());
+            () => world.Admin.OpenSessionAsync(RemoteWorld.Drive, SessionAccess.Alone, cancelled.Token).AsTask());
         world.Proxy.Mend();
         Assert.Equal(Status.Ok, (await world.Admin.ListDrivesAsync(default)).Status);
     }
@@ -234,7 +234,7 @@ public sealed class FaultTests
         }
 
         await deaf.Requests.FlushAsync(default);
-        await using IDriveSession other = await world.OpenAsync(readOnly: true);
+        await using IDriveSession other = await world.OpenAsync(SessionAccess.ReadOnly);
         Assert.Equal(Status.Ok, (await other.GetUsageAsync()).Status);
         for (int tick = 0; tick < 4; tick++)
         {

@@ -22,8 +22,8 @@ public sealed class ManyClientsTests
         }
 
         // Two at once, who may only read.
-        await using IDriveSession first = await world.OpenAsync(readOnly: true);
-        await using IDriveSession second = await world.OpenAsync(readOnly: true);
+        await using IDriveSession first = await world.OpenAsync(SessionAccess.ReadOnly);
+        await using IDriveSession second = await world.OpenAsync(SessionAccess.ReadOnly);
         foreach (IDriveSession reader in (IDriveSession[])[first, second])
         {
             Assert.Equal(["f"], await reader.NamesAsync());
@@ -32,7 +32,7 @@ public sealed class ManyClientsTests
             Assert.Equal(Status.ReadOnly, await reader.Blocks.WriteBlockAsync(new(reader.Drive, new(9)), new byte[1]));
         }
 
-        Assert.Equal(Status.InUse, (await world.Admin.OpenSessionAsync(RemoteWorld.Drive, false, s_none)).Status);
+        Assert.Equal(Status.InUse, (await world.Admin.OpenSessionAsync(RemoteWorld.Drive, SessionAccess.Alone, s_none)).Status);
     }
 
     [Fact]
@@ -46,8 +46,8 @@ public sealed class ManyClientsTests
             Assert.Equal(Status.Ok, (await writer.CreateAsync("new")).Status);
         }
 
-        await using IDriveSession first = await world.OpenAsync(readOnly: true);
-        await using IDriveSession second = await world.OpenAsync(readOnly: true);
+        await using IDriveSession first = await world.OpenAsync(SessionAccess.ReadOnly);
+        await using IDriveSession second = await world.OpenAsync(SessionAccess.ReadOnly);
         Recalled recalled = new();
         second.OnRecall(recalled);
         Assert.Equal(["new", "old"], await first.NamesAsync());
@@ -136,8 +136,8 @@ public sealed class ManyClientsTests
     public async Task Who_waits_for_a_lock_is_woken_interrupted_or_told_across_a_break()
     {
         await using RemoteWorld world = await RemoteWorld.StartAsync();
-        await using IDriveSession first = await world.OpenAsync(readOnly: true);
-        IDriveSession second = await world.OpenAsync(readOnly: true);
+        await using IDriveSession first = await world.OpenAsync(SessionAccess.ReadOnly);
+        IDriveSession second = await world.OpenAsync(SessionAccess.ReadOnly);
         FileLock wanted = new(0, 9, LockType.Write, new(default, 1), 1);
         Assert.Equal(Status.Ok, await first.SetLockAsync(VNodeId.Root, LockSpace.Range, wanted, true, s_none));
         Assert.Equal(Status.Locked, await second.SetLockAsync(VNodeId.Root, LockSpace.Range, wanted, false, s_none));
@@ -173,8 +173,8 @@ public sealed class ManyClientsTests
     public async Task A_session_that_ends_while_it_waits_for_a_lock_ends()
     {
         await using RemoteWorld world = await RemoteWorld.StartAsync();
-        await using IDriveSession first = await world.OpenAsync(readOnly: true);
-        IDriveSession second = await world.OpenAsync(readOnly: true);
+        await using IDriveSession first = await world.OpenAsync(SessionAccess.ReadOnly);
+        IDriveSession second = await world.OpenAsync(SessionAccess.ReadOnly);
         FileLock wanted = new(0, 9, LockType.Write, new(default, 1), 1);
         Assert.Equal(Status.Ok, await first.SetLockAsync(VNodeId.Root, LockSpace.Range, wanted, true, s_none));
         Task<Status> waiting = second.SetLockAsync(VNodeId.Root, LockSpace.Range, wanted, true, s_none).AsTask();

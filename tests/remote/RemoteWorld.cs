@@ -89,9 +89,9 @@ internal sealed class RemoteWorld : IAsyncDisposable
         return world;
     }
 
-    public async Task<IDriveSession> OpenAsync(bool readOnly = false)
+    public async Task<IDriveSession> OpenAsync(SessionAccess access = SessionAccess.Alone)
     {
-        Reply<IDriveSession> session = await Admin.OpenSessionAsync(Drive, readOnly, CancellationToken.None);
+        Reply<IDriveSession> session = await Admin.OpenSessionAsync(Drive, access, CancellationToken.None);
         Assert.Equal(Status.Ok, session.Status);
         return session.Value;
     }

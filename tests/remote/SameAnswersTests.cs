@@ -17,7 +17,7 @@ public sealed class SameAnswersTests
     {
         await using RemoteWorld near = await RemoteWorld.StartAsync(transport);
         await using RemoteWorld far = await RemoteWorld.StartAsync(transport);
-        Reply<IDriveSession> opened = await near.Local.OpenSessionAsync(RemoteWorld.Drive, false, CancellationToken.None);
+        Reply<IDriveSession> opened = await near.Local.OpenSessionAsync(RemoteWorld.Drive, SessionAccess.Alone, CancellationToken.None);
         await using IDriveSession local = opened.Value;
         await using IDriveSession remote = await far.OpenAsync();
         Assert.Equal((local.Id, local.Drive), (remote.Id, remote.Drive));
@@ -102,6 +102,6 @@ public sealed class SameAnswersTests
         Assert.Equal(Status.Ok, await admin.DeleteDriveAsync("now", none));
         Assert.Equal(Status.Ok, await admin.DeleteSnapshotAsync("test", "s1", none));
         Assert.Equal(Status.NotFound, await admin.DeleteSnapshotAsync("test", "s2", none));
-        Assert.Equal(Status.NotFound, (await admin.OpenSessionAsync("now", false, none)).Status);
+        Assert.Equal(Status.NotFound, (await admin.OpenSessionAsync("now", SessionAccess.Alone, none)).Status);
     }
 }

@@ -103,8 +103,8 @@ public sealed class PoolDriveAdmin : IDriveAdmin, ISessionRoute, IDisposable
     public ValueTask<Status> RestoreAsync(string drive, string snapshot, string path, CancellationToken cancellationToken) =>
         AtDriveAsync(drive, admin => admin.RestoreAsync(drive, snapshot, path, cancellationToken), cancellationToken);
 
-    public ValueTask<Reply<IDriveSession>> OpenSessionAsync(string drive, bool readOnly, CancellationToken cancellationToken) =>
-        AtDriveAsync(drive, admin => admin.OpenSessionAsync(drive, readOnly, this, cancellationToken), cancellationToken);
+    public ValueTask<Reply<IDriveSession>> OpenSessionAsync(string drive, SessionAccess access, CancellationToken cancellationToken) =>
+        AtDriveAsync(drive, admin => admin.OpenSessionAsync(drive, access, this, cancellationToken), cancellationToken);
 
     /// <summary>Where the pool's nodes are; null: no node that is known answers.</summary>
     /// <remarks>All are asked at once: one that is cut off tells what was. It ends with the first one that knows more than was known

@@ -90,18 +90,18 @@ public sealed class RemoteDriveAdmin(GrpcChannel channel, RemoteClientOptions op
         string drive, string snapshot, string path, CancellationToken cancellationToken) => AskAsync(
         AdminMethods.Restore, new() { Drive = drive, Snapshot = snapshot, Path = path }, cancellationToken);
 
-    public ValueTask<Reply<IDriveSession>> OpenSessionAsync(string drive, bool readOnly, CancellationToken cancellationToken) =>
-        OpenSessionAsync(drive, readOnly, new SingleRoute(channel), cancellationToken);
+    public ValueTask<Reply<IDriveSession>> OpenSessionAsync(string drive, SessionAccess access, CancellationToken cancellationToken) =>
+        OpenSessionAsync(drive, access, new SingleRoute(channel), cancellationToken);
 
     /// <summary>Opens a session here that goes on wherever a route says.</summary>
     internal async ValueTask<Reply<IDriveSession>> OpenSessionAsync(
-        string drive, bool readOnly, ISessionRoute route, CancellationToken cancellationToken)
+        string drive, SessionAccess access, ISessionRoute route, CancellationToken cancellationToken)
     {
-        V1.OpenSession open = new() { Drive = drive, ReadOnly = readOnly };
+        V1.OpenSession open = new() { Drive = drive, ReadOnly = access.IsReadOnly(), Shared = access.IsShared() };
         Reply<SessionConnection> opened = await SessionConnection.OpenAsync(channel, route, open, options, cancellationToken);
         if (!opened.IsOk) { return Reply.Failed<IDriveSession>(opened.Status); }
         RemoteBlockService blocks = new(opened.Value, options);
-        return Reply.Ok<IDriveSession>(new RemoteDriveSession(opened.Value, blocks));
+        return Reply.Ok<IDriveSession>(new RemoteDriveSession(opened.Value, access, blocks));
     }
 
     private ValueTask<Reply<DriveInfo>> AskForDriveAsync<TRequest>(

@@ -13,9 +13,10 @@ public sealed partial class RemoteDriveSession : IDriveSession
 {
     private readonly SessionConnection connection;
 
-    internal RemoteDriveSession(SessionConnection connection, IBlockService blocks)
+    internal RemoteDriveSession(SessionConnection connection, SessionAccess access, IBlockService blocks)
     {
         this.connection = connection;
+        Access = access;
         Blocks = blocks;
         Drive = connection.Key.Drive.ToDriveId();
     }
@@ -23,6 +24,8 @@ public sealed partial class RemoteDriveSession : IDriveSession
     public SessionId Id => connection.Id;
 
     public DriveId Drive { get; }
+
+    public SessionAccess Access { get; }
 
     public IBlockService Blocks { get; }
 

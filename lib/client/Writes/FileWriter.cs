@@ -37,10 +37,7 @@ internal sealed class FileWriter(
         FileState file, ulong offset, ReadOnlyMemory<byte> data, bool killSetId)
     {
         if (!file.IsHead) { return new(Reply.Failed<int>(Status.ReadOnly)); }
-        if (offset > Limits.FileBytes - (ulong)data.Length || offset > Limits.FileBytes)
-        {
-            return new(Reply.Failed<int>(Status.TooLarge));
-        }
+        if (!Fits(offset, data.Length)) { return new(Reply.Failed<int>(Status.TooLarge)); }
 
         int done = 0;
         WriteStep step = Take(file, offset, data.Span, killSetId, reserve: true, ref done);
@@ -48,6 +45,10 @@ internal sealed class FileWriter(
             ? new(Reply.Ok(done))
             : WriteOnAsync(file, offset, data, killSetId, done);
     }
+
+    /// <summary>Whether a file may have bytes there.</summary>
+    public static bool Fits(ulong offset, int length) =>
+        offset <= Limits.FileBytes && (ulong)length <= Limits.FileBytes - offset;
 
     /// <summary>The present time.</summary>
     public Timestamp Now() => Timestamp.At(time.GetUtcNow());

@@ -114,53 +114,8 @@ internal sealed class BatchFile
         foreach (BatchPiece piece in CollectionsMarshal.AsSpan(Pieces))
         {
             Commit.MinSize = Math.Max(Commit.MinSize, piece.Offset + (ulong)piece.Length);
-            if (block is { } name) { AddBlockRuns(piece, name); }
-            else { AddInlineRuns(piece); }
-        }
-    }
-
-    private static int UpToCluster(ulong offset, int length) =>
-        (int)Math.Min((ulong)length, Limits.ClusterBytes - (offset % Limits.ClusterBytes));
-
-    private void AddBlockRuns(BatchPiece piece, BlockName name)
-    {
-        for (int done = 0; done < piece.Length;)
-        {
-            ulong offset = piece.Offset + (ulong)done;
-            int length = UpToCluster(offset, piece.Length - done);
-            AddBlockRun(new(offset, (uint)length, SliceKind.Block, name, piece.SourceOffset + (uint)done));
-            done += length;
-        }
-    }
-
-    /// <summary>Adds a run, or lengthens the last one if both go on where it ends and stay in its cluster.</summary>
-    private void AddBlockRun(FileRun run)
-    {
-        if (Commit.Runs.Count > 0)
-        {
-            FileRun last = Commit.Runs[^1];
-            if (last.FileOffset + last.Length == run.FileOffset && last.SourceOffset + last.Length == run.SourceOffset
-                && run.FileOffset % Limits.ClusterBytes != 0)
-            {
-                Commit.Runs[^1] = last with { Length = last.Length + run.Length };
-                return;
-            }
-        }
-
-        Commit.Runs.Add(run);
-    }
-
-    private void AddInlineRuns(BatchPiece piece)
-    {
-        for (int done = 0; done < piece.Length;)
-        {
-            ulong offset = piece.Offset + (ulong)done;
-            int toPage = Limits.InlineSliceBytes - (int)(offset % Limits.InlineSliceBytes);
-            int length = Math.Min(piece.Length - done, toPage);
-            uint source = (uint)Commit.Inline.Length;
-            Commit.Inline.Append(piece.Segment.Bytes(offset, length));
-            Commit.Runs.Add(new(offset, (uint)length, SliceKind.Inline, default, source));
-            done += length;
+            if (block is { } name) { Commit.AddBlock(piece.Offset, piece.Length, name, piece.SourceOffset); }
+            else { Commit.AddInline(piece.Offset, piece.Segment.Bytes(piece.Offset, piece.Length)); }
         }
     }
 }

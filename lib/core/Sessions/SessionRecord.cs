@@ -9,9 +9,9 @@ public readonly record struct SessionToken(UInt128 Value)
 }
 
 /// <summary>A client's session, as the log knows it.</summary>
-/// <remarks>Key: session. Layout of the payload, 9 or 25 bytes, little-endian: 0-7: opened, ns since 1970; 8: 1 if it may only read;
+/// <remarks>Key: session. Layout of the payload, 9 or 25 bytes, little-endian: 0-7: opened, ns since 1970; 8: <see cref="SessionAccess"/>;
 /// 9-24: the token, big-endian, of a session that a later primary goes on with. Source: docs/format.md#sessions.</remarks>
-public readonly record struct SessionRecord(Timestamp Opened, bool ReadOnly, SessionToken Token)
+public readonly record struct SessionRecord(Timestamp Opened, SessionAccess Access, SessionToken Token)
 {
     public const int MaxPayloadBytes = ShortBytes + SessionToken.Size;
 
@@ -22,18 +22,18 @@ public readonly record struct SessionRecord(Timestamp Opened, bool ReadOnly, Ses
     public void Encode(Span<byte> payload)
     {
         BinaryPrimitives.WriteInt64LittleEndian(payload, Opened.Nanoseconds);
-        payload[8] = ReadOnly ? (byte)1 : (byte)0;
+        payload[8] = (byte)Access;
         if (Token != default) { BinaryPrimitives.WriteUInt128BigEndian(payload[ShortBytes..], Token.Value); }
     }
 
     public static bool TryDecode(ReadOnlySpan<byte> payload, out SessionRecord session)
     {
         session = default;
-        if (payload.Length is not (ShortBytes or MaxPayloadBytes) || payload[8] > 1) { return false; }
+        if (payload.Length is not (ShortBytes or MaxPayloadBytes) || payload[8] > (byte)SessionAccess.SharedReadOnly) { return false; }
         SessionToken token = payload.Length == ShortBytes
             ? default
             : new(BinaryPrimitives.ReadUInt128BigEndian(payload[ShortBytes..]));
-        session = new(new(BinaryPrimitives.ReadInt64LittleEndian(payload)), payload[8] == 1, token);
+        session = new(new(BinaryPrimitives.ReadInt64LittleEndian(payload)), (SessionAccess)payload[8], token);
         return payload.Length == session.PayloadBytes;
     }
 

@@ -82,9 +82,12 @@ internal sealed partial class DriveFileSystem
 
         bool kills = (body.WriteFlags & FuseWriteFlags.KillSuidGid) != 0;
         bool syncs = (body.Flags & OpenFlags.DataSync) != 0;
+
+        // What the kernel writes of its pages belongs where they are.
+        bool appends = (body.Flags & OpenFlags.Append) != 0 && (body.WriteFlags & FuseWriteFlags.Cache) == 0;
         Finish(
             request,
-            client.WriteAsync(file, body.Offset, request.PayloadMemory, new(kills, syncs)),
+            client.WriteAsync(file, body.Offset, request.PayloadMemory, new(kills, syncs, appends)),
             static (self, asked, reply) =>
             {
                 // Asked when the bytes are where a flush finds them: what is answered before the end is stored by the last one.
@@ -270,14 +273,14 @@ internal sealed partial class DriveFileSystem
     }
 
     /// <remarks>Pages stay over opens: whatever changes the file goes through this kernel, and what the node changes
-    /// itself it recalls (<see cref="DropKernelCachesAsync"/>). With O_DIRECT, writes beside each other, as on other
-    /// file systems.
+    /// itself it recalls (<see cref="DropKernelCachesAsync"/>). Of a drive that others change there are no pages, but for
+    /// maps. With O_DIRECT, writes beside each other, as on other file systems.
     /// </remarks>
-    private static FuseOpenOut OpenReply(FileHandle handle, uint flags) => new()
+    private FuseOpenOut OpenReply(FileHandle handle, uint flags) => new()
     {
         Fh = handle.Number,
         OpenFlags = (flags & OpenFlags.Direct) != 0
             ? FuseOpenReplyFlags.DirectIo | FuseOpenReplyFlags.ParallelDirectWrites
-            : FuseOpenReplyFlags.KeepCache,
+            : isShared && handle.File!.At == CowNumber.Head ? FuseOpenReplyFlags.DirectIo : FuseOpenReplyFlags.KeepCache,
     };
 }

@@ -18,6 +18,9 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
     private readonly IDriveSession session;
     private readonly DriveMountOptions options;
     private readonly bool isLive;
+
+    /// <summary>Others may change what this mount shows: the kernel keeps nothing of it.</summary>
+    private readonly bool isShared;
     private readonly SnapshotNodes snapshots = new();
     private readonly KernelNodes kernelNodes = new();
     private readonly RemovedNodes removedNodes = new();
@@ -46,8 +49,9 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
         this.session = session;
         this.options = options;
         isLive = options.At == CowNumber.Head;
+        isShared = isLive && session.Access.IsShared();
         mounted = new((options.Time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick);
-        (attributeSeconds, attributeNanoseconds) = Split(options.AttributeTimeout);
+        (attributeSeconds, attributeNanoseconds) = Split(isShared ? TimeSpan.Zero : options.AttributeTimeout);
     }
 
     /// <summary>The client; valid once the drive is mounted.</summary>
@@ -61,6 +65,7 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
         // Without a way to recall all names, they are not kept for long.
         bool recallsNames = connection.Negotiated.KernelMinor >= FuseNotifier.DropAllNamesMinor;
         TimeSpan longest = recallsNames || !isLive ? TimeSpan.MaxValue : DriveMountOptions.LongestUnrecalled;
+        if (isShared) { longest = TimeSpan.Zero; }
         (entrySeconds, entryNanoseconds) = Split(Min(options.EntryTimeout, longest));
         (negativeSeconds, negativeNanoseconds) = Split(Min(options.NegativeTimeout, longest));
         client = new(session, options.Client, options.Time)

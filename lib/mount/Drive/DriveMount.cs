@@ -44,10 +44,11 @@ public sealed class DriveMount : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(session);
         ArgumentNullException.ThrowIfNull(options);
-        bool isReadOnly = options.ReadOnly || options.At != CowNumber.Head;
-        options = options with { ReadOnly = isReadOnly, WritebackCache = options.WritebackCache && !isReadOnly };
+        bool isReadOnly = options.ReadOnly || options.At != CowNumber.Head || session.Access.IsReadOnly();
+        bool isShared = session.Access.IsShared();
+        options = options with { ReadOnly = isReadOnly, WritebackCache = options.WritebackCache && !isReadOnly && !isShared };
         DriveFileSystem fileSystem = new(session, options);
-        FuseConnection connection = FuseMount.Mount(path, fileSystem, ToFuse(options));
+        FuseConnection connection = FuseMount.Mount(path, fileSystem, ToFuse(options, isShared));
         return new(fileSystem, connection, options);
     }
 
@@ -109,7 +110,7 @@ public sealed class DriveMount : IAsyncDisposable
         }
     }
 
-    private static FuseMountOptions ToFuse(DriveMountOptions options) => new()
+    private static FuseMountOptions ToFuse(DriveMountOptions options, bool isShared) => new()
     {
         FsName = options.FsName,
         ReadOnly = options.ReadOnly,
@@ -124,8 +125,8 @@ public sealed class DriveMount : IAsyncDisposable
         Features = new()
         {
             // Every change goes through this kernel, which knows its own writes; what the node changes it recalls. To
-            // drop pages over each new mtime would drop what was just written.
-            DataInvalidation = DataInvalidation.Explicit,
+            // drop pages over each new mtime would drop what was just written. Where others write, too, that is all the better.
+            DataInvalidation = isShared ? DataInvalidation.Automatic : DataInvalidation.Explicit,
             WritebackCache = options.WritebackCache,
         },
     };

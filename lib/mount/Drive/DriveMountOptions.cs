@@ -32,7 +32,7 @@ public sealed record DriveMountOptions
     /// <summary>How long the kernel may keep attributes without asking.</summary>
     /// <remarks>Long, because a session that may write has its drive for itself (and those that only read share it with
     /// nobody who writes): whatever changes goes through this very kernel, and what the node changes itself it recalls
-    /// first. Once drives are shared, this is bounded by what is left of the session's lease.</remarks>
+    /// first. Where the session shares its drive, nothing is kept.</remarks>
     public TimeSpan AttributeTimeout { get; init; } = TimeSpan.FromHours(1);
 
     /// <summary>How long the kernel may keep what a name leads to; as <see cref="AttributeTimeout"/>. A kernel that

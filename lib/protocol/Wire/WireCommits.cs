@@ -22,6 +22,7 @@ public static class WireCommits
             KillSetId = commit.KillSetId,
         };
         if (commit.Attributes is { } attributes) { sent.Attributes = attributes.ToWire(); }
+        if (commit.SizeBefore is { } before) { sent.SizeBefore = before; }
         foreach (FileRun run in commit.Runs)
         {
             V1.FileRun part = new()
@@ -47,6 +48,7 @@ public static class WireCommits
         {
             Node = sent.Node.ToId(),
             MinSize = sent.MinSize,
+            SizeBefore = sent.HasSizeBefore ? sent.SizeBefore : null,
             ModifyTime = new(sent.ModifyTime),
             KeepTimes = sent.KeepTimes,
             KillSetId = sent.KillSetId,

@@ -70,7 +70,7 @@ public sealed class GrantedIdTests
     public void A_sessions_end_is_the_end_of_its_ids()
     {
         SessionId session = default;
-        Assert.Equal(Status.Ok, drive.Run(t => OpenSession.Apply(false, default, t, out session)));
+        Assert.Equal(Status.Ok, drive.Run(t => OpenSession.Apply(SessionAccess.Alone, default, t, out session)));
         VNodeId id = Grant(session, GrantVNodes.MaxCount);
         bool done = false;
         Assert.Equal(Status.Ok, drive.Run(t => ExpireSession.Apply(session, new(), t, out done)));

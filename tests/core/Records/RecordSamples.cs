@@ -136,13 +136,17 @@ internal static class RecordSamples
                 && VNodeGrant.TryTake(payload, 0x3132_33FF) && VNodeGrant.TryTake(payload, 0x3132_3300)
                 && VNodeGrant.IsEmpty(payload));
 
-        SessionRecord session = new(new(9), ReadOnly: true, default);
+        SessionRecord session = new(new(9), SessionAccess.ReadOnly, default);
         yield return Of("ns-session-v1", RecordKey.Numbered(RecordKind.Session, Session.Value), session.PayloadBytes,
             session.Encode, bytes => SessionRecord.TryDecode(bytes, out SessionRecord read) && read == session);
 
-        SessionRecord lasting = new(new(9), ReadOnly: false, new((UInt128)0x3132_3334 << 96));
+        SessionRecord lasting = new(new(9), SessionAccess.Alone, new((UInt128)0x3132_3334 << 96));
         yield return Of("ns-session-v2", RecordKey.Numbered(RecordKind.Session, Session.Value), lasting.PayloadBytes,
             lasting.Encode, bytes => SessionRecord.TryDecode(bytes, out SessionRecord read) && read == lasting);
+
+        SessionRecord shared = new(new(9), SessionAccess.SharedReadOnly, new((UInt128)0x3132_3334 << 96));
+        yield return Of("ns-session-v3", RecordKey.Numbered(RecordKind.Session, Session.Value), shared.PayloadBytes,
+            shared.Encode, bytes => SessionRecord.TryDecode(bytes, out SessionRecord read) && read == shared);
 
         FileLock held = new(100, 200, LockType.Write, new(Session, 0x6162), 4711);
         byte[] bytes = new byte[LockRecords.PayloadBytes];

@@ -111,7 +111,7 @@ public sealed class SessionTests
     private SessionId Open()
     {
         SessionId session = default;
-        Assert.Equal(Status.Ok, drive.Run(transaction => OpenSession.Apply(readOnly: false, default, transaction, out session)));
+        Assert.Equal(Status.Ok, drive.Run(transaction => OpenSession.Apply(SessionAccess.Alone, default, transaction, out session)));
         return session;
     }
 }

@@ -78,7 +78,7 @@ public sealed class UpAndDownTests : IAsyncLifetime
             stop = client.StopAsync(new(Force: false), new Reports(_ => asked.TrySetResult()), CancellationToken.None);
             asked.Task.Wait();
         });
-        ServerOptions options = new(Here.Data, "main", Here.Mount, null, ReadOnly: false, new(null, MayMove: false));
+        ServerOptions options = new(Here.Data, "main", Here.Mount, null, ReadOnly: false, Shared: false, new(null, MayMove: false));
         await using NodeServer server =
             await NodeServer.StartAsync(options, NullLoggerFactory.Instance, starting, CancellationToken.None);
         Assert.Empty((await stop!).Losses);

@@ -68,7 +68,7 @@ internal sealed class RestartableDrive : IAsyncDisposable
     /// <summary>Mounts another drive of the node; the caller disposes it before this.</summary>
     public async Task<DriveMount> MountAsync(string drive, string path)
     {
-        Reply<IDriveSession> session = await Admin.OpenSessionAsync(drive, readOnly: false, default);
+        Reply<IDriveSession> session = await Admin.OpenSessionAsync(drive, SessionAccess.Alone, default);
         Assert.Equal(Status.Ok, session.Status);
         Directory.CreateDirectory(path);
         return DriveMount.Start(session.Value, path, MountOptions(drive));

@@ -261,7 +261,7 @@ public sealed class DriveMountTests
         DriveSpec spec = new("other", DriveKind.FileSystem, QuotaBytes: 0, QuotaInodes: 0);
         Assert.Equal(Status.Ok, (await drive.Admin.CreateDriveAsync(spec, default)).Status);
         await using IDriveSession session =
-            (await drive.Admin.OpenSessionAsync("other", readOnly: false, default)).Value;
+            (await drive.Admin.OpenSessionAsync("other", SessionAccess.Alone, default)).Value;
         FuseMountException failed = Assert.Throws<FuseMountException>(
             () => DriveMount.Start(session, Path.Combine(drive.DataPath, "missing"), new()));
         Assert.Equal(FuseMountFailure.MountpointMissing, failed.Reason);

@@ -67,9 +67,10 @@ public sealed class MountedDrive : IAsyncLifetime, IAsyncDisposable
     }
 
     /// <summary>Mounts a drive of the node at a new path.</summary>
-    public async Task<DriveMount> MountAsync(string name, DriveMountOptions options)
+    public async Task<DriveMount> MountAsync(string name, DriveMountOptions options, bool shared = false)
     {
-        Reply<IDriveSession> session = await Admin.OpenSessionAsync(name, options.ReadOnly, default);
+        SessionAccess access = SessionAccesses.Of(options.ReadOnly, shared);
+        Reply<IDriveSession> session = await Admin.OpenSessionAsync(name, access, default);
         Assert.Equal(Status.Ok, session.Status);
         DriveMount mount = DriveMount.Start(
             session.Value, NewMountpoint(), options with { FsName = name, OnFault = faults.Enqueue });

@@ -15,7 +15,7 @@ public sealed class FlattenerTests : QuietNodeTests
         Assert.True(Node.Drive($"c{Limits.CloneDepth}").State.Policy.IsFlat);
         Assert.Equal(3, Node.Drive($"c{Limits.CloneDepth + 3}").State.Policy.Inherited.Length);
         Assert.False(Node.Flattener.Run(default));
-        IDriveSession last = (await Node.Admin.OpenSessionAsync($"c{Limits.CloneDepth + 3}", false, default)).Value;
+        IDriveSession last = (await Node.Admin.OpenSessionAsync($"c{Limits.CloneDepth + 3}", SessionAccess.Alone, default)).Value;
         Assert.Equal(Status.Ok, (await last.LookupAsync(VNodeId.Root, "f7"u8, CowNumber.Head)).Status);
     }
 
@@ -23,7 +23,7 @@ public sealed class FlattenerTests : QuietNodeTests
     public async Task What_is_deleted_in_a_clone_that_has_become_flat_is_gone_for_readers_that_were_there_before()
     {
         await MakeChainAsync(Limits.CloneDepth);
-        IDriveSession session = (await Node.Admin.OpenSessionAsync($"c{Limits.CloneDepth}", false, default)).Value;
+        IDriveSession session = (await Node.Admin.OpenSessionAsync($"c{Limits.CloneDepth}", SessionAccess.Alone, default)).Value;
         Assert.Equal(Status.Ok, (await session.LookupAsync(VNodeId.Root, "f3"u8, CowNumber.Head)).Status);
         Flatten();
         Assert.True(Node.Drive($"c{Limits.CloneDepth}").State.Policy.IsFlat);
@@ -54,7 +54,7 @@ public sealed class FlattenerTests : QuietNodeTests
             Status.Ok, (await Node.Admin.CreateDriveAsync(new("c0", DriveKind.FileSystem, 0, 0), default)).Status);
         for (int at = 1; at <= depth; at++)
         {
-            await using (IDriveSession session = (await Node.Admin.OpenSessionAsync($"c{at - 1}", false, default)).Value)
+            await using (IDriveSession session = (await Node.Admin.OpenSessionAsync($"c{at - 1}", SessionAccess.Alone, default)).Value)
             {
                 CreateRequest create = new()
                 {

@@ -42,7 +42,7 @@ public abstract class QuietNodeTests : IAsyncLifetime
     {
         Assert.Equal(
             Status.Ok, (await Node.Admin.CreateDriveAsync(new(drive, DriveKind.FileSystem, 0, 0), default)).Status);
-        return (await Node.Admin.OpenSessionAsync(drive, false, default)).Value;
+        return (await Node.Admin.OpenSessionAsync(drive, SessionAccess.Alone, default)).Value;
     }
 
     private protected static async Task<VNodeId> CreateAsync(IDriveSession session, string name)

@@ -26,7 +26,7 @@ public sealed class RepackerTests : IAsyncLifetime
         node = QuietNode.Open(folder);
         Assert.Equal(
             Status.Ok, (await Node.Admin.CreateDriveAsync(new("d", DriveKind.FileSystem, 0, 0), default)).Status);
-        session = (await Node.Admin.OpenSessionAsync("d", false, default)).Value;
+        session = (await Node.Admin.OpenSessionAsync("d", SessionAccess.Alone, default)).Value;
         file = await CreateAsync("f");
         random.NextBytes(content);
         for (int at = 0; at < FileBytes; at += BlockBytes) { await WriteAsync(at, BlockBytes); }
@@ -86,7 +86,7 @@ public sealed class RepackerTests : IAsyncLifetime
         byte[] origin = [.. content];
         Assert.Equal(Status.Ok, (await Node.Admin.CloneAsync("d", null, "c", default)).Status);
         IDriveSession first = session!;
-        session = (await Node.Admin.OpenSessionAsync("c", false, default)).Value;
+        session = (await Node.Admin.OpenSessionAsync("c", SessionAccess.Alone, default)).Value;
         for (int at = 0; at < FileBytes / 2; at += BlockBytes) { await WriteAsync(at, BlockBytes); }
         await OverwriteAsync(percent: 60);
 

@@ -19,7 +19,7 @@ internal sealed class NodeImage
         foreach (DriveInfo drive in Ok(admin.ListDrivesAsync(default).Now()).OrderBy(
             static drive => drive.Name, StringComparer.Ordinal))
         {
-            IDriveSession session = Ok(admin.OpenSessionAsync(drive.Name, readOnly: true, default).Now());
+            IDriveSession session = Ok(admin.OpenSessionAsync(drive.Name, SessionAccess.ReadOnly, default).Now());
             ModelWorld.AppendDrive(text, drive.Name, drive.QuotaBytes, drive.QuotaInodes, TreeAt(session, CowNumber.Head));
             foreach (SnapshotInfo snapshot in Ok(session.ListSnapshotsAsync().Now()).OrderBy(
                 static snapshot => snapshot.Name, StringComparer.Ordinal))

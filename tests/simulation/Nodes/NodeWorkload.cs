@@ -141,7 +141,7 @@ internal sealed partial class NodeWorkload(NodeUnderTest node, ModelWorld world)
     private IDriveSession Session(string drive)
     {
         if (sessions.TryGetValue(drive, out IDriveSession? session)) { return session; }
-        Reply<IDriveSession> opened = node.Node.Admin.OpenSessionAsync(drive, readOnly: false, default).Now();
+        Reply<IDriveSession> opened = node.Node.Admin.OpenSessionAsync(drive, SessionAccess.Alone, default).Now();
         Require(opened.Status);
         return sessions[drive] = opened.Value;
     }

@@ -5,7 +5,7 @@ namespace KvFs.Core;
 /// In order: (1) everything is checked; (2) each run becomes one slice record above all others of its cluster; (3) the growth
 /// of backed bytes is charged; (4) size, attributes, times and set-id bits follow. Cost: no record of the cluster is read if its coverage
 /// is known (<see cref="ClusterCache"/>). Answers beside Ok: Stale, IsDirectory, Invalid, TooLarge, NoSpace, Conflict (a
-/// block that is not the session's to name), Busy (<see cref="DriveTransaction.Obstacle"/>).
+/// block that is not the session's to name, or another size than <see cref="FileCommit.SizeBefore"/>), Busy (<see cref="DriveTransaction.Obstacle"/>).
 /// </remarks>
 public static class CommitSlices
 {
@@ -16,6 +16,7 @@ public static class CommitSlices
         info = default;
         Status status = FileNodes.Find(commit.Node, transaction, out VNode vnode);
         if (status != Status.Ok) { return status; }
+        if (commit.SizeBefore is { } before && before != vnode.Size) { return Status.Conflict; }
         ulong size = Math.Max(vnode.Size, commit.MinSize);
         status = Check(commit, size, transaction);
         if (status != Status.Ok) { return status; }

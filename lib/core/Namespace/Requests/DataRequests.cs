@@ -26,6 +26,10 @@ public sealed class FileCommit
     /// <summary>The file is at least this long afterwards; 0 leaves its size alone.</summary>
     public ulong MinSize { get; set; }
 
+    /// <summary>The file is to be this long before, else the answer is <see cref="Status.Conflict"/> and nothing is done: what is
+    /// appended comes behind what others append. Null: however long it is.</summary>
+    public ulong? SizeBefore { get; set; }
+
     /// <summary>When the last of the writes happened: the new mtime and ctime.</summary>
     public Timestamp ModifyTime { get; set; }
 
@@ -46,6 +50,7 @@ public sealed class FileCommit
         Runs.Clear();
         Inline.Clear();
         MinSize = 0;
+        SizeBefore = null;
         ModifyTime = default;
         KeepTimes = false;
         KillSetId = false;
