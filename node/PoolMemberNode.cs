@@ -72,7 +72,7 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
             map,
             this,
             logger);
-        peers = new(first.Pool, driver, node => map.Map.Find(node) is { State: not NodeState.Gone } known ? known.Disk : null, logger);
+        peers = new(first.Pool, driver, node => map.Map.Find(node) is { State: not NodeState.Gone } known ? known.Disk : null, options.Direct, logger);
         channels = new(map, options.Dial);
         copies = new(driver, blocks, first.Shards.Length);
         healer = new(driver, blocks, channels, logger);
@@ -81,7 +81,7 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
         storage = StorageNode.StartOneOfSeveral(
             options.Storage, store, blocks, identity, first.Shards.Length, loggers.CreateLogger<StorageNode>());
         storage.Host.KnowsAll = KnowsAll;
-        remote = new(storage, options.Remote, options.Storage.Clock, loggers);
+        remote = new(storage, options.Remote with { Direct = options.Direct }, options.Storage.Clock, loggers);
     }
 
     /// <summary>This node's part in the pool.</summary>

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using KvFs.Authority;
 using KvFs.Core;
+using KvFs.Direct;
 using KvFs.Grpc;
 using KvFs.Node.Remote;
 
@@ -20,6 +21,9 @@ public sealed record PoolNodeOptions
 
     /// <summary>Makes a channel to another node: knows how addresses and certificates are used.</summary>
     public required Func<PoolNode, GrpcChannel> Dial { get; init; }
+
+    /// <summary>Where other nodes and clients may connect directly; stays the caller's. Null: they do with gRPC.</summary>
+    public DirectListener? Direct { get; init; }
 
     /// <summary>What fails together with it; empty is a zone, too.</summary>
     public string Zone { get; init; } = string.Empty;

@@ -1,9 +1,11 @@
 using System.Net;
 using KvFs.Core;
+using KvFs.Direct;
 using KvFs.Grpc;
 using KvFs.Node;
 using KvFs.Peers;
 using KvFs.Pki;
+using KvFs.Protocol.Wire;
 using Microsoft.Extensions.Logging;
 
 namespace KvFs.Cli.Pool;
@@ -13,11 +15,13 @@ internal sealed class PoolServer : IAsyncDisposable
 {
     private readonly PoolMemberNode node;
     private readonly GrpcServer server;
+    private readonly DirectListener direct;
 
-    private PoolServer(PoolMemberNode node, GrpcServer server)
+    private PoolServer(PoolMemberNode node, GrpcServer server, DirectListener direct)
     {
         this.node = node;
         this.server = server;
+        this.direct = direct;
     }
 
     public PoolMemberNode Node => node;
@@ -29,10 +33,13 @@ internal sealed class PoolServer : IAsyncDisposable
     public static async Task<PoolServer> StartAsync(
         PoolNodeOptions options, IPEndPoint listen, PeerSecurity security, ILoggerFactory loggers, CancellationToken cancel)
     {
-        PoolMemberNode? node = await PoolMemberNode.OpenAsync(options, loggers, cancel).ConfigureAwait(false);
+        PoolMemberNode? node = null;
         GrpcServer? server = null;
+        DirectListener? direct = null;
         try
         {
+            direct = new(new(listen.Address, 0), security.ServerTls, WireDirect.MessageBytes);
+            node = await PoolMemberNode.OpenAsync(options with { Direct = direct }, loggers, cancel).ConfigureAwait(false);
             GrpcServices services = new();
             node.AddTo(services);
             server = new(
@@ -47,15 +54,17 @@ internal sealed class PoolServer : IAsyncDisposable
                 loggers);
             await server.StartAsync(cancel).ConfigureAwait(false);
             await node.StartAsync().ConfigureAwait(false);
-            PoolServer started = new(node, server);
+            PoolServer started = new(node, server, direct);
             node = null;
             server = null;
+            direct = null;
             return started;
         }
         finally
         {
             if (server is not null) { await server.DisposeAsync().ConfigureAwait(false); }
             if (node is not null) { await node.DisposeAsync().ConfigureAwait(false); }
+            direct?.Dispose();
         }
     }
 
@@ -66,6 +75,7 @@ internal sealed class PoolServer : IAsyncDisposable
     {
         await server.DisposeAsync().ConfigureAwait(false);
         await node.DisposeAsync().ConfigureAwait(false);
+        direct.Dispose();
     }
 
     /// <summary>What nodes tell one another is for nodes alone.</summary>

@@ -40,19 +40,19 @@ public sealed class PeerSecurity
         throw new PkiException(PkiFailure.Foreign, $"The own certificate '{files.Current.Facts.Subject}' cannot be used: {reason}.");
     }
 
+    /// <summary>TLS of what listens; null: plain text.</summary>
+    public ServerTls? ServerTls => files is null ? null : new()
+    {
+        Certificate = () => files.Current.Context,
+        ClientAuthorities = () => files.Current.Roots,
+    };
+
     /// <summary>Where a server listens.</summary>
     /// <exception cref="PkiException"><see cref="PkiFailure.Invalid"/>: plain text, and not on loopback.</exception>
     public GrpcEndpoint Endpoint(IPEndPoint address)
     {
         ArgumentNullException.ThrowIfNull(address);
-        if (files is not null)
-        {
-            return GrpcEndpoint.Tcp(address, new ServerTls
-            {
-                Certificate = () => files.Current.Context,
-                ClientAuthorities = () => files.Current.Roots,
-            });
-        }
+        if (ServerTls is { } tls) { return GrpcEndpoint.Tcp(address, tls); }
         CheckLoopback(IPAddress.IsLoopback(address.Address), address.ToString());
         return GrpcEndpoint.TcpPlainText(address);
     }

@@ -1,4 +1,5 @@
 using KvFs.Core;
+using KvFs.Direct;
 using KvFs.Grpc;
 using KvFs.Protocol.Wire;
 using V1 = KvFs.Protocol.V1;
@@ -35,6 +36,7 @@ internal sealed class DriveService(RemoteServices remote)
         using CancellationTokenSource over =
             CancellationTokenSource.CreateLinkedTokenSource(call.Cancellation, call.Draining);
         using SessionStream stream = new(over.Token);
+        opened.Direct = Offer(session, stream, call);
         stream.Send(new() { Opened = opened });
         if (!session.Attach(stream)) { throw new GrpcException(GrpcStatusCode.Aborted, "the session has ended meanwhile"); }
         Task writing = stream.WriteAsync(writer);
@@ -93,24 +95,69 @@ internal sealed class DriveService(RemoteServices remote)
                     case V1.ClientMessage.BodyOneofCase.Request:
                         await session.AcceptAsync(message.Request, stream.Ended);
                         break;
-                    case V1.ClientMessage.BodyOneofCase.Cancel:
-                        session.Cancel(message.Cancel.Id);
-                        break;
-                    case V1.ClientMessage.BodyOneofCase.RecallDone:
-                        session.OnRecallDone(message.RecallDone);
-                        break;
-                    case V1.ClientMessage.BodyOneofCase.Renew:
-                        stream.Send(new() { Renewed = new() });
-                        break;
                     case V1.ClientMessage.BodyOneofCase.Close:
                         await remote.EndAsync(session, Status.Ok);
                         return;
                     default:
+                        if (TryTake(message, session, stream)) { break; }
                         throw new GrpcException(
                             GrpcStatusCode.InvalidArgument, "a message without a body that this server knows, in its place");
                 }
             }
         }
+    }
+
+    /// <summary>Takes a message that nobody waits for; false: it is none of these.</summary>
+    private static bool TryTake(V1.ClientMessage message, RemoteSession session, SessionStream stream)
+    {
+        switch (message.BodyCase)
+        {
+            case V1.ClientMessage.BodyOneofCase.Cancel:
+                session.Cancel(message.Cancel.Id);
+                return true;
+            case V1.ClientMessage.BodyOneofCase.RecallDone:
+                session.OnRecallDone(message.RecallDone);
+                return true;
+            case V1.ClientMessage.BodyOneofCase.Renew:
+                stream.Send(new() { Renewed = new() });
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    /// <summary>Offers the client a quicker way; null: there is none.</summary>
+    private V1.DirectOffer? Offer(RemoteSession session, SessionStream stream, ServerCall call)
+    {
+        if (call.Peer is null || remote.Direct is not { } listener) { return null; }
+        return listener.Offer(way => Begin(way, session, stream, listener))?.ToWire();
+    }
+
+    private static void Begin(DirectStream way, RemoteSession session, SessionStream stream, DirectListener listener)
+    {
+        if (!stream.TryTake(way)) { way.Dispose(); }
+        way.Start(
+            "kvfs-session",
+            DriveMethods.Session.Requests,
+            WireDirect.MaxWaitingBytes,
+            message =>
+            {
+                session.Renew();
+                try
+                {
+                    if (message.BodyCase == V1.ClientMessage.BodyOneofCase.Request) { session.Accept(message.Request, stream.Ended); }
+                    else if (!TryTake(message, session, stream)) { stream.End(); }
+                }
+                catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+                {
+                    way.Dispose();
+                }
+            },
+            _ =>
+            {
+                listener.OnStreamEnded();
+                stream.End();
+            });
     }
 
     private static GrpcException WhyEnded(SessionStream stream, ServerCall call)

@@ -1,3 +1,5 @@
+using KvFs.Direct;
+
 namespace KvFs.Node.Remote;
 
 /// <summary>How a node serves clients in other processes.</summary>
@@ -12,4 +14,7 @@ public sealed record RemoteOptions
     /// <summary>Requests that are carried out at once, of all clients together: so many may share one sync of the disk. Each has a
     /// thread while it is.</summary>
     public int Threads { get; init; } = 64;
+
+    /// <summary>Where clients may connect directly; stays the caller's. Null: they do with gRPC.</summary>
+    public DirectListener? Direct { get; init; }
 }

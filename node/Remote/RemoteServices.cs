@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using KvFs.Core;
+using KvFs.Direct;
 using KvFs.Grpc;
 using KvFs.Node.Drives;
 using KvFs.Node.Sessions;
@@ -49,6 +50,9 @@ public sealed partial class RemoteServices : IAsyncDisposable
         TimeSpan period = options.Lease / TicksPerLease;
         timer = clock.CreateTimer(static state => ((RemoteServices)state!).Tick(), this, period, period);
     }
+
+    /// <summary>Where clients may connect directly.</summary>
+    internal DirectListener? Direct => options.Direct;
 
     /// <summary>Sessions of clients in other processes.</summary>
     public int SessionCount => sessions.Count;

@@ -12,6 +12,18 @@ internal sealed partial class RemoteSession
     public async ValueTask AcceptAsync(V1.Request request, CancellationToken cancellation)
     {
         await room.WaitAsync(cancellation);
+        Accept(request, isOwnThread: false);
+    }
+
+    /// <summary>The same on a thread that only takes this session's requests: what is only read is read on it.</summary>
+    public void Accept(V1.Request request, CancellationToken cancellation)
+    {
+        room.Wait(cancellation);
+        Accept(request, isOwnThread: true);
+    }
+
+    private void Accept(V1.Request request, bool isOwnThread)
+    {
         if (!TryBegin(request, fromStream: true, out Begun begun))
         {
             // One that waits for itself needs no room of its own: a client that resumes sends all again that it waits for.
@@ -22,13 +34,10 @@ internal sealed partial class RemoteSession
         }
 
         // The only order that is promised: what is given back, or said, is there for whoever asks behind it.
-        if (request.OperationCase is Operation.Unreserve or Operation.TellHoldings)
-        {
-            await ReplyAsync(null, CarryOutAsync(begun), room);
-            return;
-        }
-
-        threads.Run(new Work(this, begun));
+        Work work = new(this, begun);
+        bool isOrdered = request.OperationCase is Operation.Unreserve or Operation.TellHoldings;
+        if (isOrdered || (isOwnThread && request.OperationCase != Operation.Sync && !request.IsChange())) { work.Execute(); }
+        else { threads.Run(work); }
     }
 
     /// <summary>Answers a request that came without a stream.</summary>

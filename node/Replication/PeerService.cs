@@ -1,4 +1,5 @@
 using KvFs.Core;
+using KvFs.Direct;
 using KvFs.Grpc;
 using KvFs.Protocol.Wire;
 using Microsoft.Extensions.Logging;
@@ -10,8 +11,9 @@ namespace KvFs.Node.Replication;
 /// <param name="pool">This node's pool.</param>
 /// <param name="driver">Is told.</param>
 /// <param name="findDisk">The disk that the pool map has for a node; null: it knows no such node.</param>
+/// <param name="direct">Where others may connect directly; null: they do with gRPC.</param>
 /// <param name="logger">Says who came, and who was refused.</param>
-public sealed partial class PeerService(PoolId pool, ReplicationDriver driver, Func<NodeId, DiskId?> findDisk, ILogger logger)
+public sealed partial class PeerService(PoolId pool, ReplicationDriver driver, Func<NodeId, DiskId?> findDisk, DirectListener? direct, ILogger logger)
 {
     public void AddTo(GrpcServices services)
     {
@@ -28,21 +30,24 @@ public sealed partial class PeerService(PoolId pool, ReplicationDriver driver, F
         }
 
         using PeerConversation conversation = new(Admit(first.Hello), driver);
-        await writer.WriteAsync(new() { Hello = PeerHello.Of(pool, driver.Process) }, call.Cancellation);
-        while (await reader.WaitToReadAsync(call.Cancellation))
+        V1.Hello hello = PeerHello.Of(pool, driver.Process);
+        PeerWay way = new(conversation, logger);
+        if (call.Peer is not null) { hello.Direct = way.Offer(direct); }
+        try
         {
-            while (reader.TryRead(out V1.PeerMessage message))
+            await writer.WriteAsync(new() { Hello = hello }, call.Cancellation);
+            using CancellationTokenSource over = CancellationTokenSource.CreateLinkedTokenSource(call.Cancellation, way.Ended);
+            while (await reader.WaitToReadAsync(over.Token))
             {
-                try
+                while (reader.TryRead(out V1.PeerMessage message))
                 {
-                    conversation.OnMessage(message);
-                }
-                catch (InvalidDataException e)
-                {
-                    LogNonsense(logger, conversation.Peer.Node, e.Message);
-                    throw new GrpcException(GrpcStatusCode.InvalidArgument, e.Message);
+                    if (way.TryTell(message) is { } nonsense) { throw new GrpcException(GrpcStatusCode.InvalidArgument, nonsense); }
                 }
             }
+        }
+        finally
+        {
+            await way.DisposeAsync();
         }
     }
 
@@ -70,6 +75,83 @@ public sealed partial class PeerService(PoolId pool, ReplicationDriver driver, F
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Refused a connection of node {Peer}: {Why}.")]
     private static partial void LogRefused(ILogger logger, NodeId peer, string why);
+
+}
+
+/// <summary>The ways on which one node says something: its stream, and beside it perhaps a quicker one.</summary>
+/// <remarks>Of both, one is used at a time: the other side begins to send when it knows which.</remarks>
+internal sealed partial class PeerWay(PeerConversation conversation, ILogger logger) : IAsyncDisposable
+{
+    private readonly CancellationTokenSource ending = new();
+    private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock gate = new();
+    private DirectStream? direct;
+    private bool isOver;
+
+    /// <summary>Is cancelled when the quicker way has ended.</summary>
+    public CancellationToken Ended => ending.Token;
+
+    public V1.DirectOffer? Offer(DirectListener? listener) => listener?.Offer(way => Begin(way, listener))?.ToWire();
+
+    /// <summary>Tells the driver what came; what was wrong with it, or null.</summary>
+    public string? TryTell(V1.PeerMessage message)
+    {
+        try
+        {
+            conversation.OnMessage(message);
+            return null;
+        }
+        catch (InvalidDataException e)
+        {
+            LogNonsense(logger, conversation.Peer.Node, e.Message);
+            return e.Message;
+        }
+    }
+
+    /// <summary>Ends when nobody tells anything any more.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        bool isWaitedFor;
+        lock (gate)
+        {
+            isOver = true;
+            isWaitedFor = direct is not null;
+            direct?.Dispose();
+        }
+
+        if (isWaitedFor) { await ended.Task; }
+        ending.Dispose();
+    }
+
+    private void Begin(DirectStream way, DirectListener listener)
+    {
+        lock (gate)
+        {
+            if (isOver)
+            {
+                way.Dispose();
+                listener.OnStreamEnded();
+                return;
+            }
+
+            direct = way;
+        }
+
+        way.Start(
+            "kvfs-peer",
+            ReplicationMethods.Connect.Requests,
+            long.MaxValue,
+            message =>
+            {
+                if (TryTell(message) is not null) { way.Dispose(); }
+            },
+            _ =>
+            {
+                listener.OnStreamEnded();
+                ending.Cancel();
+                ended.SetResult();
+            });
+    }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Node {Peer} sent what makes no sense: {What}. Its connection is ended.")]
     private static partial void LogNonsense(ILogger logger, NodeId peer, string what);

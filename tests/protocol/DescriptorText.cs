@@ -9,6 +9,7 @@ internal static class DescriptorText
     [
         V1.StatusReflection.Descriptor,
         V1.DriveOperationsReflection.Descriptor,
+        V1.DirectReflection.Descriptor,
         V1.DriveReflection.Descriptor,
         V1.BlockReflection.Descriptor,
         V1.AdminReflection.Descriptor,

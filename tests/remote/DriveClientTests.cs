@@ -11,6 +11,7 @@ public sealed class DriveClientTests
     [Theory]
     [InlineData("tcp", false)]
     [InlineData("tcp", true)]
+    [InlineData("grpc", true)]
     [InlineData("unix", false)]
     public async Task Streams_and_small_files_come_back_as_they_were_written(string transport, bool breaks)
     {

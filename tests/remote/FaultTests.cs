@@ -135,7 +135,7 @@ public sealed class FaultTests
     [Fact]
     public async Task A_client_whose_server_is_gone_gives_up_after_two_leases()
     {
-        await using RemoteWorld world = await RemoteWorld.StartAsync(options: new() { Lease = TimeSpan.FromMilliseconds(400) });
+        await using RemoteWorld world = await RemoteWorld.StartAsync("grpc", options: new() { Lease = TimeSpan.FromMilliseconds(400) });
         IDriveSession session = await world.OpenAsync();
         Assert.Equal(Status.Ok, (await session.CreateAsync("f")).Status);
         Dropped dropped = new();

@@ -3,6 +3,7 @@ using System.Text;
 using KvFs.Client.Remote;
 using KvFs.Client.Tests;
 using KvFs.Core;
+using KvFs.Direct;
 using KvFs.Grpc;
 using KvFs.Node;
 using KvFs.Node.Remote;
@@ -24,6 +25,7 @@ internal sealed class RemoteWorld : IAsyncDisposable
     private readonly ErrorLog log = new();
     private readonly StorageNode node;
     private readonly GrpcServer server;
+    private readonly DirectListener? direct;
     private ulong drawn;
     private bool stopped;
 
@@ -32,7 +34,8 @@ internal sealed class RemoteWorld : IAsyncDisposable
         StorageNodeOptions nodeOptions = new() { DataPath = folder, Clock = NodeTime, DrawId = DrawId };
         node = StorageNode.Start(
             nodeOptions, JournaledKeyValueStore.Open(Path.Combine(folder, "db")), new LinuxDisk(folder), log.CreateLogger("node"));
-        Services = new(node, options, serverClock, log);
+        if (transport == "tcp") { direct = new(new(IPAddress.Loopback, 0), tls: null, WireDirect.MessageBytes); }
+        Services = new(node, options with { Direct = direct }, serverClock, log);
         GrpcServices services = new();
         Services.AddTo(services);
         string socket = Path.Combine(folder, "s");
@@ -65,7 +68,7 @@ internal sealed class RemoteWorld : IAsyncDisposable
 
     public RemoteDriveAdmin Admin { get; private set; } = null!;
 
-    /// <param name="transport">"tcp": through the proxy; "unix": straight.</param>
+    /// <param name="transport">"tcp": through the proxy, and beside it a direct stream; "grpc": without that; "unix": straight.</param>
     /// <param name="options">The server's; null: a lease that no test outlives.</param>
     /// <param name="serverClock">The clock of leases; null: the system's.</param>
     /// <param name="clientOptions">The client's.</param>
@@ -78,7 +81,7 @@ internal sealed class RemoteWorld : IAsyncDisposable
         RemoteWorld world = new(
             transport, options ?? new() { Lease = TimeSpan.FromMinutes(10) }, serverClock ?? TimeProvider.System);
         await world.server.StartAsync(CancellationToken.None);
-        if (transport == "tcp") { world.Port = ((IPEndPoint)world.server.Bound[0]).Port; }
+        if (transport != "unix") { world.Port = ((IPEndPoint)world.server.Bound[0]).Port; }
         world.Proxy = new(world.Port);
         world.Channel = new(
             transport == "unix" ? GrpcTarget.UnixSocket(world.SocketPath) : GrpcTarget.TcpPlainText("127.0.0.1", world.Proxy.Port),
@@ -115,6 +118,7 @@ internal sealed class RemoteWorld : IAsyncDisposable
         Channel.Dispose();
         Proxy.Dispose();
         await server.DisposeAsync();
+        direct?.Dispose();
         await node.DisposeAsync();
         Directory.Delete(folder, recursive: true);
         if (log.Lines.Count > 0) { Assert.Fail(string.Join('\n', log.Lines)); }

@@ -11,7 +11,7 @@ public sealed class SameAnswersTests
 
     [Theory]
     [InlineData("tcp", 1)]
-    [InlineData("tcp", 2)]
+    [InlineData("grpc", 2)]
     [InlineData("unix", 3)]
     public async Task Every_answer_over_the_wire_is_the_one_in_the_same_process(string transport, int seed)
     {

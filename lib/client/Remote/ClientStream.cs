@@ -1,5 +1,7 @@
 using System.Threading.Channels;
+using KvFs.Direct;
 using KvFs.Grpc;
+using KvFs.Protocol.Wire;
 using V1 = KvFs.Protocol.V1;
 
 namespace KvFs.Client.Remote;
@@ -26,6 +28,9 @@ internal sealed class ClientStream(
     /// <summary>What it goes over.</summary>
     public required GrpcChannel Via { get; init; }
 
+    /// <summary>A quicker way for all but the end; ends with the stream, and the stream with it. Null: there is none.</summary>
+    public DirectStream? Direct { get; init; }
+
     /// <summary>Its primary did not serve the session before.</summary>
     public bool WantsHoldings { get; init; }
 
@@ -39,13 +44,28 @@ internal sealed class ClientStream(
     public Task EndAsync() => ending.CancelAsync();
 
     /// <summary>Sends a message, unless the stream has ended.</summary>
-    public void Send(V1.ClientMessage message) => outgoing.Writer.TryWrite(message);
+    public void Send(V1.ClientMessage message)
+    {
+        if (Direct is { } way && message.BodyCase != V1.ClientMessage.BodyOneofCase.Close)
+        {
+            way.Send(DriveMethods.Session.Requests, message);
+        }
+        else { outgoing.Writer.TryWrite(message); }
+    }
 
     /// <summary>Runs until the primary has closed the session as it was asked to (true), or the stream has ended.</summary>
-    public async Task<bool> RunAsync(Action<V1.Answer> onAnswer, Action<V1.Recall> onRecall)
+    /// <param name="onAnswer">Gets an answer, and whether the thread that brings it is there for nothing else.</param>
+    /// <param name="onRecall">Gets a recall.</param>
+    public async Task<bool> RunAsync(Action<V1.Answer, bool> onAnswer, Action<V1.Recall> onRecall)
     {
         Task writing = WriteAsync();
         Task renewing = RenewAsync();
+        Direct?.Start(
+            "kvfs-session",
+            DriveMethods.Session.Responses,
+            long.MaxValue,
+            message => Take(message, isOwnThread: true, onAnswer, onRecall),
+            _ => Cancel());
         try
         {
             return await ReadAsync(onAnswer, onRecall);
@@ -57,6 +77,7 @@ internal sealed class ClientStream(
         finally
         {
             outgoing.Writer.TryComplete();
+            Direct?.Dispose();
             await ending.CancelAsync();
             await writing;
             await renewing;
@@ -69,33 +90,49 @@ internal sealed class ClientStream(
         ending.Dispose();
     }
 
-    private async ValueTask<bool> ReadAsync(Action<V1.Answer> onAnswer, Action<V1.Recall> onRecall)
+    private async ValueTask<bool> ReadAsync(Action<V1.Answer, bool> onAnswer, Action<V1.Recall> onRecall)
     {
         while (await call.WaitToReadAsync())
         {
             while (call.TryRead(out V1.ServerMessage message))
             {
-                switch (message.BodyCase)
-                {
-                    case V1.ServerMessage.BodyOneofCase.Answer:
-                        HasAnswered = true;
-                        onAnswer(message.Answer);
-                        break;
-                    case V1.ServerMessage.BodyOneofCase.Recall:
-                        onRecall(message.Recall);
-                        break;
-                    case V1.ServerMessage.BodyOneofCase.Renewed:
-                        if (Interlocked.Exchange(ref renewalSentAt, None) is var sentAt and not None) { lease.Confirm(sentAt); }
-                        break;
-                    case V1.ServerMessage.BodyOneofCase.Closed:
-                        return message.Closed.Status == V1.Status.Ok;
-                    default:
-                        break;
-                }
+                if (message.BodyCase == V1.ServerMessage.BodyOneofCase.Closed) { return message.Closed.Status == V1.Status.Ok; }
+                Take(message, isOwnThread: false, onAnswer, onRecall);
             }
         }
 
         return false;
+    }
+
+    private void Take(V1.ServerMessage message, bool isOwnThread, Action<V1.Answer, bool> onAnswer, Action<V1.Recall> onRecall)
+    {
+        switch (message.BodyCase)
+        {
+            case V1.ServerMessage.BodyOneofCase.Answer:
+                HasAnswered = true;
+                onAnswer(message.Answer, isOwnThread);
+                break;
+            case V1.ServerMessage.BodyOneofCase.Recall:
+                onRecall(message.Recall);
+                break;
+            case V1.ServerMessage.BodyOneofCase.Renewed:
+                if (Interlocked.Exchange(ref renewalSentAt, None) is var sentAt and not None) { lease.Confirm(sentAt); }
+                break;
+            default:
+                break;
+        }
+    }
+
+    private void Cancel()
+    {
+        try
+        {
+            ending.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The stream has ended before.
+        }
     }
 
     private async Task WriteAsync()

@@ -45,7 +45,7 @@ internal sealed class RequestBook
 /// <summary>A request that waits for its answer.</summary>
 internal sealed class WaitingRequest(V1.Request request)
 {
-    private readonly TaskCompletionSource<V1.Answer> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<V1.Answer> answer = new();
 
     public V1.Request Request { get; } = request;
 
@@ -57,7 +57,12 @@ internal sealed class WaitingRequest(V1.Request request)
     /// <summary>Whoever asked has given up waiting for the lock.</summary>
     public bool IsCancelled { get; set; }
 
-    public void Complete(V1.Answer with) => answer.SetResult(with);
+    /// <summary>Who waits goes on with another thread.</summary>
+    public void Complete(V1.Answer with) => ThreadPool.UnsafeQueueUserWorkItem(
+        static work => work.Answer.SetResult(work.With), (Answer: answer, With: with), preferLocal: false);
+
+    /// <summary>Who waits goes on with this thread: to hand it over costs more than most have left to do.</summary>
+    public void CompleteHere(V1.Answer with) => answer.SetResult(with);
 
     /// <summary>Its session has ended without an answer to it.</summary>
     public void Lose() => Complete(new()

@@ -248,7 +248,7 @@ internal sealed class SessionConnection : IAsyncDisposable
         }
     }
 
-    private void OnAnswer(V1.Answer answer)
+    private void OnAnswer(V1.Answer answer, bool isOwnThread)
     {
         WaitingRequest? waiting;
         lock (gate)
@@ -259,7 +259,8 @@ internal sealed class SessionConnection : IAsyncDisposable
             if (isRefused) { _ = stream?.EndAsync(); }
         }
 
-        waiting?.Complete(answer);
+        if (isOwnThread) { waiting?.CompleteHere(answer); }
+        else { waiting?.Complete(answer); }
     }
 
     private void OnRecalled(ulong id, Status status)

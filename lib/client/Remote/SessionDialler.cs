@@ -1,4 +1,5 @@
 using KvFs.Core;
+using KvFs.Direct;
 using KvFs.Grpc;
 using KvFs.Protocol.Wire;
 using V1 = KvFs.Protocol.V1;
@@ -93,8 +94,11 @@ internal sealed class SessionDialler(ISessionRoute route, RemoteClientOptions op
             Key = opened.Key;
             lease = new(TimeSpan.FromMilliseconds(opened.LeaseMs), options.Clock);
             lease.Confirm(askedAt);
+            DirectStream? direct = opened.Direct is { } offer
+                ? await DirectDial.TryConnectAsync(channel.Target, offer.ToCore(), WireDirect.MessageBytes, ending.Token)
+                : null;
             isKept = true;
-            return (Status.Ok, new(call, ending, lease) { Via = channel, WantsHoldings = opened.WantsHoldings });
+            return (Status.Ok, new(call, ending, lease) { Via = channel, WantsHoldings = opened.WantsHoldings, Direct = direct });
         }
         catch (OperationCanceledException e) when (!cancellation.IsCancellationRequested)
         {

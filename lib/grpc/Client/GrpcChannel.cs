@@ -44,6 +44,9 @@ public sealed class GrpcChannel : IDisposable
         invoker = new HttpMessageInvoker(handler);
     }
 
+    /// <summary>Where it leads.</summary>
+    public GrpcTarget Target => target;
+
     /// <summary>One request, one response.</summary>
     /// <exception cref="GrpcException">The call ended with another status than OK.</exception>
     /// <exception cref="OperationCanceledException">The caller's own token was cancelled.</exception>

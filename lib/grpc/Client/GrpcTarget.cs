@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 
 namespace KvFs.Grpc;
@@ -37,6 +38,23 @@ public sealed class GrpcTarget
     /// <summary>A socket file. Its authority is <c>localhost</c>, as newer gRPC libraries have it.</summary>
     public static GrpcTarget UnixSocket(string path) =>
         new($"unix:{path}", new Uri("http://localhost/"), tls: null, new UnixDomainSocketEndPoint(Path.GetFullPath(path)));
+
+    /// <summary>The machine; null: a socket file.</summary>
+    public string? Host => Dialled switch
+    {
+        null => Address.Host,
+        DnsEndPoint named => named.Host,
+        _ => null,
+    };
+
+    /// <summary>For one handshake of something beside gRPC with the same machine: the same certificates, and no application protocol.
+    /// Null: plain text.</summary>
+    public SslClientAuthenticationOptions? HandshakeWithoutProtocol()
+    {
+        SslClientAuthenticationOptions? handshake = Tls?.Options();
+        if (handshake is not null) { handshake.TargetHost = Address.Host; }
+        return handshake;
+    }
 
     public override string ToString() => name;
 }

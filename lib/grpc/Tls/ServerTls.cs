@@ -24,6 +24,14 @@ public sealed class ServerTls
         OnConnection = _ => new ValueTask<SslServerAuthenticationOptions>(ForOneHandshake()),
     });
 
+    /// <summary>For one handshake of something beside gRPC: the same certificates, and no application protocol.</summary>
+    public SslServerAuthenticationOptions HandshakeWithoutProtocol()
+    {
+        SslServerAuthenticationOptions handshake = ForOneHandshake();
+        handshake.ApplicationProtocols = null;
+        return handshake;
+    }
+
     private SslServerAuthenticationOptions ForOneHandshake()
     {
         SslServerAuthenticationOptions handshake = new()

@@ -10,7 +10,8 @@ public static class ProjectArrows
     public static IReadOnlyDictionary<string, string[]> Allowed { get; } = new SortedDictionary<string, string[]>
     {
         ["lib/core"] = [],
-        ["lib/protocol"] = ["lib/core", "lib/grpc"],
+        ["lib/protocol"] = ["lib/core", "lib/grpc", "lib/direct"],
+        ["lib/direct"] = ["lib/core", "lib/grpc"],
         ["lib/authority"] = ["lib/core"],
         ["lib/client"] = ["lib/protocol"],
         ["lib/mount"] = ["lib/client"],

@@ -1,0 +1,218 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using KvFs.Core;
+using KvFs.Direct;
+using KvFs.Grpc;
+
+namespace KvFs.Direct.Tests;
+
+public sealed class DirectStreamTests
+{
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Messages_of_all_lengths_come_back_as_they_were_sent(bool isTls)
+    {
+        using DirectWorld world = new(isTls);
+        (DirectStream client, DirectStream server) = await world.ConnectAsync();
+        Received.From(server, echoes: true);
+        Received back = Received.From(client);
+        Random random = new(7);
+        List<byte[]> sent = [];
+        foreach (int length in new[] { 0, 1, 7, 8, 9, 65_527, 65_528, 65_529, 200_000, DirectWorld.MessageBytes, 3, 0 })
+        {
+            byte[] message = new byte[length];
+            random.NextBytes(message);
+            sent.Add(message);
+            client.Send(Marshaller.Bytes, message);
+        }
+
+        for (int at = 0; at < 2_000; at++)
+        {
+            byte[] message = new byte[random.Next(400)];
+            random.NextBytes(message);
+            sent.Add(message);
+            client.Send(Marshaller.Bytes, message);
+        }
+
+        foreach (byte[] expected in sent)
+        {
+            byte[] actual = await back.NextAsync();
+            Assert.Equal(expected.Length, actual.Length);
+            Assert.True(expected.AsSpan().SequenceEqual(actual));
+        }
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_many_threads_send_comes_whole_and_in_the_order_of_each(bool isTls)
+    {
+        using DirectWorld world = new(isTls);
+        (DirectStream client, DirectStream server) = await world.ConnectAsync();
+        Received received = Received.From(server);
+        const int Threads = 4;
+        const int Each = 500;
+        Thread[] senders = [.. Enumerable.Range(0, Threads).Select(sender => new Thread(() =>
+        {
+            for (int number = 0; number < Each; number++)
+            {
+                byte[] message = new byte[8 + (number * 97 % 3_000)];
+                BinaryPrimitives.WriteInt32LittleEndian(message, sender);
+                BinaryPrimitives.WriteInt32LittleEndian(message.AsSpan(4), number);
+                client.Send(Marshaller.Bytes, message);
+            }
+        }))];
+        foreach (Thread sender in senders) { sender.Start(); }
+        int[] next = new int[Threads];
+        for (int at = 0; at < Threads * Each; at++)
+        {
+            byte[] message = await received.NextAsync();
+            int sender = BinaryPrimitives.ReadInt32LittleEndian(message);
+            int number = BinaryPrimitives.ReadInt32LittleEndian(message.AsSpan(4));
+            Assert.Equal(next[sender]++, number);
+            Assert.Equal(8 + (number * 97 % 3_000), message.Length);
+        }
+
+        foreach (Thread sender in senders) { sender.Join(); }
+    }
+
+    [Fact]
+    public async Task Who_sends_never_waits_for_who_does_not_listen_and_nothing_is_lost()
+    {
+        using DirectWorld world = new(isTls: false);
+        (DirectStream client, DirectStream server) = await world.ConnectAsync();
+        byte[] message = new byte[1 << 20];
+        for (int at = 0; at < 40; at++)
+        {
+            message[0] = (byte)at;
+            client.Send(Marshaller.Bytes, message);
+        }
+
+        Assert.InRange(client.WaitingBytes, 1 << 20, 41 << 20);
+        Received received = Received.From(server);
+        for (int at = 0; at < 40; at++) { Assert.Equal((byte)at, (await received.NextAsync())[0]); }
+    }
+
+    [Fact]
+    public async Task Who_does_not_take_answers_is_not_listened_to()
+    {
+        using DirectWorld world = new(isTls: false);
+        (DirectStream client, DirectStream server) = await world.ConnectAsync();
+        Received heard = Received.From(server, echoes: true, maxWaitingBytes: 1 << 20);
+        byte[] message = new byte[1 << 20];
+        for (int at = 0; at < 40; at++) { client.Send(Marshaller.Bytes, message); }
+
+        // The kernel holds some MiB; what is heard beyond that waits here.
+        await heard.NextAsync();
+        Received back = Received.From(client);
+        for (int at = 0; at < 40; at++) { await back.NextAsync(); }
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_end_of_one_side_is_the_end_of_the_other(bool isTls)
+    {
+        using DirectWorld world = new(isTls);
+        (DirectStream client, DirectStream server) = await world.ConnectAsync();
+        Received atServer = Received.From(server);
+        Received atClient = Received.From(client);
+        client.Send(Marshaller.Bytes, new byte[] { 1 });
+        Assert.Equal([1], await atServer.NextAsync());
+        client.Dispose();
+        await atServer.Ended;
+        await atClient.Ended;
+        server.Send(Marshaller.Bytes, new byte[] { 2 });
+        Assert.Equal(0, atClient.Count);
+    }
+
+    [Fact]
+    public async Task What_does_not_have_its_checksum_or_is_too_long_ends_the_stream()
+    {
+        using DirectWorld world = new(isTls: false);
+        Assert.Contains("checksum", await EndAfterAsync(world, Frame([1, 2, 3], wrong: true)), StringComparison.Ordinal);
+        byte[] huge = Frame([], wrong: false);
+        BinaryPrimitives.WriteInt32LittleEndian(huge, DirectWorld.MessageBytes + 1);
+        Assert.Contains("no more than", await EndAfterAsync(world, huge), StringComparison.Ordinal);
+        BinaryPrimitives.WriteInt32LittleEndian(huge, -1);
+        Assert.Contains("no more than", await EndAfterAsync(world, huge), StringComparison.Ordinal);
+        Assert.Contains("middle", await EndAfterAsync(world, Frame([1, 2, 3], wrong: false)[..9]), StringComparison.Ordinal);
+        Assert.Null(await EndAfterAsync(world, Frame([1, 2, 3], wrong: false)));
+    }
+
+    [Fact]
+    public async Task No_bytes_whatever_they_are_do_more_than_end_the_stream()
+    {
+        using DirectWorld world = new(isTls: false);
+        for (int seed = 0; seed < 40; seed++)
+        {
+            Random random = new(seed);
+            byte[] bytes = new byte[random.Next(1, 2_000)];
+            random.NextBytes(bytes);
+            await EndAfterAsync(world, bytes);
+        }
+
+        (DirectStream client, DirectStream server) = await world.ConnectAsync();
+        Received received = Received.From(server);
+        client.Send(Marshaller.Bytes, new byte[] { 5 });
+        Assert.Equal([5], await received.NextAsync());
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_ticket_is_good_once_and_no_other_is_good(bool isTls)
+    {
+        using DirectWorld world = new(isTls);
+        int welcomed = 0;
+        DirectOffer offer = world.Listener.Offer(_ => Interlocked.Increment(ref welcomed))!.Value;
+        DirectOffer forged = offer with { Ticket = new byte[DirectListener.TicketBytes] };
+        Assert.Null(await DirectDial.TryConnectAsync(world.Target, forged, DirectWorld.MessageBytes, CancellationToken.None));
+        using DirectStream? first = await DirectDial.TryConnectAsync(world.Target, offer, DirectWorld.MessageBytes, CancellationToken.None);
+        Assert.NotNull(first);
+        Assert.Null(await DirectDial.TryConnectAsync(world.Target, offer, DirectWorld.MessageBytes, CancellationToken.None));
+        Assert.Equal(1, welcomed);
+    }
+
+    [Fact]
+    public async Task An_offer_that_makes_no_sense_or_leads_nowhere_is_not_taken()
+    {
+        using DirectWorld world = new(isTls: false);
+        DirectOffer offer = world.Listener.Offer(static _ => { })!.Value;
+        CancellationToken none = CancellationToken.None;
+        Assert.Null(await DirectDial.TryConnectAsync(world.Target, offer with { Ticket = new byte[15] }, 100, none));
+        Assert.Null(await DirectDial.TryConnectAsync(world.Target, offer with { Port = 0 }, 100, none));
+        Assert.Null(await DirectDial.TryConnectAsync(world.Target, offer with { Port = 70_000 }, 100, none));
+        Assert.Null(await DirectDial.TryConnectAsync(GrpcTarget.UnixSocket("/nowhere"), offer, 100, none));
+        world.Listener.Dispose();
+        Assert.Null(await DirectDial.TryConnectAsync(world.Target, offer, 100, none));
+    }
+
+    private static byte[] Frame(byte[] content, bool wrong)
+    {
+        byte[] frame = new byte[8 + content.Length];
+        BinaryPrimitives.WriteInt32LittleEndian(frame, content.Length);
+        BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(4), Crc32C.Compute(content) + (wrong ? 1u : 0u));
+        content.CopyTo(frame, 8);
+        return frame;
+    }
+
+    /// <summary>Sends bytes behind a good ticket, ends the connection, and tells how the stream ended at the other side.</summary>
+    private static async Task<string?> EndAfterAsync(DirectWorld world, byte[] bytes)
+    {
+        TaskCompletionSource<DirectStream> welcomed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        DirectOffer offer = world.Listener.Offer(welcomed.SetResult)!.Value;
+        using Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback, offer.Port));
+        await socket.SendAsync(offer.Ticket, SocketFlags.None);
+        byte[] greeting = new byte[1];
+        Assert.Equal(1, await socket.ReceiveAsync(greeting, SocketFlags.None));
+        using DirectStream server = await welcomed.Task;
+        Received received = Received.From(server);
+        await socket.SendAsync(bytes, SocketFlags.None);
+        socket.Shutdown(SocketShutdown.Send);
+        return await received.Ended;
+    }
+}

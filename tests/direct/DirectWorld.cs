@@ -1,0 +1,96 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Threading.Channels;
+using KvFs.Direct;
+using KvFs.Grpc;
+using KvFs.Peers;
+using KvFs.Pki;
+using KvFs.Pki.Files;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace KvFs.Direct.Tests;
+
+/// <summary>A listener, and both ends of a stream that it was offered for.</summary>
+internal sealed class DirectWorld : IDisposable
+{
+    public const int MessageBytes = 8 << 20;
+
+    private readonly string folder = Directory.CreateTempSubdirectory("kvfs-direct-").FullName;
+    private readonly PeerSecurity security;
+    private readonly ConcurrentBag<DirectStream> streams = [];
+
+    public DirectWorld(bool isTls)
+    {
+        security = isTls ? Certify() : PeerSecurity.PlainTextOnLoopback;
+        Listener = new(new(IPAddress.Loopback, 0), security.ServerTls, MessageBytes);
+        Target = security.Target("127.0.0.1", Listener.Port, PeerRole.Node);
+    }
+
+    public DirectListener Listener { get; }
+
+    public GrpcTarget Target { get; }
+
+    /// <summary>Offers a stream, and takes it up.</summary>
+    public async Task<(DirectStream Client, DirectStream Server)> ConnectAsync()
+    {
+        TaskCompletionSource<DirectStream> welcomed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        DirectOffer offer = Listener.Offer(welcomed.SetResult)!.Value;
+        DirectStream? client = await DirectDial.TryConnectAsync(Target, offer, MessageBytes, CancellationToken.None);
+        Assert.NotNull(client);
+        DirectStream server = await welcomed.Task;
+        streams.Add(client);
+        streams.Add(server);
+        return (client, server);
+    }
+
+    public void Dispose()
+    {
+        foreach (DirectStream stream in streams) { stream.Dispose(); }
+        Listener.Dispose();
+        Directory.Delete(folder, recursive: true);
+    }
+
+    private PeerSecurity Certify()
+    {
+        using CertificateAuthority authority = CertificateAuthority.Create("test", TimeProvider.System);
+        using IssuedCertificate issued = authority.Issue(new()
+        {
+            Identity = new("test", PeerRole.Node, "n1"),
+            Usages = PeerUsages.Server | PeerUsages.Client,
+            Addresses = [IPAddress.Loopback],
+        });
+        string own = Path.Combine(folder, "own");
+        CertificateFolder.Write(own, issued, authority.Roots, replace: false);
+        return PeerSecurity.ByCertificates(new(own, TimeProvider.System, NullLogger<CertificateFiles>.Instance), "test");
+    }
+}
+
+/// <summary>What one end of a stream received, and how it ended.</summary>
+internal sealed class Received
+{
+    private readonly Channel<byte[]> messages = Channel.CreateUnbounded<byte[]>();
+    private readonly TaskCompletionSource<string?> ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public Task<string?> Ended => ended.Task;
+
+    public int Count => messages.Reader.Count;
+
+    /// <summary>Begins to receive; sends everything back if it is to.</summary>
+    public static Received From(DirectStream stream, bool echoes = false, long maxWaitingBytes = long.MaxValue)
+    {
+        Received received = new();
+        stream.Start(
+            "test",
+            Marshaller.Bytes,
+            maxWaitingBytes,
+            message =>
+            {
+                received.messages.Writer.TryWrite(message.ToArray());
+                if (echoes) { stream.Send(Marshaller.Bytes, message); }
+            },
+            why => received.ended.SetResult(why));
+        return received;
+    }
+
+    public ValueTask<byte[]> NextAsync() => messages.Reader.ReadAsync();
+}
