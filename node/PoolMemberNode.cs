@@ -19,7 +19,7 @@ namespace KvFs.Node;
 /// open the logs; (4) connect to the others, watch the map, and beacon. Stop, in order: hand primacies over, fall silent, close.
 /// </remarks>
 [SupportedOSPlatform("linux")]
-public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
+public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposable
 {
     /// <summary>How long a polite stop waits for others to take over.</summary>
     private static readonly TimeSpan s_leaveTime = TimeSpan.FromSeconds(10);
@@ -39,6 +39,7 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
     private readonly PeerService peers;
     private readonly PeerChannels channels;
     private readonly BlockCopyService copies;
+    private readonly BlockCopies sentCopies;
     private readonly BlockHealer healer;
     private readonly RemoteServices remote;
     private bool isStopped;
@@ -72,11 +73,12 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
             map,
             this,
             logger);
-        peers = new(first.Pool, driver, node => map.Map.Find(node) is { State: not NodeState.Gone } known ? known.Disk : null, options.Direct, logger);
+        peers = new(first.Pool, driver, node => map.Map.Find(node) is { State: not NodeState.Gone } known ? known.Disk : null, this, options.Direct, logger);
         channels = new(map, options.Dial);
-        copies = new(driver, blocks, first.Shards.Length);
+        copies = new(driver, blocks, links, first.Shards.Length);
         healer = new(driver, blocks, channels, logger);
-        blocks.Copies = new BlockCopies(driver, channels, first.Shards.Length);
+        sentCopies = new(driver, links, channels, first.Shards.Length);
+        blocks.Copies = sentCopies;
         placement = new(map, driver, options.Storage.Clock, logger);
         storage = StorageNode.StartOneOfSeveral(
             options.Storage, store, blocks, identity, first.Shards.Length, loggers.CreateLogger<StorageNode>());
@@ -136,6 +138,10 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
         new PoolService(() => map.Map).AddTo(services);
     }
 
+    void IBlockMessages.OnStore(NodeId from, Protocol.V1.StoreBlock sent) => copies.OnStore(from, sent);
+
+    void IBlockMessages.OnStored(Protocol.V1.BlockStored answer) => sentCopies.OnStored(answer);
+
     /// <summary>Takes part in the pool, once its server listens.</summary>
     public async Task StartAsync()
     {
@@ -193,6 +199,7 @@ public sealed class PoolMemberNode : IShardOwner, IAsyncDisposable
         await placement.DisposeAsync();
         driver.Dispose();
         await map.DisposeAsync();
+        await copies.DisposeAsync();
         await links.DisposeAsync();
         channels.Dispose();
         await storage.DisposeAsync();

@@ -22,8 +22,12 @@ public sealed class DirectStream : IDisposable
 
     private const int BufferBytes = 64 << 10;
 
-    /// <summary>A buffer that has grown above this is given back when it is empty.</summary>
-    private const int KeptBytes = 1 << 20;
+    /// <summary>A buffer that has grown above this is given back when it is empty: blocks of 4 MiB must not make a new one each, and a
+    /// buffer grows to twice what it needs.</summary>
+    private const int KeptBytes = 9 << 20;
+
+    /// <summary>Bytes that TLS has received at once: its records are 16 KiB, and each would be a call of the kernel.</summary>
+    private const int CipherBytes = 256 << 10;
 
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(100);
 
@@ -35,6 +39,7 @@ public sealed class DirectStream : IDisposable
     private ArrayBufferWriter<byte> outgoing = new(BufferBytes);
     private int sent;
     private bool isDraining;
+    private bool isGathering;
     private bool isOver;
 
     private DirectStream(Socket socket, bool isTls, int maxMessageBytes)
@@ -86,7 +91,8 @@ public sealed class DirectStream : IDisposable
         lock (gate)
         {
             if (isOver) { return; }
-            plain.Clear();
+            plain.ResetWrittenCount();
+            plain.GetSpan(HeadBytes);
             plain.Advance(HeadBytes);
             marshaller.Write(message, plain);
             Span<byte> bytes = System.Runtime.InteropServices.MemoryMarshal.AsMemory(plain.WrittenMemory).Span;
@@ -159,7 +165,18 @@ public sealed class DirectStream : IDisposable
     {
         if (tls is not null)
         {
-            tls.Write(bytes);
+            // All of its records leave together.
+            isGathering = true;
+            try
+            {
+                tls.Write(bytes);
+            }
+            finally
+            {
+                isGathering = false;
+            }
+
+            Flush();
             return;
         }
 
@@ -170,7 +187,7 @@ public sealed class DirectStream : IDisposable
     /// <summary>Sends what the socket takes; the rest leaves from another thread. With the gate held.</summary>
     private void Flush()
     {
-        if (isDraining || isOver) { return; }
+        if (isDraining || isGathering || isOver) { return; }
         try
         {
             SendWhatFits();
@@ -307,6 +324,10 @@ public sealed class DirectStream : IDisposable
     /// <summary>What TLS reads from and writes to.</summary>
     private sealed class Cipher(DirectStream stream) : Stream
     {
+        private readonly byte[] received = new byte[CipherBytes];
+        private int start;
+        private int end;
+
         public override bool CanRead => true;
 
         public override bool CanSeek => false;
@@ -321,7 +342,20 @@ public sealed class DirectStream : IDisposable
             set => throw new NotSupportedException();
         }
 
-        public override int Read(Span<byte> buffer) => SocketCalls.Receive(stream.socket, buffer);
+        public override int Read(Span<byte> buffer)
+        {
+            if (start == end)
+            {
+                start = 0;
+                end = 0;
+                end = SocketCalls.Receive(stream.socket, received);
+            }
+
+            int taken = Math.Min(buffer.Length, end - start);
+            received.AsSpan(start, taken).CopyTo(buffer);
+            start += taken;
+            return taken;
+        }
 
         public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 

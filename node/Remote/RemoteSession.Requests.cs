@@ -36,7 +36,8 @@ internal sealed partial class RemoteSession
         // The only order that is promised: what is given back, or said, is there for whoever asks behind it.
         Work work = new(this, begun);
         bool isOrdered = request.OperationCase is Operation.Unreserve or Operation.TellHoldings;
-        if (isOrdered || (isOwnThread && request.OperationCase != Operation.Sync && !request.IsChange())) { work.Execute(); }
+        bool mayWait = request.IsChange() || request.OperationCase is Operation.Sync or Operation.ReadBlock or Operation.WriteBlock;
+        if (isOrdered || (isOwnThread && !mayWait)) { work.Execute(); }
         else { threads.Run(work); }
     }
 

@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using KvFs.Core;
 using KvFs.Protocol;
 using KvFs.Protocol.Wire;
@@ -11,6 +12,26 @@ internal sealed partial class SessionRequests
     {
         Reply<ClusterMap> reply = await session.GetClusterAsync(new(get.Id), get.Cluster, At(get.HasAt, get.At));
         return reply.IsOk ? new() { Cluster = reply.Value.ToWire() } : Failed(reply.Status);
+    }
+
+    private async ValueTask<V1.Answer> ReadBlockAsync(V1.ReadBlock read)
+    {
+        if (read.Length is 0 or > Limits.BlockBytes || read.Offset > Limits.BlockBytes || read.Id == 0) { return Failed(Status.Invalid); }
+        BlockName name = new(read.Owner.IsEmpty ? session.Drive : read.Owner.ToDriveId(), new(read.Id));
+        byte[] content = GC.AllocateUninitializedArray<byte>((int)read.Length);
+        Status status = await session.Blocks.ReadBlockAsync(name, read.Offset, content);
+        return status == Status.Ok
+            ? new() { Range = new() { Data = UnsafeByteOperations.UnsafeWrap(content), Crc32C = Crc32C.Compute(content) } }
+            : Failed(status);
+    }
+
+    private ValueTask<V1.Answer> WriteBlockAsync(V1.WriteBlock write)
+    {
+        if (session.Access.IsReadOnly()) { return new(Failed(Status.ReadOnly)); }
+        if (write.Id == 0 || write.Data.Length is 0 or > WireLimits.WholeBlockBytes) { return new(Failed(Status.Invalid)); }
+        return Crc32C.Compute(write.Data.Span) == write.Crc32C
+            ? OfStatus(session.Blocks.WriteBlockAsync(new(session.Drive, new(write.Id)), write.Data.Memory))
+            : new(Failed(Status.Corrupt));
     }
 
     private V1.Answer Commit(V1.Commit commit, NamedRequest? named)

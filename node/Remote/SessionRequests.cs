@@ -63,6 +63,8 @@ internal sealed partial class SessionRequests(LocalDriveSession session, bool ke
             Operation.Hold => OfNode(session.HoldAsync(new(request.Hold.Id))),
             Operation.Release => OfStatus(session.ReleaseAsync(new(request.Release.Id))),
             Operation.GetCluster => GetClusterAsync(request.GetCluster),
+            Operation.ReadBlock => ReadBlockAsync(request.ReadBlock),
+            Operation.WriteBlock => WriteBlockAsync(request.WriteBlock),
             Operation.Commit => new(Commit(request.Commit, named)),
             Operation.ChangeRange => OfNode(session.ChangeRangeAsync(request.ChangeRange.ToCore())),
             Operation.CopyRange => CopyRangeAsync(request.CopyRange),

@@ -16,8 +16,11 @@ namespace KvFs.Node.Replication;
 /// count. Who counts is asked again at the end, because a copy may have come to count meanwhile.
 /// </remarks>
 [SupportedOSPlatform("linux")]
-internal sealed class BlockCopies(ReplicationDriver driver, PeerChannels channels, int shardCount) : IBlockCopies
+internal sealed class BlockCopies(ReplicationDriver driver, PeerLinks links, PeerChannels channels, int shardCount) : IBlockCopies
 {
+    private readonly ConcurrentDictionary<ulong, TaskCompletionSource<Status>> sent = new();
+    private ulong lastSent;
+
     /// <summary>A copy that does not take a block within it is asked again, if it still counts.</summary>
     private static readonly TimeSpan s_callTime = TimeSpan.FromSeconds(5);
 
@@ -69,14 +72,19 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerChannels channel
     private Status[] Send(ShardId shard, InSyncReplica[] lacking, Epoch epoch, BlockName block, byte[] content)
     {
         CancellationTokenSource[] unwanted = [.. lacking.Select(static _ => new CancellationTokenSource())];
+        long[] ways = [.. lacking.Select(copy => links.DirectNumber(copy.Node))];
+        uint checksum = Crc32C.Compute(content);
         Status[] answers = new Status[lacking.Length];
-        Task[] sending = [.. lacking.Select(async (copy, at) =>
-            answers[at] = await SendAsync(copy.Node, shard, epoch, block, content, unwanted[at].Token))];
+        Task[] sending = [.. lacking.Select(async (copy, at) => answers[at] = ways[at] == 0
+            ? await SendAsync(copy.Node, shard, epoch, block, content, unwanted[at].Token)
+            : await SendDirectlyAsync(copy.Node, HeadOf(shard, epoch, block, content), content, checksum, unwanted[at].Token))];
         while (!Task.WaitAll(sending, s_look))
         {
             for (int at = 0; at < lacking.Length; at++)
             {
-                if (!sending[at].IsCompleted && !driver.IsWaitedFor(shard, lacking[at])) { unwanted[at].Cancel(); }
+                // What went over a stream that is no more may not have come.
+                bool isLost = ways[at] != 0 && links.DirectNumber(lacking[at].Node) != ways[at];
+                if (!sending[at].IsCompleted && (isLost || !driver.IsWaitedFor(shard, lacking[at]))) { unwanted[at].Cancel(); }
             }
         }
 
@@ -106,6 +114,46 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerChannels channel
         }
     }
 
+    /// <summary>A copy has answered.</summary>
+    public void OnStored(V1.BlockStored answer)
+    {
+        if (sent.TryRemove(answer.Number, out TaskCompletionSource<Status>? waiting)) { waiting.TrySetResult(answer.Status.ToCore()); }
+    }
+
+    private static V1.StoreHead HeadOf(ShardId shard, Epoch epoch, BlockName block, byte[] content) => new()
+    {
+        Shard = shard.Value,
+        Epoch = epoch.Value,
+        Owner = block.Owner.ToWire(),
+        Id = block.Id.Value,
+        Length = (uint)content.Length,
+    };
+
+    /// <returns>What the copy answered; Busy: it did not.</returns>
+    private async Task<Status> SendDirectlyAsync(
+        NodeId node, V1.StoreHead head, byte[] content, uint checksum, CancellationToken unwanted)
+    {
+        ulong number = Interlocked.Increment(ref lastSent);
+        TaskCompletionSource<Status> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        sent[number] = answer;
+        try
+        {
+            links.Send(node, new()
+            {
+                StoreBlock = new() { Number = number, Head = head, Data = UnsafeByteOperations.UnsafeWrap(content), Crc32C = checksum },
+            });
+            return await answer.Task.WaitAsync(s_callTime, unwanted);
+        }
+        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
+        {
+            return Status.Busy;
+        }
+        finally
+        {
+            sent.TryRemove(number, out _);
+        }
+    }
+
     /// <returns>What the copy answered; Busy: it did not.</returns>
     private async Task<Status> SendAsync(
         NodeId node, ShardId shard, Epoch epoch, BlockName block, byte[] content, CancellationToken unwanted)
@@ -115,14 +163,7 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerChannels channel
             if (channels.Find(node) is not { } channel) { return Status.Busy; }
             using GrpcCall<V1.StorePart, V1.CopyReply> call = channel.Start(
                 BlockCopyMethods.Store, new() { Timeout = s_callTime }, unwanted);
-            V1.StoreHead? head = new()
-            {
-                Shard = shard.Value,
-                Epoch = epoch.Value,
-                Owner = block.Owner.ToWire(),
-                Id = block.Id.Value,
-                Length = (uint)content.Length,
-            };
+            V1.StoreHead? head = HeadOf(shard, epoch, block, content);
             for (int offset = 0; offset < content.Length; offset += WireLimits.ChunkBytes)
             {
                 ReadOnlyMemory<byte> part = content.AsMemory(offset, Math.Min(WireLimits.ChunkBytes, content.Length - offset));

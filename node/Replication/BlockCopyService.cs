@@ -3,6 +3,7 @@ using System.Runtime.Versioning;
 using Google.Protobuf;
 using KvFs.Core;
 using KvFs.Grpc;
+using KvFs.Node.Remote;
 using KvFs.Node.Storage;
 using KvFs.Protocol.Wire;
 using V1 = KvFs.Protocol.V1;
@@ -11,8 +12,17 @@ namespace KvFs.Node.Replication;
 
 /// <summary>The service of blocks of replication.proto.</summary>
 [SupportedOSPlatform("linux")]
-internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore blocks, int shardCount)
+internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore blocks, PeerLinks links, int shardCount) : IAsyncDisposable
 {
+    /// <summary>Blocks that are stored at once: so many may share one sync of the disk.</summary>
+    private const int Threads = 16;
+
+    private readonly RequestThreads threads = new(Threads);
+    private readonly TaskCompletionSource idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Blocks that are being stored, and one more until this ends.</summary>
+    private int underWay = 1;
+
     /// <summary>Numbers of blocks in one part of a list.</summary>
     private const int ListedBlocks = 10_000;
 
@@ -25,6 +35,46 @@ internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore bloc
         services.Unary(BlockCopyMethods.Drop, Drop);
     }
 
+    /// <summary>Ends once nothing is stored any more. Nobody may send blocks by then.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        OnDone();
+        await idle.Task;
+        threads.Dispose();
+    }
+
+    /// <summary>Stores a block that came on a direct stream, and answers on this node's own.</summary>
+    public void OnStore(NodeId from, V1.StoreBlock sent)
+    {
+        Interlocked.Increment(ref underWay);
+        threads.Run(new Storing(this, from, sent));
+    }
+
+    private void OnDone()
+    {
+        if (Interlocked.Decrement(ref underWay) == 0) { idle.TrySetResult(); }
+    }
+
+    private void Answer(NodeId to, V1.PeerMessage answer) => links.Send(to, answer);
+
+    private Status Store(V1.StoreBlock sent)
+    {
+        if (Check(sent.Head, out BlockName name) is var wrong && wrong != Status.Ok) { return wrong; }
+        if (sent.Head.Length != sent.Data.Length) { return Status.Invalid; }
+        return Crc32C.Compute(sent.Data.Span) == sent.Crc32C ? Keep(name, sent.Data.Span) : Status.Corrupt;
+    }
+
+    /// <summary>Whether a block may be kept here: Invalid, StaleEpoch.</summary>
+    private Status Check(V1.StoreHead? head, out BlockName name)
+    {
+        name = default;
+        if (head is null || head.Length is 0 or > Limits.BlockBytes || head.Owner.Length != DriveId.Size || head.Id == 0) { return Status.Invalid; }
+        name = new(DriveId.Read(head.Owner.Span), new(head.Id));
+        ShardId shard = HomeShard.Of(name.Owner, shardCount);
+        if (shard.Value != head.Shard) { return Status.Invalid; }
+        return driver.MayCopy(shard, new(head.Epoch)) ? Status.Ok : Status.StaleEpoch;
+    }
+
     private async ValueTask<V1.CopyReply> StoreAsync(MessageReader<V1.StorePart> reader, ServerCall call)
     {
         if (!await reader.WaitToReadAsync(call.Cancellation) || !reader.TryRead(out V1.StorePart first) || first.Head is not { } head)
@@ -32,11 +82,7 @@ internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore bloc
             throw new GrpcException(GrpcStatusCode.InvalidArgument, "a block begins with its head");
         }
 
-        if (head.Length is 0 or > Limits.BlockBytes || head.Owner.Length != DriveId.Size || head.Id == 0) { return Reply(Status.Invalid); }
-        BlockName name = new(DriveId.Read(head.Owner.Span), new(head.Id));
-        ShardId shard = HomeShard.Of(name.Owner, shardCount);
-        if (shard.Value != head.Shard) { return Reply(Status.Invalid); }
-        if (!driver.MayCopy(shard, new(head.Epoch))) { return Reply(Status.StaleEpoch); }
+        if (Check(head, out BlockName name) is var wrong && wrong != Status.Ok) { return Reply(wrong); }
         byte[] buffer = ArrayPool<byte>.Shared.Rent((int)head.Length);
         try
         {
@@ -200,4 +246,23 @@ internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore bloc
     }
 
     private static V1.CopyReply Reply(Status status) => new() { Status = status.ToWire() };
+
+    private sealed class Storing(BlockCopyService service, NodeId from, V1.StoreBlock sent) : IThreadPoolWorkItem
+    {
+        public void Execute()
+        {
+            Status status;
+            try
+            {
+                status = service.Store(sent);
+            }
+            catch (Exception e) when (e is StorageException or ObjectDisposedException)
+            {
+                status = Status.IoError;
+            }
+
+            service.Answer(from, new() { BlockStored = new() { Number = sent.Number, Status = status.ToWire() } });
+            service.OnDone();
+        }
+    }
 }

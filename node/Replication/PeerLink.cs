@@ -35,6 +35,7 @@ internal sealed partial class PeerLink : IAsyncDisposable
     private long waitingBytes;
     private volatile bool isOpen;
     private volatile DirectStream? direct;
+    private long directNumber;
     private string? trouble;
 
     public PeerLink(NodeId peer, Func<GrpcChannel> dial, V1.Hello hello, ILogger logger)
@@ -45,6 +46,9 @@ internal sealed partial class PeerLink : IAsyncDisposable
         this.logger = logger;
         running = Task.Run(RunAsync);
     }
+
+    /// <summary>Names the direct stream that there is now; 0: there is none.</summary>
+    public long DirectNumber => direct is null ? 0 : Interlocked.Read(ref directNumber);
 
     public long WaitingBytes => direct is { } way ? way.WaitingBytes : Interlocked.Read(ref waitingBytes);
 
@@ -111,6 +115,7 @@ internal sealed partial class PeerLink : IAsyncDisposable
 
         ending.CancelAfter(Timeout.InfiniteTimeSpan);
         using DirectStream? way = await TryConnectAsync(channel, other, ending);
+        Interlocked.Increment(ref directNumber);
         direct = way;
         isOpen = true;
         trouble = null;

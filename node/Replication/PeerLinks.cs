@@ -37,6 +37,10 @@ public sealed class PeerLinks : IPeerSender, IAsyncDisposable
         if (Volatile.Read(ref links).TryGetValue(to, out (PeerLink Link, ImmutableArray<string>) found)) { found.Link.Send(message); }
     }
 
+    /// <summary>Names the direct stream to a node that there is now: what was sent on another one may be lost. 0: there is none.</summary>
+    internal long DirectNumber(NodeId to) =>
+        Volatile.Read(ref links).TryGetValue(to, out (PeerLink Link, ImmutableArray<string>) found) ? found.Link.DirectNumber : 0;
+
     public long WaitingBytes(NodeId to) =>
         Volatile.Read(ref links).TryGetValue(to, out (PeerLink Link, ImmutableArray<string>) found) ? found.Link.WaitingBytes : 0;
 

@@ -11,9 +11,10 @@ namespace KvFs.Node.Replication;
 /// <param name="pool">This node's pool.</param>
 /// <param name="driver">Is told.</param>
 /// <param name="findDisk">The disk that the pool map has for a node; null: it knows no such node.</param>
+/// <param name="blocks">Is told of blocks; null: nobody sends any.</param>
 /// <param name="direct">Where others may connect directly; null: they do with gRPC.</param>
 /// <param name="logger">Says who came, and who was refused.</param>
-public sealed partial class PeerService(PoolId pool, ReplicationDriver driver, Func<NodeId, DiskId?> findDisk, DirectListener? direct, ILogger logger)
+public sealed partial class PeerService(PoolId pool, ReplicationDriver driver, Func<NodeId, DiskId?> findDisk, IBlockMessages? blocks, DirectListener? direct, ILogger logger)
 {
     public void AddTo(GrpcServices services)
     {
@@ -29,7 +30,7 @@ public sealed partial class PeerService(PoolId pool, ReplicationDriver driver, F
             throw new GrpcException(GrpcStatusCode.InvalidArgument, "a node says first who it is");
         }
 
-        using PeerConversation conversation = new(Admit(first.Hello), driver);
+        using PeerConversation conversation = new(Admit(first.Hello), driver, blocks);
         V1.Hello hello = PeerHello.Of(pool, driver.Process);
         PeerWay way = new(conversation, logger);
         if (call.Peer is not null) { hello.Direct = way.Offer(direct); }
@@ -157,8 +158,18 @@ internal sealed partial class PeerWay(PeerConversation conversation, ILogger log
     private static partial void LogNonsense(ILogger logger, NodeId peer, string what);
 }
 
+/// <summary>Hears of blocks that nodes send one another on their direct streams. Returns at once.</summary>
+public interface IBlockMessages
+{
+    /// <summary>A block to store.</summary>
+    void OnStore(NodeId from, V1.StoreBlock sent);
+
+    /// <summary>What became of one that was sent.</summary>
+    void OnStored(V1.BlockStored answer);
+}
+
 /// <summary>What one node says on one stream.</summary>
-internal sealed class PeerConversation(InSyncReplica peer, ReplicationDriver driver) : IDisposable
+internal sealed class PeerConversation(InSyncReplica peer, ReplicationDriver driver, IBlockMessages? blocks) : IDisposable
 {
     private readonly Dictionary<ShardId, ReceivedSnapshot> snapshots = [];
 
@@ -170,6 +181,8 @@ internal sealed class PeerConversation(InSyncReplica peer, ReplicationDriver dri
         // Of a newer version, which says the same another way, too, as long as there are older ones.
         if (message.KindCase == V1.PeerMessage.KindOneofCase.None) { return; }
         if (message.SnapshotPart is { } part) { OnPart(part); }
+        else if (message.StoreBlock is { } sent) { blocks?.OnStore(peer.Node, sent); }
+        else if (message.BlockStored is { } stored) { blocks?.OnStored(stored); }
         else { driver.OnMessage(peer.Node, peer.Boot, message); }
     }
 

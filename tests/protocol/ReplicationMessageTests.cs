@@ -55,6 +55,7 @@ public sealed class ReplicationMessageTests(ITestOutputHelper output)
         V1.PeerMessage[] others =
         [
             new(), new() { Hello = new() }, new() { SnapshotPart = new() }, entries.ToWire(contents),
+            new() { StoreBlock = new() }, new() { BlockStored = new() },
         ];
         foreach (V1.PeerMessage other in others) { Assert.Throws<InvalidDataException>(other.ToCore); }
         Assert.Equal(

@@ -60,7 +60,7 @@ public sealed class FaultTests
     public async Task A_session_that_nobody_renews_ends_with_its_lease_and_frees_what_it_had()
     {
         ManualTime clock = new();
-        await using RemoteWorld world = await RemoteWorld.StartAsync(options: new() { Lease = TimeSpan.FromSeconds(5) }, serverClock: clock);
+        await using RemoteWorld world = await RemoteWorld.StartAsync("grpc", options: new() { Lease = TimeSpan.FromSeconds(5) }, serverClock: clock);
         await using IDriveSession session = await world.OpenAsync();
         Reply<NodeInfo> file = await session.CreateAsync("f");
         Assert.Equal(Status.Ok, (await session.HoldAsync(file.Value.Id)).Status);
@@ -102,7 +102,7 @@ public sealed class FaultTests
     public async Task A_client_that_is_back_within_the_lease_goes_on_where_it_was()
     {
         ManualTime clock = new();
-        await using RemoteWorld world = await RemoteWorld.StartAsync(options: new() { Lease = TimeSpan.FromSeconds(5) }, serverClock: clock);
+        await using RemoteWorld world = await RemoteWorld.StartAsync("grpc", options: new() { Lease = TimeSpan.FromSeconds(5) }, serverClock: clock);
         await using IDriveSession session = await world.OpenAsync();
         Reply<NodeInfo> file = await session.CreateAsync("f");
         Assert.Equal(Status.Ok, (await session.HoldAsync(file.Value.Id)).Status);
@@ -200,7 +200,7 @@ public sealed class FaultTests
     [Fact]
     public async Task A_node_that_cannot_be_reached_is_busy_for_questions_and_unknown_for_changes()
     {
-        await using RemoteWorld world = await RemoteWorld.StartAsync();
+        await using RemoteWorld world = await RemoteWorld.StartAsync("grpc");
         world.Proxy.Cut();
         Assert.Equal(Status.Busy, (await world.Admin.ListDrivesAsync(default)).Status);
         Assert.Equal(Status.Busy, (await world.Admin.OpenSessionAsync(RemoteWorld.Drive, SessionAccess.Alone, default)).Status);

@@ -217,10 +217,14 @@ public sealed class HostileClientTests
             // Nobody lets go of it here.
             if (request.SetLock is { } set) { set.Wait = false; }
             if (request.CalculateSize() > WireLimits.RequestBytes / 2) { continue; }
+
+            // No block has the checksum of its bytes by chance, and is told so.
+            bool isDamaged = request.WriteBlock is not null;
             V1.Answer answer = await CallAsync(channel, key, request);
             Assert.True(Enum.IsDefined(answer.Status), $"seed {seed}, round {round}: {request}");
             Assert.False(
-                answer.Status is V1.Status.Unknown or V1.Status.IoError or V1.Status.Corrupt or V1.Status.SessionExpired,
+                answer.Status is V1.Status.Unknown or V1.Status.IoError or V1.Status.SessionExpired
+                    || (answer.Status == V1.Status.Corrupt && !isDamaged),
                 $"seed {seed}, round {round}: {answer.Status} for {request.OperationCase} {request}");
             seen.Add(answer.Status);
         }

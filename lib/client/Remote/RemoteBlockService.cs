@@ -26,14 +26,16 @@ internal sealed class RemoteBlockService(SessionConnection session, RemoteClient
     public ValueTask<Status> WriteBlockAsync(BlockName name, ReadOnlyMemory<byte> content) =>
         content.Length is 0 or > Limits.BlockBytes
             ? new(Status.Invalid)
-            : RepeatAsync(link => WriteOnceAsync(link, name, content), changes: true);
+            : content.Length <= WireLimits.WholeBlockBytes && name.Owner == session.Key.Drive.ToDriveId()
+                ? AskAsync(name, content)
+                : RepeatAsync(link => WriteOnceAsync(link, name, content));
 
     public ValueTask<Status> ReadBlockAsync(BlockName name, uint offset, Memory<byte> destination)
     {
         if (destination.IsEmpty) { return new(Status.Ok); }
         return destination.Length > Limits.BlockBytes
             ? new(Status.Invalid)
-            : RepeatAsync(link => ReadOnceAsync(link, name, offset, destination), changes: false);
+            : AskAsync(name, offset, destination);
     }
 
     public void Prefetch(BlockName name, uint offset, uint length)
@@ -45,6 +47,41 @@ internal sealed class RemoteBlockService(SessionConnection session, RemoteClient
         }
 
         _ = PrefetchAsync(new() { Key = session.Key, Block = ToWire(name), Offset = offset, Length = length });
+    }
+
+    /// <summary>Writes on the session's stream.</summary>
+    private async ValueTask<Status> AskAsync(BlockName name, ReadOnlyMemory<byte> content)
+    {
+        // Lent until the answer, which comes in any case before this ends.
+        V1.WriteBlock write = new()
+        {
+            Id = name.Id.Value, Data = UnsafeByteOperations.UnsafeWrap(content), Crc32C = Crc32C.Compute(content.Span),
+        };
+        Status status = Status.Corrupt;
+        for (int damaged = 0; status == Status.Corrupt && damaged < Attempts; damaged++)
+        {
+            status = (await session.AskAsync(new() { WriteBlock = write })).Status.ToCore();
+        }
+
+        return status;
+    }
+
+    /// <summary>Reads on the session's stream: a call of its own costs more than all that is read for it.</summary>
+    private async ValueTask<Status> AskAsync(BlockName name, uint offset, Memory<byte> destination)
+    {
+        V1.ReadBlock read = new() { Id = name.Id.Value, Offset = offset, Length = (uint)destination.Length };
+        if (name.Owner != session.Key.Drive.ToDriveId()) { read.Owner = name.Owner.ToWire(); }
+        for (int damaged = 0; damaged < Attempts; damaged++)
+        {
+            V1.Answer answer = await session.AskAsync(new() { ReadBlock = read });
+            if (answer.Status != V1.Status.Ok) { return answer.Status.ToCore(); }
+            if (answer.Range is not { } range || range.Data.Length != destination.Length) { return Status.NotSupported; }
+            if (Crc32C.Compute(range.Data.Span) != range.Crc32C) { continue; }
+            range.Data.Span.CopyTo(destination.Span);
+            return Status.Ok;
+        }
+
+        return Status.Corrupt;
     }
 
     private async Task PrefetchAsync(V1.PrefetchRequest request)
@@ -64,7 +101,7 @@ internal sealed class RemoteBlockService(SessionConnection session, RemoteClient
         }
     }
 
-    private async ValueTask<Status> RepeatAsync(Func<SessionLink, ValueTask<Status>> once, bool changes)
+    private async ValueTask<Status> RepeatAsync(Func<SessionLink, ValueTask<Status>> once)
     {
         Pauses pauses = new(options);
         for (int damaged = 0; !session.IsOver;)
@@ -78,9 +115,9 @@ internal sealed class RemoteBlockService(SessionConnection session, RemoteClient
             {
                 // The session's stream broke: the next one may go elsewhere.
             }
-            catch (GrpcException e) when (CallFailure.ToStatus(e, changes) is not (Status.Unknown or Status.Busy))
+            catch (GrpcException e) when (CallFailure.ToStatus(e, changes: true) is not (Status.Unknown or Status.Busy))
             {
-                return CallFailure.ToStatus(e, changes);
+                return CallFailure.ToStatus(e, changes: true);
             }
             catch (GrpcException)
             {
@@ -114,32 +151,6 @@ internal sealed class RemoteBlockService(SessionConnection session, RemoteClient
 
         await call.CompleteAsync();
         return (await call.ReadOnlyOneAsync()).Status.ToCore();
-    }
-
-    private async ValueTask<Status> ReadOnceAsync(SessionLink link, BlockName name, uint offset, Memory<byte> destination)
-    {
-        V1.ReadRequest request = new()
-        {
-            Key = session.Key,
-            Block = ToWire(name),
-            Offset = offset,
-            Length = (uint)destination.Length,
-        };
-        using GrpcCall<V1.ReadRequest, V1.ReadChunk> call =
-            link.Channel.ServerStreaming(BlockMethods.Read, request, s_call, link.Broken);
-        while (await call.WaitToReadAsync())
-        {
-            while (call.TryRead(out V1.ReadChunk chunk))
-            {
-                if (chunk.Status != V1.Status.Ok) { return chunk.Status.ToCore(); }
-                if (chunk.Data.Length > destination.Length) { return Status.NotSupported; }
-                if (Crc32C.Compute(chunk.Data.Span) != chunk.Crc32C) { return Status.Corrupt; }
-                chunk.Data.Span.CopyTo(destination.Span);
-                destination = destination[chunk.Data.Length..];
-            }
-        }
-
-        return destination.IsEmpty ? Status.Ok : Status.NotSupported;
     }
 
     private static V1.BlockName ToWire(BlockName name) => new() { Owner = name.Owner.ToWire(), Id = name.Id.Value };

@@ -18,6 +18,9 @@ public static class WireLimits
     /// <summary>Bytes of a block that a peer may put into one message.</summary>
     public const int MaxChunkBytes = 1 << 20;
 
+    /// <summary>Bytes of a block that goes whole into one message, where it may have to share the stream with others.</summary>
+    public const int WholeBlockBytes = 4 << 20;
+
     /// <summary>Files of one commit: bounds the answer, and the time that it keeps the shard's loop.</summary>
     public const int Commits = 1024;
 

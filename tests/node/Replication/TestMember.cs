@@ -44,7 +44,7 @@ internal sealed class TestMember : IShardOwner, IAsyncDisposable
             this,
             NullLogger.Instance);
         GrpcServices services = new();
-        new PeerService(first.Pool, Driver, node => map.Map.Find(node)?.Disk, null, NullLogger.Instance).AddTo(services);
+        new PeerService(first.Pool, Driver, node => map.Map.Find(node)?.Disk, null, null, NullLogger.Instance).AddTo(services);
         server = new(
             services,
             new()
