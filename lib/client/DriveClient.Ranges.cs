@@ -92,6 +92,11 @@ public sealed partial class DriveClient
     {
         ArgumentNullException.ThrowIfNull(file);
         FileState state = file.State;
+        if (through is not null && state.IsHead && await through.RefreshAsync(state) is var asked && asked != Status.Ok)
+        {
+            return Reply.Failed<ulong>(asked);
+        }
+
         Status flushed = await flusher.FlushAsync(state, isOwner: false);
         ulong size;
         bool isEmpty;

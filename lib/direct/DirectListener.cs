@@ -138,7 +138,9 @@ public sealed class DirectListener : IDisposable
             stream = null;
             one.OnConnected(welcomed);
         }
-        catch (Exception e) when (DirectStream.IsBroken(e))
+#pragma warning disable CA1031 // Whatever a stranger can cause, it ends his connection, and not the process.
+        catch (Exception)
+#pragma warning restore CA1031
         {
             // Whoever it was does without.
         }

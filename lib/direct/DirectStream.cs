@@ -98,7 +98,14 @@ public sealed class DirectStream : IDisposable
             Span<byte> bytes = System.Runtime.InteropServices.MemoryMarshal.AsMemory(plain.WrittenMemory).Span;
             BinaryPrimitives.WriteInt32LittleEndian(bytes, bytes.Length - HeadBytes);
             BinaryPrimitives.WriteUInt32LittleEndian(bytes[4..], Crc32C.Compute(bytes[HeadBytes..]));
-            Write(bytes);
+            try
+            {
+                Write(bytes);
+            }
+            catch (Exception e) when (IsBroken(e))
+            {
+                // TLS knows from the receiver that it is over, who is about to tell.
+            }
         }
     }
 
@@ -107,7 +114,7 @@ public sealed class DirectStream : IDisposable
     /// <param name="marshaller">Of what comes.</param>
     /// <param name="maxWaitingBytes">While more than that waits to be sent nothing is taken: who does not listen is not listened to.
     /// </param>
-    /// <param name="onMessage">Handles one after the other, on that thread. Must not throw.</param>
+    /// <param name="onMessage">Handles one after the other, on that thread. What it throws ends the stream.</param>
     /// <param name="onEnd">Is told once why it is over; null: the other side ended it.</param>
     public void Start<T>(string name, Marshaller<T> marshaller, long maxWaitingBytes, Action<T> onMessage, Action<string?> onEnd)
     {
@@ -291,6 +298,12 @@ public sealed class DirectStream : IDisposable
         catch (Exception e) when (IsBroken(e))
         {
             return e.Message;
+        }
+#pragma warning disable CA1031 // Whatever it is, it ends this stream, whose owner is told, and not the process.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            return $"a bug here: {e}";
         }
         finally
         {

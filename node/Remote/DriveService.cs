@@ -133,7 +133,7 @@ internal sealed class DriveService(RemoteServices remote)
         return listener.Offer(way => Begin(way, session, stream, listener))?.ToWire();
     }
 
-    private static void Begin(DirectStream way, RemoteSession session, SessionStream stream, DirectListener listener)
+    private void Begin(DirectStream way, RemoteSession session, SessionStream stream, DirectListener listener)
     {
         if (!stream.TryTake(way)) { way.Dispose(); }
         way.Start(
@@ -153,8 +153,9 @@ internal sealed class DriveService(RemoteServices remote)
                     way.Dispose();
                 }
             },
-            _ =>
+            why =>
             {
+                if (why is not null) { remote.NoteEnded(session, why); }
                 listener.OnStreamEnded();
                 stream.End();
             });

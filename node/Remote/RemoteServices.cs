@@ -177,6 +177,9 @@ public sealed partial class RemoteServices : IAsyncDisposable
         WantsHoldings = session.WantsHoldings,
     };
 
+    /// <summary>A client's direct stream has ended, and not by the client.</summary>
+    internal void NoteEnded(RemoteSession session, string why) => LogStreamEnded(logger, session.Id, session.Drive, why);
+
     /// <summary>Whether the session's drive is still served here, without a break since the session came.</summary>
     private bool IsHere(RemoteSession session) => node.Host.Find(session.Drive) == session.Hosted;
 
@@ -207,6 +210,9 @@ public sealed partial class RemoteServices : IAsyncDisposable
         Level = LogLevel.Information,
         Message = "Session {Session} with drive {Drive} has expired: its client was silent for longer than {Lease}, or did not do what it was recalled for.")]
     private static partial void LogExpired(ILogger logger, SessionId session, DriveId drive, TimeSpan lease);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "The direct stream of session {Session} with drive {Drive} has ended: {Why}.")]
+    private static partial void LogStreamEnded(ILogger logger, SessionId session, DriveId drive, string why);
 
     [LoggerMessage(
         Level = LogLevel.Error,

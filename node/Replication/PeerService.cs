@@ -146,13 +146,17 @@ internal sealed partial class PeerWay(PeerConversation conversation, ILogger log
             {
                 if (TryTell(message) is not null) { way.Dispose(); }
             },
-            _ =>
+            why =>
             {
+                if (why is not null) { LogEnded(logger, conversation.Peer.Node, why); }
                 listener.OnStreamEnded();
                 ending.Cancel();
                 ended.SetResult();
             });
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "The direct stream of node {Peer} has ended: {Why}.")]
+    private static partial void LogEnded(ILogger logger, NodeId peer, string why);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Node {Peer} sent what makes no sense: {What}. Its connection is ended.")]
     private static partial void LogNonsense(ILogger logger, NodeId peer, string what);
