@@ -13,12 +13,17 @@ namespace KvFs.Mount;
 internal sealed class FusePolling(TimeProvider time, Func<long> interruptions)
 {
     /// <summary>Requests that are slept for after one that polling did not see come: at first, and at the most.</summary>
-    private const int LeastPause = 4;
+    private const int LeastPause = 1;
 
     private const int LongestPause = 4096;
 
-    /// <summary>Requests that came while they were polled for, after which interruptions are looked at.</summary>
+    /// <summary>Requests that came while they were polled for, over which interruptions are counted.</summary>
     private const int LookPolls = 64;
+
+    /// <summary>Requests that are slept for after the first count that showed that others need the processor; each further
+    /// one in a row doubles it, to <see cref="LongestPause"/>. Someone who only passes by costs a few milliseconds of sleep.
+    /// </summary>
+    private const int LeastRetreat = 4 * LookPolls;
 
     /// <summary>Interruptions in that many polls, above which others need the processor.</summary>
     private const int ToleratedInterruptions = 4;
@@ -27,6 +32,7 @@ internal sealed class FusePolling(TimeProvider time, Func<long> interruptions)
     private int pause;
     private int lastPause;
     private int polls;
+    private int lastRetreat;
     private long seenInterruptions;
 
     /// <summary>How long a request is polled for: about what two changes of threads take.</summary>
@@ -53,15 +59,29 @@ internal sealed class FusePolling(TimeProvider time, Func<long> interruptions)
         if (!found)
         {
             lastPause = lastPause == 0 ? LeastPause : Math.Min(2 * lastPause, LongestPause);
-            pause = lastPause;
+            Sleep(lastPause);
             return;
         }
 
         lastPause = 0;
-        if (++polls < LookPolls) { return; }
+
+        // Counted from here, not from the last look: what interrupted the sleep between them was no harm.
+        if (polls++ == 0) { seenInterruptions = interruptions(); }
+        if (polls <= LookPolls) { return; }
         polls = 0;
-        long now = interruptions();
-        if (now - seenInterruptions > ToleratedInterruptions) { pause = LongestPause; }
-        seenInterruptions = now;
+        if (interruptions() - seenInterruptions <= ToleratedInterruptions)
+        {
+            lastRetreat = 0;
+            return;
+        }
+
+        lastRetreat = lastRetreat == 0 ? LeastRetreat : Math.Min(2 * lastRetreat, LongestPause);
+        Sleep(lastRetreat);
+    }
+
+    private void Sleep(int requests)
+    {
+        pause = requests;
+        if (requests >= LookPolls) { polls = 0; }
     }
 }

@@ -27,20 +27,36 @@ public sealed class FusePollingTests
         Assert.Equal(4096, last);
         Poll(polling, found: true);
         Poll(polling, found: false);
-        Assert.Equal(4, CountSlept(polling));
+        Assert.Equal(1, CountSlept(polling));
     }
 
     [Fact]
-    public void It_leaves_off_where_others_need_the_processor()
+    public void It_leaves_off_for_ever_longer_where_others_need_the_processor()
     {
         FusePolling polling = new(TimeProvider.System, () => interruptions);
-        for (int at = 0; at < 64; at++)
+        int last = 0;
+        for (int round = 0; round < 8; round++)
         {
-            Poll(polling, found: true);
-            interruptions++;
+            PollAndBeInterrupted(polling);
+            int slept = CountSlept(polling);
+            Assert.True(slept > last || slept == 4096);
+            last = slept;
         }
 
-        Assert.Equal(4096, CountSlept(polling));
+        Assert.Equal(4096, last);
+        for (int at = 0; at < 65; at++) { Poll(polling, found: true); }
+        PollAndBeInterrupted(polling);
+        Assert.Equal(256, CountSlept(polling));
+    }
+
+    [Fact]
+    public void What_interrupted_it_while_it_slept_does_not_keep_it_from_polling()
+    {
+        FusePolling polling = new(TimeProvider.System, () => interruptions);
+        PollAndBeInterrupted(polling);
+        CountSlept(polling);
+        interruptions += 1000;
+        for (int at = 0; at < 1000; at++) { Poll(polling, found: true); }
     }
 
     [Fact]
@@ -57,6 +73,15 @@ public sealed class FusePollingTests
         while (ThreadUsage.CountInterruptions() == before) { spin.SpinOnce(sleep1Threshold: -1); }
         done.Cancel();
         foreach (Thread other in others) { other.Join(); }
+    }
+
+    private void PollAndBeInterrupted(FusePolling polling)
+    {
+        for (int at = 0; at < 65; at++)
+        {
+            Poll(polling, found: true);
+            interruptions++;
+        }
     }
 
     private static void Poll(FusePolling polling, bool found)
