@@ -1,5 +1,6 @@
 using KvFs.Cli.CommandLine;
 using KvFs.Cli.Control;
+using KvFs.Client;
 using KvFs.Core;
 using KvFs.Mount;
 using KvFs.Protocol;
@@ -169,7 +170,7 @@ internal sealed partial class MountTable(IDriveSource source, MountStart start, 
         }
 
         ControlErrors.ThrowIfFailed(opened.Status, $"drive '{request.Drive}'");
-        IDriveSession session = opened.Value;
+        IDriveSession session = BufferedDriveSession.Around(opened.Value, clock);
         DriveMount mount;
         try
         {

@@ -107,7 +107,9 @@ internal sealed class RandomRequests(int seed)
         _ => new NameIsFree(Id(), Bytes()),
     };
 
-    public TransactOperation Operation() => random.Next(8) switch
+    public TransactOperation Operation() => Chance() ? Kind() : Kind() with { At = new((long)Number()) };
+
+    private TransactOperation Kind() => random.Next(8) switch
     {
         0 => new CreateOperation(Reference(), Bytes(), (VNodeKind)random.Next(256))
         {

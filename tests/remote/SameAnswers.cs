@@ -23,6 +23,9 @@ internal sealed class SameAnswers(int seed)
     /// <summary>Answers that come now are those that the workload goes on with.</summary>
     public bool IsLearning { get; set; }
 
+    /// <summary>Which VNodes and versions of the session that is learned from are which of the other one; null: the same ones.</summary>
+    public AnswerPairs? Pairs { get; init; }
+
     /// <summary>Statuses that were answered: a workload that only fails tells nothing.</summary>
     public SortedDictionary<Status, int> Seen { get; } = [];
 
@@ -71,8 +74,8 @@ internal sealed class SameAnswers(int seed)
         {
             Reply<NodeInfo> reply = await session.CreateAsync(new()
             {
-                Parent = parent, Name = name, Kind = kind, Mode = mode, Umask = 0x12, Rdev = 5, SymlinkTarget = target,
-                Caller = caller, OpenedBy = opens ? session.Id : default, Id = id, Times = times,
+                Parent = Its(parent), Name = name, Kind = kind, Mode = mode, Umask = 0x12, Rdev = 5, SymlinkTarget = target,
+                Caller = caller, OpenedBy = opens ? session.Id : default, Id = Its(id), Times = times,
             });
             return Learn(reply, holds: opens);
         };
@@ -81,13 +84,13 @@ internal sealed class SameAnswers(int seed)
     private Func<IDriveSession, Task<string>> Link()
     {
         (VNodeId node, VNodeId parent, byte[] name) = (Node(), Node(), Name());
-        return async session => Learn(await session.LinkAsync(new() { Node = node, NewParent = parent, NewName = name }));
+        return async session => Learn(await session.LinkAsync(new() { Node = Its(node), NewParent = Its(parent), NewName = name }));
     }
 
     private Func<IDriveSession, Task<string>> Unlink()
     {
         (VNodeId parent, byte[] name, bool directory) = (Node(), Name(), random.Next(3) == 0);
-        return async session => Learn(await session.UnlinkAsync(new() { Parent = parent, Name = name, Directory = directory }));
+        return async session => Learn(await session.UnlinkAsync(new() { Parent = Its(parent), Name = name, Directory = directory }));
     }
 
     private Func<IDriveSession, Task<string>> Rename()
@@ -95,7 +98,7 @@ internal sealed class SameAnswers(int seed)
         (VNodeId from, byte[] old, VNodeId to, byte[] name) = (Node(), Name(), Node(), Name());
         RenameFlags flags = (RenameFlags)(random.Next(3) == 0 ? random.Next(9) : 0);
         return async session => Learn(await session.RenameAsync(
-            new() { OldParent = from, OldName = old, NewParent = to, NewName = name, Flags = flags }));
+            new() { OldParent = Its(from), OldName = old, NewParent = Its(to), NewName = name, Flags = flags }));
     }
 
     private Func<IDriveSession, Task<string>> SetAttributes()
@@ -105,19 +108,19 @@ internal sealed class SameAnswers(int seed)
             Node = Node(), Mask = (AttributeMask)random.Next(2048), Mode = (ushort)random.Next(0x1000), Uid = 3, Gid = 4,
             Size = (ulong)random.Next(300_000), AccessTime = new(1), ModifyTime = new(2), ChangeTime = new(3),
         };
-        return async session => Learn(await session.SetAttributesAsync(request));
+        return async session => Learn(await session.SetAttributesAsync(request with { Node = Its(request.Node) }));
     }
 
     private Func<IDriveSession, Task<string>> SetXattr()
     {
         (VNodeId node, byte[] name, byte[] value, XattrMode mode) = (Node(), Attribute(), Bytes(100), (XattrMode)random.Next(3));
-        return async session => Note(await session.SetXattrAsync(new() { Node = node, Name = name, Value = value, Mode = mode }));
+        return async session => Note(await session.SetXattrAsync(new() { Node = Its(node), Name = name, Value = value, Mode = mode }));
     }
 
     private Func<IDriveSession, Task<string>> RemoveXattr()
     {
         (VNodeId node, byte[] name) = (Node(), Attribute());
-        return async session => Note(await session.RemoveXattrAsync(new() { Node = node, Name = name }));
+        return async session => Note(await session.RemoveXattrAsync(new() { Node = Its(node), Name = name }));
     }
 
     private Func<IDriveSession, Task<string>> GetXattr()
@@ -127,8 +130,8 @@ internal sealed class SameAnswers(int seed)
         {
             ByteBuffer value = new();
             Status status = lists
-                ? await session.ListXattrsAsync(node, at, value)
-                : await session.GetXattrAsync(node, at, name, value);
+                ? await session.ListXattrsAsync(Its(node), Its(at), value)
+                : await session.GetXattrAsync(Its(node), Its(at), name, value);
             return Note(status) + (status == Status.Ok ? Convert.ToHexString(value.Span) : "");
         };
     }
@@ -136,13 +139,13 @@ internal sealed class SameAnswers(int seed)
     private Func<IDriveSession, Task<string>> Lookup()
     {
         (VNodeId parent, byte[] name, CowNumber at) = (Node(), Name(), At());
-        return async session => Learn(await session.LookupAsync(parent, name, at));
+        return async session => Learn(await session.LookupAsync(Its(parent), name, Its(at)));
     }
 
     private Func<IDriveSession, Task<string>> Get()
     {
         (VNodeId node, CowNumber at) = (Node(), At());
-        return async session => Learn(await session.GetAsync(node, at));
+        return async session => Learn(await session.GetAsync(Its(node), Its(at)));
     }
 
     private Func<IDriveSession, Task<string>> ReadDirectory()
@@ -155,7 +158,7 @@ internal sealed class SameAnswers(int seed)
             ulong cookie = 0;
             do
             {
-                Status status = await session.ReadDirectoryAsync(node, at, cookie, max, withNodes, page);
+                Status status = await session.ReadDirectoryAsync(Its(node), Its(at), cookie, max, withNodes, page);
                 text.Append(Note(status));
                 if (status != Status.Ok) { return text.ToString(); }
                 for (int i = 0; i < page.Count; i++)
@@ -176,7 +179,7 @@ internal sealed class SameAnswers(int seed)
         return async session =>
         {
             ByteBuffer target = new();
-            Status status = await session.ReadLinkAsync(node, at, target);
+            Status status = await session.ReadLinkAsync(Its(node), Its(at), target);
             return Note(status) + (status == Status.Ok ? Convert.ToHexString(target.Span) : "");
         };
     }
@@ -184,7 +187,7 @@ internal sealed class SameAnswers(int seed)
     private Func<IDriveSession, Task<string>> Hold()
     {
         VNodeId node = Node();
-        return async session => Learn(await session.HoldAsync(node), holds: true);
+        return async session => Learn(await session.HoldAsync(Its(node)), holds: true);
     }
 
     private Func<IDriveSession, Task<string>> Release()
@@ -192,7 +195,7 @@ internal sealed class SameAnswers(int seed)
         if (held.Count == 0) { return Usage(); }
         VNodeId node = held[random.Next(held.Count)];
         held.Remove(node);
-        return async session => Note(await session.ReleaseAsync(node));
+        return async session => Note(await session.ReleaseAsync(Its(node)));
     }
 
     private Func<IDriveSession, Task<string>> GetCluster()
@@ -200,7 +203,7 @@ internal sealed class SameAnswers(int seed)
         (VNodeId node, uint cluster, CowNumber at) = (Node(), random.Next(10) == 0 ? uint.MaxValue : (uint)random.Next(2), At());
         return async session =>
         {
-            Reply<ClusterMap> reply = await session.GetClusterAsync(node, cluster, at);
+            Reply<ClusterMap> reply = await session.GetClusterAsync(Its(node), cluster, Its(at));
             string text = Note(reply.Status);
             if (!reply.IsOk) { return text; }
             StringBuilder all = new(text);
@@ -267,7 +270,8 @@ internal sealed class SameAnswers(int seed)
         {
             FileCommit commit = new()
             {
-                Node = node, MinSize = minSize, ModifyTime = new(offset), KillSetId = true, Attributes = attributes,
+                Node = Its(node), MinSize = minSize, ModifyTime = new(offset), KillSetId = true,
+                Attributes = attributes is { } set ? set with { Node = Its(node) } : null,
             };
             if (kind == SliceKind.Inline) { commit.Inline.Set(content); }
             commit.Runs.Add(new(offset, length, kind, kind == SliceKind.Block ? new(drive, block) : default, 0));
@@ -279,7 +283,7 @@ internal sealed class SameAnswers(int seed)
     {
         RangeRequest request = new(
             Node(), (RangeOperation)random.Next(7), (ulong)random.Next(30) * 4096, (ulong)random.Next(10) * 4096, random.Next(2) == 0);
-        return async session => Learn(await session.ChangeRangeAsync(request));
+        return async session => Learn(await session.ChangeRangeAsync(request with { Node = Its(request.Node) }));
     }
 
     private Func<IDriveSession, Task<string>> CopyRange()
@@ -288,7 +292,8 @@ internal sealed class SameAnswers(int seed)
             Node(), At(), (ulong)random.Next(200_000), Node(), (ulong)random.Next(200_000), (ulong)random.Next(100_000));
         return async session =>
         {
-            Reply<ulong> reply = await session.CopyRangeAsync(request);
+            Reply<ulong> reply = await session.CopyRangeAsync(
+                request with { Source = Its(request.Source), SourceAt = Its(request.SourceAt), Target = Its(request.Target) });
             return Note(reply.Status) + (reply.IsOk ? reply.Value : "");
         };
     }
@@ -309,22 +314,22 @@ internal sealed class SameAnswers(int seed)
             switch (random.Next(7))
             {
                 case 0 or 1:
-                    operations.Add(_ => new CreateOperation(parent, name, kind) { Mode = 0x1FF, SymlinkTarget = name, Opened = opened });
+                    operations.Add(_ => new CreateOperation(Its(parent), name, kind) { Mode = 0x1FF, SymlinkTarget = name, Opened = opened });
                     break;
                 case 2:
-                    operations.Add(_ => new UnlinkOperation(parent, name, false));
+                    operations.Add(_ => new UnlinkOperation(Its(parent), name, false));
                     break;
                 case 3:
-                    operations.Add(_ => new RenameOperation(parent, name, VNodeId.Root, attribute));
+                    operations.Add(_ => new RenameOperation(Its(parent), name, VNodeId.Root, attribute));
                     break;
                 case 4:
-                    operations.Add(_ => new SetAttributesOperation(parent, set));
+                    operations.Add(_ => new SetAttributesOperation(Its(parent), set));
                     break;
                 case 5:
-                    operations.Add(_ => new SetXattrOperation(parent, attribute, name));
+                    operations.Add(_ => new SetXattrOperation(Its(parent), attribute, name));
                     break;
                 default:
-                    operations.Add(drive => new CommitOperation(parent, commit(drive)));
+                    operations.Add(drive => new CommitOperation(Its(parent), commit(drive)));
                     break;
             }
         }
@@ -336,7 +341,7 @@ internal sealed class SameAnswers(int seed)
             Status status = await session.TransactAsync(
                 new(preconditions, [.. operations.Select(operation => operation(session.Drive))]), result);
             if (IsLearning) { held.AddRange(result.Opened); }
-            return $"{Note(status)} {string.Join(',', result.Nodes)} {string.Join(',', result.ToReap)} {string.Join(',', result.Opened)} "
+            return $"{Note(status)} {string.Join(',', result.Nodes)} {Text(result.ToReap)} {Text(result.Opened)} "
                 + $"{result.Grown} {result.FailedAt} {result.IsPrecondition}";
         };
     }
@@ -349,8 +354,9 @@ internal sealed class SameAnswers(int seed)
             return async session =>
             {
                 Reply<VNodeId> reply = await session.GrantVNodesAsync(count);
-                if (reply.IsOk) { (grantedNode, grantedNodesLeft) = (reply.Value, count); }
-                return Note(reply.Status) + (reply.IsOk ? reply.Value : "");
+                if (reply.IsOk && IsLearning) { (grantedNode, grantedNodesLeft) = (reply.Value, count); }
+                if (reply.IsOk && !IsLearning) { Pairs?.Add(grantedNode, reply.Value, count); }
+                return Note(reply.Status) + (reply.IsOk && Pairs is null ? reply.Value : "");
             };
         }
 
@@ -385,10 +391,10 @@ internal sealed class SameAnswers(int seed)
             (ulong)random.Next(50), (ulong)random.Next(40, 100), (LockType)random.Next(3), new(default, owner), (uint)random.Next(9));
         return async session =>
         {
-            string text = Note(await session.SetLockAsync(node, space, wanted, wait: false, CancellationToken.None));
-            Reply<FileLock> test = await session.TestLockAsync(node, space, wanted with { Owner = new(default, 9) });
+            string text = Note(await session.SetLockAsync(Its(node), space, wanted, wait: false, CancellationToken.None));
+            Reply<FileLock> test = await session.TestLockAsync(Its(node), space, wanted with { Owner = new(default, 9) });
             text += Note(test.Status) + test.Value;
-            return text + (owner == 2 ? Note(await session.UnlockAllAsync(node, new(session.Id, owner))) : "");
+            return text + (owner == 2 ? Note(await session.UnlockAllAsync(Its(node), new(session.Id, owner))) : "");
         };
     }
 
@@ -401,6 +407,15 @@ internal sealed class SameAnswers(int seed)
         return $"{Note(usage.Status)} {usage.Value.UsedBytes} {usage.Value.UsedInodes} {usage.Value.TotalInodes} "
             + $"{Note(snapshots.Status)} {string.Join(',', snapshots.Value)}";
     };
+
+    private static string Text(IReadOnlyList<VNodeId> ids) => string.Join(',', ids.Select(static id => $"Id = {id}"));
+
+    private VNodeId Its(VNodeId id) => IsLearning || Pairs is null ? id : Pairs.Of(id);
+
+    private NodeReference Its(NodeReference node) =>
+        node.Id == VNodeId.None ? node : NodeReference.To(Its(node.Id));
+
+    private CowNumber Its(CowNumber at) => IsLearning || Pairs is null ? at : Pairs.Of(at);
 
     private string Learn(Reply<NodeInfo> reply, bool holds = false)
     {

@@ -1,3 +1,4 @@
+using KvFs.Client;
 using KvFs.Client.Remote;
 using KvFs.Core;
 using KvFs.Protocol;
@@ -43,6 +44,48 @@ public sealed class SameAnswersTests
         }
 
         // Enough of it must have done something.
+        Assert.InRange(workload.Seen[Status.Ok], Steps / 2, int.MaxValue);
+        Assert.InRange(workload.Seen.Count, 12, int.MaxValue);
+    }
+
+    [Theory]
+    [InlineData(11)]
+    [InlineData(12)]
+    [InlineData(13)]
+    [InlineData(14)]
+    public async Task Every_answer_of_a_buffered_session_is_the_one_of_its_primary(int seed)
+    {
+        await using RemoteWorld near = await RemoteWorld.StartAsync();
+        await using RemoteWorld far = await RemoteWorld.StartAsync();
+        Reply<IDriveSession> opened = await near.Local.OpenSessionAsync(RemoteWorld.Drive, SessionAccess.Alone, CancellationToken.None);
+        await using IDriveSession local = opened.Value;
+        await using BufferedDriveSession buffered = new(await far.OpenAsync(), () => true, far.NodeTime);
+        AnswerPairs pairs = new();
+        SameAnswers workload = new(seed) { Pairs = pairs };
+        Random syncs = new(seed);
+        for (int step = 0; step < Steps; step++)
+        {
+            near.NodeTime.Advance(TimeSpan.FromMilliseconds(1));
+            far.NodeTime.Advance(TimeSpan.FromMilliseconds(1));
+            if (step % 300 == 50)
+            {
+                CancellationToken none = CancellationToken.None;
+                Assert.Equal(Status.Ok, await buffered.SyncAsync());
+                Reply<SnapshotInfo> taken = await near.Local.CreateSnapshotAsync(RemoteWorld.Drive, $"s{step}", none);
+                pairs.Add(taken.Value.At, (await far.Admin.CreateSnapshotAsync(RemoteWorld.Drive, $"s{step}", none)).Value.At);
+                workload.Retain(taken.Value.At);
+            }
+
+            Func<IDriveSession, Task<string>> ask = workload.Next();
+            workload.IsLearning = true;
+            string expected = await ask(local);
+            workload.IsLearning = false;
+            string actual = await ask(buffered);
+            string? difference = pairs.Differ(expected, actual);
+            Assert.True(difference is null, $"seed {seed}, step {step}\n{difference}");
+            if (syncs.Next(40) == 0) { Assert.Equal(Status.Ok, await buffered.SyncAsync()); }
+        }
+
         Assert.InRange(workload.Seen[Status.Ok], Steps / 2, int.MaxValue);
         Assert.InRange(workload.Seen.Count, 12, int.MaxValue);
     }

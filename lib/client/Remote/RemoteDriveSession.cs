@@ -29,6 +29,9 @@ public sealed partial class RemoteDriveSession : IDriveSession
 
     public IBlockService Blocks { get; }
 
+    /// <summary>The session is alive for certain: what it knows of its drive still holds.</summary>
+    public bool HoldsLease => connection.HoldsLease;
+
     public void OnRecall(ISessionRecall recall) => connection.OnRecall(recall);
 
     public ValueTask DisposeAsync() => connection.DisposeAsync();

@@ -67,6 +67,9 @@ internal sealed class SessionConnection : IAsyncDisposable
         }
     }
 
+    /// <summary>What the client knows still holds: the session is alive for certain.</summary>
+    public bool HoldsLease => !IsOver && dialler.HoldsLease;
+
     /// <summary>No request is carried out any more.</summary>
     public bool IsOver
     {

@@ -16,6 +16,9 @@ internal sealed class SessionDialler(ISessionRoute route, RemoteClientOptions op
 
     private LeaseClock lease = new(TimeSpan.Zero, options.Clock);
 
+    /// <summary>The primary has answered within the lease: nobody else can have been given the drive.</summary>
+    public bool HoldsLease => !Volatile.Read(ref lease).HasPassed(1);
+
     /// <summary>The session; null before it is open.</summary>
     public V1.SessionKey? Key { get; private set; }
 

@@ -59,7 +59,7 @@ public sealed class DriveTransaction : DriveView
     public CowNumber Cow { get; private set; }
 
     /// <summary>The time of the transaction: what it writes as mtime and ctime.</summary>
-    public Timestamp Now { get; private set; }
+    public Timestamp Now { get; internal set; }
 
     /// <summary>Bytes and VNodes that other sessions have reserved and not yet used: they count as used.</summary>
     public Reservation ReservedByOthers { get; private set; }

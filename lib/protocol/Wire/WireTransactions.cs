@@ -97,7 +97,14 @@ public static class WireTransactions
         _ => null,
     };
 
-    private static V1.TransactOperation ToWire(TransactOperation operation, DriveId drive) => operation switch
+    private static V1.TransactOperation ToWire(TransactOperation operation, DriveId drive)
+    {
+        V1.TransactOperation wire = KindToWire(operation, drive);
+        if (operation.At is { } at) { wire.At = at.Nanoseconds; }
+        return wire;
+    }
+
+    private static V1.TransactOperation KindToWire(TransactOperation operation, DriveId drive) => operation switch
     {
         CreateOperation create => new() { Create = ToWire(create) },
         LinkOperation link => new()
@@ -166,7 +173,13 @@ public static class WireTransactions
         Times = create.Times.ToWire(),
     };
 
-    private static TransactOperation? ToCore(V1.TransactOperation operation, DriveId drive) => operation.KindCase switch
+    private static TransactOperation? ToCore(V1.TransactOperation operation, DriveId drive)
+    {
+        TransactOperation? core = KindToCore(operation, drive);
+        return core is not null && operation.HasAt ? core with { At = new(operation.At) } : core;
+    }
+
+    private static TransactOperation? KindToCore(V1.TransactOperation operation, DriveId drive) => operation.KindCase switch
     {
         V1.TransactOperation.KindOneofCase.Create => ToCore(operation.Create),
         V1.TransactOperation.KindOneofCase.Link => new LinkOperation(

@@ -87,8 +87,15 @@ public static class Transact
         SessionId session, INodeHolders holders, DriveTransaction transaction, TransactResult result)
     {
         private readonly SessionId[] own = [session];
+        private readonly Timestamp now = transaction.Now;
 
-        public Status Do(TransactOperation operation) => operation switch
+        public Status Do(TransactOperation operation)
+        {
+            transaction.Now = operation?.At ?? now;
+            return DoNow(operation);
+        }
+
+        private Status DoNow(TransactOperation? operation) => operation switch
         {
             CreateOperation create => Do(create),
             LinkOperation link => Do(link),

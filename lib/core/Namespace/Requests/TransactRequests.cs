@@ -39,7 +39,12 @@ public sealed record NameIs(VNodeId Parent, ReadOnlyMemory<byte> Name, VNodeId N
 public sealed record NameIsFree(VNodeId Parent, ReadOnlyMemory<byte> Name) : Precondition;
 
 /// <summary>One operation of a transaction. The kinds are the operations of the same names.</summary>
-public abstract record TransactOperation;
+public abstract record TransactOperation
+{
+    /// <summary>The time that the operation happens at, if the client has told its program so already; null: the transaction's.
+    /// </summary>
+    public Timestamp? At { get; init; }
+}
 
 public sealed record CreateOperation(NodeReference Parent, ReadOnlyMemory<byte> Name, VNodeKind Kind) : TransactOperation
 {

@@ -1,10 +1,9 @@
 using KvFs.Core;
-using KvFs.Protocol;
 
-namespace KvFs.Node.Sessions;
+namespace KvFs.Protocol;
 
 /// <summary>Puts what a directory read finds into the page of the one who asked.</summary>
-internal sealed class PageSink : IDirectorySink
+public sealed class PageSink : IDirectorySink
 {
     public DirectoryPage? Page { get; set; }
 
