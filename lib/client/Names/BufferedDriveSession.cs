@@ -80,7 +80,11 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
     /// <summary>Why the primary did not do what was done here, until a sync has told so.</summary>
     private Status lost;
 
-    internal BufferedDriveSession(IDriveSession inner, Func<bool> holdsLease, TimeProvider clock)
+    /// <param name="inner">The session with the primary; nobody else writes beside it.</param>
+    /// <param name="holdsLease">Whether that is so for certain at this moment; while it is not, everything is asked of the primary.
+    /// </param>
+    /// <param name="clock">The clock.</param>
+    public BufferedDriveSession(IDriveSession inner, Func<bool> holdsLease, TimeProvider clock)
     {
         this.inner = inner;
         this.holdsLease = holdsLease;
