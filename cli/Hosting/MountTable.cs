@@ -171,6 +171,11 @@ internal sealed partial class MountTable(IDriveSource source, MountStart start, 
 
         ControlErrors.ThrowIfFailed(opened.Status, $"drive '{request.Drive}'");
         IDriveSession session = BufferedDriveSession.Around(opened.Value, clock);
+        if (session is BufferedDriveSession buffered)
+        {
+            buffered.Lost = (status, operations) => LogLost(operations.Count, request.Drive, status, operations[0]);
+        }
+
         DriveMount mount;
         try
         {
@@ -347,6 +352,11 @@ internal sealed partial class MountTable(IDriveSource source, MountStart start, 
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Drive {Drive} is mounted on {Directory}.")]
     private partial void LogMounted(string drive, string directory);
+
+    [LoggerMessage(
+        Level = LogLevel.Error,
+        Message = "{Count} changes of names or attributes that programs of drive {Drive} were answered are lost: {Status}. The first: {First}")]
+    private partial void LogLost(int count, string drive, Status status, TransactOperation first);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Drive {Drive} is unmounted from {Directory}.")]
     private partial void LogUnmounted(string drive, string directory);

@@ -55,9 +55,11 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
     /// was fsynced is safe. Else ends with the client.</summary>
     public Task Completion { get; }
 
-    /// <summary>Why data of some file was dropped first, or Ok: also if a flush has told it already, or nobody who listened.
+    /// <summary>Why data of some file, or a change of a name, was dropped first, or Ok: also if a flush has told it already, or nobody who listened.
     /// </summary>
-    public Status FirstLost => flusher.FirstLost;
+    public Status FirstLost => flusher.FirstLost == Status.Ok && session is BufferedDriveSession buffered
+        ? buffered.FirstLost
+        : flusher.FirstLost;
 
     /// <summary>Called when the primary asks for what is buffered, before the client commits it: the mount has the kernel
     /// write what it has, and answers whether all of it came. Set it before the first request.</summary>

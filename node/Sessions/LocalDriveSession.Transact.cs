@@ -28,9 +28,11 @@ public sealed partial class LocalDriveSession
         return new(status);
     }
 
-    /// <summary>A request is let through on a nearly full disk only if each of its operations would be.</summary>
+    /// <summary>A request is let through on a nearly full disk only if each of its operations would be, or
+    /// it is done already as far as programs know.</summary>
     private static SpaceUse UseOf(TransactRequest request)
     {
+        if (request.Owed) { return SpaceUse.Release; }
         for (int at = 0; at < request.Operations.Count; at++)
         {
             bool releases = request.Operations[at] switch

@@ -97,10 +97,12 @@ public sealed class RoundTripTests
         {
             List<Precondition> preconditions = [.. Enumerable.Range(0, random.Next(4)).Select(_ => random.Precondition())];
             List<TransactOperation> operations = [.. Enumerable.Range(0, random.Next(5)).Select(_ => random.Operation())];
-            V1.Transact sent = new TransactRequest(preconditions, operations).ToWire(random.Drive);
+            bool owed = random.Next(2) == 0;
+            V1.Transact sent = new TransactRequest(preconditions, operations) { Owed = owed }.ToWire(random.Drive);
             TransactRequest heard = Sent(sent, V1.Transact.Parser).ToCore(random.Drive)!;
             Assert.Equal(preconditions.Select(Text), heard.Preconditions.Select(Text));
             Assert.Equal(operations.Select(Text), heard.Operations.Select(Text));
+            Assert.Equal(owed, heard.Owed);
         }
     }
 

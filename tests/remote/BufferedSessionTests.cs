@@ -118,7 +118,7 @@ public sealed class BufferedSessionTests
         List<(Status Status, int Count)> lost = [];
         await using BufferedDriveSession session = new(await world.OpenAsync(), () => true, new ManualTime())
         {
-            Lost = (status, count) => lost.Add((status, count)),
+            Lost = (status, operations) => lost.Add((status, operations.Count)),
         };
         Assert.Equal(Status.Ok, (await session.CreateAsync("told")).Status);
         Assert.Equal(Status.Ok, await session.SyncAsync());

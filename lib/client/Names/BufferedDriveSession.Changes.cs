@@ -99,9 +99,13 @@ public sealed partial class BufferedDriveSession
                 OpenedBy = operation.Opened ? Id : default,
                 Nameless = operation.Nameless,
             });
+            bool drops;
+            lock (gate) { drops = reply.IsOk && granted.TryDrop(); }
+            if (drops) { inner.Unreserve(new(0, 1)); }
             lock (gate)
             {
                 if (!Learn(reply.Status)) { return reply; }
+                isTight = false;
                 if (operation.Opened)
                 {
                     AddHold(reply.Value.Id);
@@ -234,7 +238,8 @@ public sealed partial class BufferedDriveSession
         lock (gate)
         {
             if (isThrough || pending.IsFull || refusal != Status.Ok || !holdsLease()) { return Way.Blocked; }
-            if (TakesHeldName(operation)) { return Way.Through; }
+            if (Access.IsReadOnly() || isTight || IsQuiet || LeavesWhiteout(operation)) { return Way.Through; }
+            if (TakesHeldName(operation) || ChangesOrphan(operation)) { return Way.Through; }
             DriveCounters counters = new()
             {
                 Next = new(version + 1, granted.Next, 0, 0),
@@ -249,9 +254,10 @@ public sealed partial class BufferedDriveSession
             {
                 status = Run(operation, out outcome);
             }
-            catch (RecordCorruptException) when (mirror.Miss is not null)
+            catch (RecordCorruptException)
             {
-                // A name is known that leads to a VNode that is not.
+                // A name is known that leads to a VNode that is not; or else only the primary can tell.
+                if (mirror.Miss is null) { return Way.Through; }
                 status = Status.Corrupt;
             }
 
@@ -343,6 +349,10 @@ public sealed partial class BufferedDriveSession
         if (granted.IsLow) { GrantBehind(); }
     }
 
+    /// <summary>Whether an operation makes a VNode whose id only the primary can tell.</summary>
+    private static bool LeavesWhiteout(TransactOperation operation) =>
+        operation is RenameOperation rename && (rename.Flags & RenameFlags.Whiteout) != 0;
+
     /// <summary>Whether an operation may take the name of something that is held open: the primary must be told so first. Names
     /// that are not known are found to be so later.</summary>
     private bool TakesHeldName(TransactOperation operation)
@@ -359,6 +369,10 @@ public sealed partial class BufferedDriveSession
             && view.TryGetDentry(parent, name.Span, out Dentry dentry)
             && holds.ContainsKey(dentry.Child);
     }
+
+    /// <summary>Whether an operation changes what has no name any more: it goes with its release, which is not told behind.</summary>
+    private bool ChangesOrphan(TransactOperation operation) =>
+        operation is SetAttributesOperation set && view.TryGetVNode(set.Node.Id, out VNode vnode) && vnode.Nlink == 0;
 
     /// <summary>What an operation answers: a VNode, or what lost a name.</summary>
     private readonly record struct Outcome(Reply<NodeInfo> Node, Reply<UnlinkResult> Taken);

@@ -72,8 +72,9 @@ public sealed partial class BufferedDriveSession
                 {
                     status = ReadLink.Apply(view, id, target);
                 }
-                catch (RecordCorruptException) when (mirror.Miss is not null)
+                catch (RecordCorruptException)
                 {
+                    if (mirror.Miss is null) { break; }
                     status = Status.Corrupt;
                 }
 
@@ -212,8 +213,9 @@ public sealed partial class BufferedDriveSession
             {
                 status = Lookup.Apply(view, parent, name, out info);
             }
-            catch (RecordCorruptException) when (mirror.Miss is not null)
+            catch (RecordCorruptException)
             {
+                if (mirror.Miss is null) { return false; }
                 status = Status.Corrupt;
             }
 
@@ -261,9 +263,10 @@ public sealed partial class BufferedDriveSession
                 status = ReadDirectory.Apply(view, directory, cookie, most, withNodes, sink, out bool isLast);
                 page.IsLast = isLast;
             }
-            catch (RecordCorruptException) when (mirror.Miss is not null)
+            catch (RecordCorruptException)
             {
                 page.Clear();
+                if (mirror.Miss is null) { return false; }
             }
 
             miss = mirror.Miss;
@@ -274,16 +277,23 @@ public sealed partial class BufferedDriveSession
     /// <summary>Asks the primary for what is not known. Ok: it may be known now, try again. Null: it is not worth knowing.</summary>
     private async ValueTask<Status?> FetchAsync(MirrorMiss miss)
     {
-        Status told = await TellForgottenAsync();
-        if (told != Status.Ok) { return told; }
         long epoch;
         CowNumber asked;
         bool whole;
-        lock (gate)
+        while (true)
         {
-            epoch = mirror.Epoch;
-            asked = new(version);
-            whole = miss.Kind == RecordKind.Dentry && AsksForAll(miss);
+            lock (gate)
+            {
+                epoch = mirror.Epoch;
+                asked = new(version);
+                whole = miss.Kind == RecordKind.Dentry && AsksForAll(miss);
+
+                // What was done before something was forgotten must be told first: the primary has it then, and nobody here.
+                if (pending.Done >= forgottenAt) { break; }
+            }
+
+            Status told = await TellAllAsync();
+            if (told != Status.Ok) { return told; }
         }
 
         switch (miss.Kind)
@@ -312,13 +322,14 @@ public sealed partial class BufferedDriveSession
 
     /// <summary>Knows what an answer to a lookup (with a parent and a name) or a get (with an id) tells, unless something was
     /// forgotten since it was asked.</summary>
-    private Status Learn(
+    private Status? Learn(
         long epoch, CowNumber asked, VNodeId parent, byte[]? name, VNodeId id, in Reply<NodeInfo> reply)
     {
         if (reply.Status is not (Status.Ok or Status.NotFound or Status.Stale)) { return reply.Status; }
         lock (gate)
         {
             if (mirror.Epoch != epoch) { return Status.Ok; }
+            if (reply.IsOk && !MayKnow(reply.Value)) { return null; }
             if (reply.IsOk) { mirror.Learn(reply.Value with { Version = asked }); }
             else if (name is null) { mirror.LearnGone(id); }
             if (name is not null && reply.Status != Status.Stale)
@@ -349,7 +360,7 @@ public sealed partial class BufferedDriveSession
                 for (int at = 0; at < page.Count; at++)
                 {
                     mirror.LearnName(directory, page.Name(at), page.Dentry(at), asked);
-                    if (page.Info(at).Id != None) { mirror.Learn(page.Info(at) with { Version = asked }); }
+                    if (page.Info(at).Id != None && MayKnow(page.Info(at))) { mirror.Learn(page.Info(at) with { Version = asked }); }
                     cookie = page.Cookie(at);
                 }
             }
@@ -399,17 +410,6 @@ public sealed partial class BufferedDriveSession
             Status told = await TellAllAsync();
             return told == Status.Ok ? await ask() : fail(told);
         }
-    }
-
-    /// <summary>Tells what was done before something was forgotten: the primary may be asked for that now.</summary>
-    private ValueTask<Status> TellForgottenAsync()
-    {
-        lock (gate)
-        {
-            if (pending.Done >= forgottenAt) { return new(Status.Ok); }
-        }
-
-        return TellAllAsync();
     }
 
     private CowNumber Asked()

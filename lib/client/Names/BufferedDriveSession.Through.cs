@@ -44,7 +44,14 @@ public sealed partial class BufferedDriveSession
     {
         RangeRequest asked = request;
         return ThroughAsync(
-            removes: false, Reply.Failed<NodeInfo>, async () => Take(await inner.ChangeRangeAsync(asked)));
+            removes: false,
+            Reply.Failed<NodeInfo>,
+            async () =>
+            {
+                Reply<NodeInfo> reply = await inner.ChangeRangeAsync(asked);
+                TakeChanged(asked.Node, reply.Status);
+                return Take(reply);
+            });
     }
 
     public ValueTask<Reply<ulong>> CopyRangeAsync(in CopyRangeRequest request)
@@ -66,6 +73,9 @@ public sealed partial class BufferedDriveSession
         static failure => failure,
         async () =>
         {
+            // The versions that callers have are not the primary's.
+            if (request.Preconditions.Any(static precondition => precondition is VersionIs)) { return Status.NotSupported; }
+
             // It may take any name.
             Status status = await HoldThereAsync();
             if (status != Status.Ok) { return status; }
@@ -151,6 +161,7 @@ public sealed partial class BufferedDriveSession
         miss = null;
         lock (gate)
         {
+            if (IsQuiet) { return Way.Through; }
             if (isRemoving || !holdsLease()) { return Way.Blocked; }
             mirror.BeginReading();
             Status status = GetNode.Apply(view, id, out NodeInfo info);
@@ -264,10 +275,15 @@ public sealed partial class BufferedDriveSession
     private NodeInfo Take(in NodeInfo info)
     {
         NodeInfo taken = info with { Version = new(++version) };
-        mirror.Replace(taken);
+        if (!MayKnow(taken)) { mirror.Forget(taken.Id); }
+        else { mirror.Replace(taken); }
+
         Bound();
         return taken;
     }
+
+    /// <summary>Whether only this session changes a VNode: of one that was cut, the primary removes what is behind the cut.</summary>
+    private static bool MayKnow(in NodeInfo info) => (info.VNode.Flags & VNodeFlags.HasCut) == 0;
 
     private NodeInfo TakeNamed(VNodeId parent, ReadOnlySpan<byte> name, in NodeInfo info)
     {
@@ -281,7 +297,7 @@ public sealed partial class BufferedDriveSession
     {
         if (result.Info.Id == VNodeId.None) { return result; }
         NodeInfo taken = Take(result.Info);
-        if (result.Removed) { mirror.SetGone(taken.Id); }
+        if (result.Removed || (result.Orphaned && !holds.ContainsKey(taken.Id))) { mirror.SetGone(taken.Id); }
         return result with { Info = taken };
     }
 
@@ -289,7 +305,10 @@ public sealed partial class BufferedDriveSession
     {
         lock (gate)
         {
-            if (Learn(status)) { mirror.Forget(node); }
+            // Several transactions may have been done of it before one was not.
+            Learn(status);
+            mirror.Forget(node);
+            version++;
             return status;
         }
     }

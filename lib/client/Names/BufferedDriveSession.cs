@@ -35,6 +35,10 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
     /// <summary>How long an operation waits at the most before the primary is told.</summary>
     private static readonly TimeSpan TellAge = TimeSpan.FromSeconds(1);
 
+    /// <summary>How long nothing is done here after the primary asked for everything: a restore that follows says when it is done.
+    /// </summary>
+    private static readonly TimeSpan QuietTime = TimeSpan.FromSeconds(5);
+
     private static readonly TimeSpan TickInterval = TimeSpan.FromMilliseconds(250);
 
     private readonly IDriveSession inner;
@@ -64,6 +68,7 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
 
     private Task telling = Task.CompletedTask;
     private Task granting = Task.CompletedTask;
+    private Task invalidating = Task.CompletedTask;
 
     /// <summary>Something is being changed at the primary, and it is not known yet what came of it.</summary>
     private bool isThrough;
@@ -73,6 +78,12 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
 
     /// <summary>Something was forgotten while operations up to this one were not told.</summary>
     private long forgottenAt;
+
+    /// <summary>The disk is nearly full: the primary must say what there is room for.</summary>
+    private bool isTight;
+
+    /// <summary>When the primary last asked for everything, because it is about to see, or to change, the drive as a whole.</summary>
+    private long? flushedAt;
 
     /// <summary>Why the primary could not be told what waits: nothing more is done here until it can.</summary>
     private Status refusal;
@@ -98,7 +109,7 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
     }
 
     /// <summary>Called when operations that programs were answered are lost, with why: for a log.</summary>
-    public Action<Status, int>? Lost { get; set; }
+    public Action<Status, IReadOnlyList<TransactOperation>>? Lost { get; set; }
 
     public SessionId Id => inner.Id;
 
@@ -117,6 +128,12 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
         }
     }
 
+    /// <summary>Why an operation that a program was answered was lost first, or Ok: also if a sync has told it already.</summary>
+    public Status FirstLost { get; private set; }
+
+    /// <summary>Whether the primary is about to see or to change the drive as a whole. Under the gate.</summary>
+    private bool IsQuiet => flushedAt is { } at && clock.GetElapsedTime(at) < QuietTime;
+
     /// <summary>Wraps a session where that helps: one with a primary in another process, beside which nobody writes.</summary>
     public static IDriveSession Around(IDriveSession session, TimeProvider clock) =>
         session is RemoteDriveSession remote && !remote.Access.IsShared()
@@ -132,6 +149,7 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
     /// <remarks>A restore may take away what programs have open: the primary must know of it.</remarks>
     async ValueTask<Status> ISessionRecall.FlushAsync()
     {
+        lock (gate) { flushedAt = clock.GetTimestamp(); }
         Status flushed = recall is null ? Status.Ok : await recall.FlushAsync();
         Status told = await TellAllAsync();
         Status held = await HoldThereAsync();
@@ -139,9 +157,24 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
         return told != Status.Ok ? told : held;
     }
 
+    /// <remarks>What was done to the drive as it was before must not be done to what it is now.</remarks>
     async ValueTask ISessionRecall.InvalidateAsync()
     {
-        lock (gate) { Forget(); }
+        await turn.WaitAsync();
+        try
+        {
+            lock (gate)
+            {
+                flushedAt = null;
+                if (pending.Count > 0) { Lose(Status.Stale, pending.Peek(int.MaxValue)); }
+                Forget();
+            }
+        }
+        finally
+        {
+            turn.Release();
+        }
+
         if (recall is not null) { await recall.InvalidateAsync(); }
     }
 
@@ -163,13 +196,20 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
     public async ValueTask DisposeAsync()
     {
         await timer.DisposeAsync();
-        await TellAllAsync();
-        await telling;
-        await granting;
-        granted.Return();
-        await inner.DisposeAsync();
-        granted.Dispose();
-        turn.Dispose();
+        try
+        {
+            await TellAllAsync();
+            await telling;
+            await granting;
+            await invalidating;
+            granted.Return();
+        }
+        finally
+        {
+            await inner.DisposeAsync();
+            granted.Dispose();
+            turn.Dispose();
+        }
     }
 
     /// <summary>Tells the primary what has waited for long.</summary>
@@ -184,13 +224,13 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
     /// <summary>Tells what waits on another thread. Under the gate.</summary>
     private void TellBehind()
     {
-        if (telling.IsCompletedSuccessfully) { telling = Task.Run(async () => await TellAllAsync()); }
+        if (telling.IsCompleted) { telling = Task.Run(async () => await TellAllAsync()); }
     }
 
     /// <summary>Asks for ids on another thread. Under the gate.</summary>
     private void GrantBehind()
     {
-        if (granting.IsCompletedSuccessfully) { granting = Task.Run(async () => await granted.EnsureAsync()); }
+        if (granting.IsCompleted) { granting = Task.Run(async () => await granted.EnsureAsync()); }
     }
 
     /// <summary>Tells the primary everything that was done before this call.</summary>
@@ -220,6 +260,7 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
     {
         TransactResult result = new();
         int most = TransactRequest.MaxOperations;
+        bool isOwed = false;
         while (true)
         {
             List<TransactOperation> first;
@@ -234,10 +275,16 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
                 first = pending.Peek(most);
             }
 
-            Status status = await TransactAsync(first, result);
+            Status status = await TransactAsync(first, isOwed, result);
             lock (gate)
             {
-                if (status is not (Status.Ok or Status.Unknown) && (FlushRetry.MayRetry(status) || status == Status.Unavailable))
+                if (status == Status.NoSpace && !isOwed)
+                {
+                    isOwed = isTight = true;
+                    continue;
+                }
+
+                if (status != Status.Unknown && (FlushRetry.MayRetry(status) || status is Status.Unavailable or Status.IoError))
                 {
                     refusal = status;
                     return status;
@@ -255,13 +302,22 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
     private int TakeRefusal(Status status, List<TransactOperation> told, int failedAt)
     {
         if (failedAt > 0) { return failedAt; }
-        if (status == Status.TooLarge && told.Count > 1) { return told.Count / 2; }
-        int count = failedAt == 0 ? 1 : told.Count;
-        Done(told, count, grownInodes: 0);
+        bool isAll = status is Status.Unknown or Status.SessionExpired or Status.Lost;
+        if (failedAt < 0 && !isAll && told.Count > 1) { return told.Count / 2; }
+        Lose(status, failedAt == 0 ? told[..1] : told);
+        return isAll ? TransactRequest.MaxOperations : 1;
+    }
+
+    /// <summary>The oldest operations will not be done: programs must hear of it, and see what is there instead. Under the gate.
+    /// </summary>
+    private void Lose(Status status, List<TransactOperation> operations)
+    {
+        Done(operations, operations.Count, grownInodes: 0);
         lost = status;
+        if (FirstLost == Status.Ok) { FirstLost = status; }
         Forget();
-        Lost?.Invoke(status, count);
-        return TransactRequest.MaxOperations;
+        Lost?.Invoke(status, operations);
+        if (invalidating.IsCompleted && recall is { } user) { invalidating = Task.Run(async () => await user.InvalidateAsync()); }
     }
 
     /// <summary>The primary has answered for the oldest operations. Under the gate.</summary>
@@ -277,12 +333,12 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
         granted.Told(made, grownInodes);
     }
 
-    private async ValueTask<Status> TransactAsync(List<TransactOperation> operations, TransactResult result)
+    private async ValueTask<Status> TransactAsync(List<TransactOperation> operations, bool isOwed, TransactResult result)
     {
         Status status = Status.Busy;
         for (int attempt = 0; status == Status.Busy && attempt < FlushRetry.BusyAttempts; attempt++)
         {
-            status = await inner.TransactAsync(new([], operations), result);
+            status = await inner.TransactAsync(new([], operations) { Owed = isOwed }, result);
         }
 
         return status;
@@ -292,6 +348,7 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
     private void Forget()
     {
         mirror.Clear();
+        version++;
         forgottenAt = pending.Added;
     }
 

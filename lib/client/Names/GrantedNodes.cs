@@ -57,6 +57,15 @@ internal sealed class GrantedNodes(IDriveSession session, Lock gate, TimeProvide
         held = Math.Max(needed, held - Math.Min(held, grown));
     }
 
+    /// <summary>The primary itself made a VNode for the session: what is set aside, which does not count against it, must not let it
+    /// have more than there is room for. True: one less is set aside, tell the primary.</summary>
+    public bool TryDrop()
+    {
+        if (held == needed) { return false; }
+        held--;
+        return true;
+    }
+
     /// <summary>Asks for ids and room until both are there for a while.</summary>
     public async ValueTask<Status> EnsureAsync()
     {

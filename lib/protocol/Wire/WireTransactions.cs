@@ -11,7 +11,7 @@ public static class WireTransactions
     public static V1.Transact ToWire(this TransactRequest request, DriveId drive)
     {
         ArgumentNullException.ThrowIfNull(request);
-        V1.Transact sent = new();
+        V1.Transact sent = new() { Owed = request.Owed };
         foreach (Precondition precondition in request.Preconditions) { sent.Preconditions.Add(ToWire(precondition)); }
         foreach (TransactOperation operation in request.Operations) { sent.Operations.Add(ToWire(operation, drive)); }
         return sent;
@@ -36,7 +36,7 @@ public static class WireTransactions
             operations.Add(known);
         }
 
-        return new(preconditions, operations);
+        return new(preconditions, operations) { Owed = sent.Owed };
     }
 
     public static V1.Transacted ToWire(this TransactResult result)

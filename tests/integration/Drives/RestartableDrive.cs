@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using KvFs.Client;
 using KvFs.Core;
 using KvFs.Integration.Tests.Native;
 using KvFs.Mount;
@@ -19,14 +20,17 @@ internal sealed class RestartableDrive : IAsyncDisposable
 
     private readonly TestFolder folder;
     private readonly bool ownsFolder;
+    private readonly bool isBuffered;
     private readonly ConcurrentQueue<FuseFault> faults = new();
+    private readonly ConcurrentQueue<string> lost = new();
     private StorageNode? node;
     private DriveMount? mount;
 
-    private RestartableDrive(TestFolder folder, bool ownsFolder)
+    private RestartableDrive(TestFolder folder, bool ownsFolder, bool isBuffered)
     {
         this.folder = folder;
         this.ownsFolder = ownsFolder;
+        this.isBuffered = isBuffered;
     }
 
     /// <summary>Where it is mounted.</summary>
@@ -35,10 +39,13 @@ internal sealed class RestartableDrive : IAsyncDisposable
     public IDriveAdmin Admin => node!.Admin;
 
     /// <summary>Mounts a new drive.</summary>
-    public static Task<RestartableDrive> StartAsync() => OpenAsync(new TestFolder(), ownsFolder: true);
+    public static Task<RestartableDrive> StartAsync() => OpenAsync(new(new TestFolder(), ownsFolder: true, isBuffered: false));
 
     /// <summary>Mounts the drive of a folder, which is made if it is not there. The folder stays the caller's.</summary>
-    public static Task<RestartableDrive> StartAsync(TestFolder folder) => OpenAsync(folder, ownsFolder: false);
+    /// <param name="folder">The folder.</param>
+    /// <param name="isBuffered">The mount tells the node of changes behind its answers, as one of a pool does.</param>
+    public static Task<RestartableDrive> StartAsync(TestFolder folder, bool isBuffered = false) =>
+        OpenAsync(new(folder, ownsFolder: false, isBuffered));
 
     /// <summary>Stops everything in order and starts it again on the same folder.</summary>
     public async Task RestartAsync()
@@ -54,7 +61,7 @@ internal sealed class RestartableDrive : IAsyncDisposable
         mount = null;
         if (node is not null) { await node.DisposeAsync(); }
         node = null;
-        Assert.True(faults.IsEmpty, string.Join('\n', faults));
+        Assert.True(faults.IsEmpty && lost.IsEmpty, string.Join('\n', [.. faults, .. lost]));
     }
 
     /// <summary>Unmounts, and checks every record and every stored byte of the node.</summary>
@@ -71,7 +78,7 @@ internal sealed class RestartableDrive : IAsyncDisposable
         Reply<IDriveSession> session = await Admin.OpenSessionAsync(drive, SessionAccess.Alone, default);
         Assert.Equal(Status.Ok, session.Status);
         Directory.CreateDirectory(path);
-        return DriveMount.Start(session.Value, path, MountOptions(drive));
+        return DriveMount.Start(isBuffered ? Buffer(session.Value) : session.Value, path, MountOptions(drive));
     }
 
     public async ValueTask DisposeAsync()
@@ -86,12 +93,11 @@ internal sealed class RestartableDrive : IAsyncDisposable
             if (ownsFolder) { folder.Dispose(); }
         }
 
-        Assert.True(faults.IsEmpty, string.Join('\n', faults));
+        Assert.True(faults.IsEmpty && lost.IsEmpty, string.Join('\n', [.. faults, .. lost]));
     }
 
-    private static async Task<RestartableDrive> OpenAsync(TestFolder folder, bool ownsFolder)
+    private static async Task<RestartableDrive> OpenAsync(RestartableDrive drive)
     {
-        RestartableDrive drive = new(folder, ownsFolder);
         try
         {
             await drive.BeginAsync();
@@ -115,6 +121,11 @@ internal sealed class RestartableDrive : IAsyncDisposable
 
         mount = await MountAsync(Name, folder.Mount);
     }
+
+    private BufferedDriveSession Buffer(IDriveSession session) => new(session, static () => true, TimeProvider.System)
+    {
+        Lost = (status, operations) => lost.Enqueue($"{status}: {operations[0]}"),
+    };
 
     /// <summary>As a drive is mounted by root, with everything that a local file system has; else without device nodes and
     /// without other users, which need root.</summary>

@@ -11,11 +11,13 @@ public sealed class PosixModelTests(ITestOutputHelper output)
     private const int DefaultSeeds = 60;
     private const int Calls = 300;
 
-    [Fact]
-    public async Task Every_call_does_on_a_mount_what_it_does_on_the_local_disk()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Every_call_does_on_a_mount_what_it_does_on_the_local_disk(bool isBuffered)
     {
         using TestFolder folder = new();
-        await using RestartableDrive drive = await RestartableDrive.StartAsync(folder);
+        await using RestartableDrive drive = await RestartableDrive.StartAsync(folder, isBuffered);
         SideBySide sides = new(folder.Local, drive.Path);
         List<(string Path, List<string> Image)> trees = [];
         foreach (int seed in Seeds())

@@ -114,6 +114,10 @@ public sealed record CommitOperation(NodeReference Node, FileCommit Commit) : Tr
 public sealed record TransactRequest(
     IReadOnlyList<Precondition> Preconditions, IReadOnlyList<TransactOperation> Operations)
 {
+    /// <summary>The client has answered its programs already, because it had its drive for itself: what a nearly full disk keeps for
+    /// what frees space is there for this, too.</summary>
+    public bool Owed { get; init; }
+
     /// <summary>Operations, and preconditions, at the most: bounds the time that one request keeps the shard's loop. A file that
     /// is made, filled, and given attributes takes three, so that some 340 fit; with 4 KiB of data each they are less than half
     /// of <see cref="Limits.TransactionBytes"/>.</summary>
