@@ -157,6 +157,68 @@ public sealed class BufferedSessionTests
     }
 
     [Fact]
+    public async Task A_session_that_only_reads_changes_nothing()
+    {
+        await using RemoteWorld world = await RemoteWorld.StartAsync();
+        await using (IDriveSession writer = await world.OpenAsync()) { Assert.Equal(Status.Ok, (await writer.CreateAsync("f")).Status); }
+        await using BufferedDriveSession session = new(await world.OpenAsync(SessionAccess.ReadOnly), () => true, TimeProvider.System);
+        NodeInfo file = (await session.LookupAsync("f")).Value;
+        Assert.Equal(Status.ReadOnly, (await session.CreateAsync("g")).Status);
+        Assert.Equal(Status.ReadOnly, (await session.UnlinkAsync(new() { Parent = VNodeId.Root, Name = "f"u8 })).Status);
+        Assert.Equal(Status.ReadOnly, (await RenameAsync(session, "f", "g")).Status);
+        SetAttributesRequest change = new() { Node = file.Id, Mask = AttributeMask.Mode };
+        Assert.Equal(Status.ReadOnly, (await session.SetAttributesAsync(change)).Status);
+        Assert.Equal(0, session.Waiting);
+        Assert.Equal(Status.Ok, (await session.LookupAsync("f")).Status);
+    }
+
+    [Fact]
+    public async Task What_has_no_name_any_more_is_changed_before_it_is_released()
+    {
+        await using RemoteWorld world = await RemoteWorld.StartAsync();
+        await using BufferedDriveSession session = new(await world.OpenAsync(), () => true, new ManualTime());
+        VNodeId file = (await session.CreateAsync("f")).Value.Id;
+        Assert.Equal(Status.Ok, (await session.HoldAsync(file)).Status);
+        Assert.True((await session.UnlinkAsync(new() { Parent = VNodeId.Root, Name = "f"u8 })).Value.Orphaned);
+        SetAttributesRequest change = new() { Node = file, Mask = AttributeMask.Mode, Mode = 0x1C0 };
+        Assert.Equal(0x1C0, (await session.SetAttributesAsync(change)).Value.VNode.Mode);
+        Assert.Equal(Status.Ok, await session.ReleaseAsync(file));
+        Assert.Equal(Status.Ok, await session.SyncAsync());
+        Assert.Equal(Status.Stale, (await session.GetAsync(file, CowNumber.Head)).Status);
+    }
+
+    [Fact]
+    public async Task What_was_done_while_a_restore_began_is_not_done_to_what_it_brought_back()
+    {
+        await using RemoteWorld world = await RemoteWorld.StartAsync();
+        List<Status> lost = [];
+        IDriveSession inner = await world.OpenAsync();
+        await using BufferedDriveSession session = new(inner, () => true, new ManualTime())
+        {
+            Lost = (status, _) => lost.Add(status),
+        };
+        Recalled user = new();
+        session.OnRecall(user);
+        Assert.Equal(Status.Ok, (await session.CreateAsync("f")).Status);
+        ISessionRecall recall = session;
+        Assert.Equal(Status.Ok, await recall.FlushAsync());
+        Assert.Equal(0, session.Waiting);
+
+        // What comes now is the primary's to decide, until it has said that it is done.
+        Assert.Equal(Status.Ok, (await session.CreateAsync("g")).Status);
+        Assert.Equal(0, session.Waiting);
+        await recall.InvalidateAsync();
+        Assert.Equal(Status.Ok, (await session.UnlinkAsync(new() { Parent = VNodeId.Root, Name = "f"u8 })).Status);
+        Assert.Equal(1, session.Waiting);
+        await recall.InvalidateAsync();
+        Assert.Equal([Status.Stale], lost);
+        Assert.Equal(Status.Ok, (await inner.LookupAsync("f")).Status);
+        Assert.Equal(Status.IoError, await session.SyncAsync());
+        Assert.Equal(Status.Ok, await session.SyncAsync());
+        Assert.InRange(user.Invalidations, 2, 3);
+    }
+
+    [Fact]
     public async Task Many_threads_make_move_and_remove_names_of_their_own_and_all_is_told()
     {
         await using RemoteWorld world = await RemoteWorld.StartAsync();
@@ -215,4 +277,20 @@ public sealed class BufferedSessionTests
             NewParent = parent ?? VNodeId.Root,
             NewName = Encoding.UTF8.GetBytes(to),
         });
+
+    /// <summary>Counts what it is told.</summary>
+    private sealed class Recalled : ISessionRecall
+    {
+        private int invalidations;
+
+        public int Invalidations => Volatile.Read(ref invalidations);
+
+        public ValueTask<Status> FlushAsync() => new(Status.Ok);
+
+        public ValueTask InvalidateAsync()
+        {
+            Interlocked.Increment(ref invalidations);
+            return default;
+        }
+    }
 }
