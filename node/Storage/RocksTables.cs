@@ -178,8 +178,6 @@ internal sealed class RocksTables : ITableStore
     /// leaves of RocksDB's own log is a prefix.</remarks>
     private static RocksOptions DatabaseOptions(BlockCache cache) => new()
     {
-        // What answers clients goes first; flushes have time until the journal's next segment is full.
-        NiceBackground = true,
         BlockCache = cache,
         WalRecovery = WalRecoveryMode.PointInTime,
         AtomicFlush = true,

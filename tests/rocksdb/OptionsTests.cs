@@ -7,18 +7,6 @@ namespace KvFs.RocksDb.Tests;
 public sealed class OptionsTests
 {
     [Fact]
-    public void Background_threads_yield_if_asked_to()
-    {
-        using TestDatabase test = new(new RocksOptions { NiceBackground = true });
-        test.Database.Put(Key(1), Value(1));
-        test.Database.Flush();
-        string thread = Assert.Single(
-            Directory.GetDirectories("/proc/self/task"), static task => File.ReadAllText($"{task}/comm").Trim() == "rocksdb:high");
-        string[] fields = File.ReadAllText($"{thread}/stat").Split(')')[1].Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        Assert.Equal("10", fields[16]);  // proc(5): nice is field 19, and the state is field 3.
-    }
-
-    [Fact]
     public void Every_option_of_a_database_reaches_RocksDB()
     {
         RocksOptions options = new()

@@ -34,18 +34,6 @@ internal static unsafe partial class NativeMethods
     internal static partial void rocksdb_options_set_max_background_jobs(OptionsHandle options, int value);
 
     [LibraryImport(Library)]
-    internal static partial nint rocksdb_create_default_env();
-
-    [LibraryImport(Library)]
-    internal static partial void rocksdb_env_lower_thread_pool_cpu_priority(nint env);
-
-    [LibraryImport(Library)]
-    internal static partial void rocksdb_env_lower_high_priority_thread_pool_cpu_priority(nint env);
-
-    [LibraryImport(Library)]
-    internal static partial void rocksdb_env_destroy(nint env);
-
-    [LibraryImport(Library)]
     internal static partial void rocksdb_options_set_max_subcompactions(OptionsHandle options, uint value);
 
     [LibraryImport(Library)]

@@ -32,7 +32,6 @@ internal static class OptionsBuilder
         ApplyLog(options, from);
         ApplyDiagnostics(options, from);
         ApplyRateLimit(options, from.BackgroundBytesPerSecond);
-        if (from.NiceBackground) { LowerBackground(); }
         return options;
     }
 
@@ -51,15 +50,6 @@ internal static class OptionsBuilder
         ApplyPrefix(options, from);
         ApplyTable(options, from, cache);
         return options;
-    }
-
-    /// <summary>What is destroyed is a handle: the environment itself lives as long as the process.</summary>
-    private static void LowerBackground()
-    {
-        nint environment = NativeMethods.rocksdb_create_default_env();
-        NativeMethods.rocksdb_env_lower_thread_pool_cpu_priority(environment);
-        NativeMethods.rocksdb_env_lower_high_priority_thread_pool_cpu_priority(environment);
-        NativeMethods.rocksdb_env_destroy(environment);
     }
 
     private static void ApplyLog(OptionsHandle options, RocksOptions from)

@@ -33,10 +33,6 @@ public sealed record RocksOptions
     /// <summary>Flushes and compactions that may run at the same time.</summary>
     public int MaxBackgroundJobs { get; init; } = 2;
 
-    /// <summary>Flushes and compactions yield to other threads where processors are short (nice 10). RocksDB has its background
-    /// threads once in a process: this is so for all databases of the process from the first one on that asks for it.</summary>
-    public bool NiceBackground { get; init; }
-
     /// <summary>Threads that one compaction may be split over.</summary>
     public int MaxSubcompactions { get; init; } = 1;
 
