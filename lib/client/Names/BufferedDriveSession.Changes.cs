@@ -84,21 +84,8 @@ public sealed partial class BufferedDriveSession
         if (isPlain && await TryAgainAsync(operation) is { } done) { return done.Node; }
         return await ThroughAsync(removes: false, Reply.Failed<NodeInfo>, async () =>
         {
-            Reply<NodeInfo> reply = await inner.CreateAsync(new()
-            {
-                Parent = operation.Parent.Id,
-                Name = operation.Name.Span,
-                Kind = operation.Kind,
-                Mode = operation.Mode,
-                Umask = operation.Umask,
-                Rdev = operation.Rdev,
-                SymlinkTarget = operation.SymlinkTarget.Span,
-                Caller = operation.Caller,
-                Id = operation.Id,
-                Times = operation.Times,
-                OpenedBy = operation.Opened ? Id : default,
-                Nameless = operation.Nameless,
-            });
+            Reply<NodeInfo> reply = await inner.CreateAsync(
+                operation.ToRequest(operation.Parent.Id) with { OpenedBy = operation.Opened ? Id : default });
             bool drops;
             lock (gate) { drops = reply.IsOk && granted.TryDrop(); }
             if (drops) { inner.Unreserve(new(0, 1)); }
@@ -278,20 +265,7 @@ public sealed partial class BufferedDriveSession
         UnlinkResult taken = default;
         Status status = operation switch
         {
-            CreateOperation create => Create.Apply(
-                new()
-                {
-                    Parent = create.Parent.Id,
-                    Name = create.Name.Span,
-                    Kind = create.Kind,
-                    Mode = create.Mode,
-                    Umask = create.Umask,
-                    Rdev = create.Rdev,
-                    SymlinkTarget = create.SymlinkTarget.Span,
-                    Caller = create.Caller,
-                },
-                transaction,
-                out node),
+            CreateOperation create => Create.Apply(create.ToRequest(create.Parent.Id), transaction, out node),
             LinkOperation link => Link.Apply(
                 new() { Node = link.Node.Id, NewParent = link.NewParent.Id, NewName = link.NewName.Span }, transaction, out node),
             UnlinkOperation unlink => Unlink.Apply(

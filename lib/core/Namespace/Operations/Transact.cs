@@ -111,21 +111,10 @@ public static class Transact
         private Status Do(CreateOperation operation)
         {
             if (!TryFind(operation.Parent, out VNodeId parent)) { return Status.Invalid; }
-            CreateRequest request = new()
+            CreateRequest request = operation.ToRequest(parent) with
             {
-                Parent = parent,
-                Name = operation.Name.Span,
-                Kind = operation.Kind,
-                Mode = operation.Mode,
-                Umask = operation.Umask,
-                Rdev = operation.Rdev,
-                SymlinkTarget = operation.SymlinkTarget.Span,
-                Caller = operation.Caller,
-                Id = operation.Id,
                 Session = session,
-                Times = operation.Times,
                 OpenedBy = operation.Opened ? session : default,
-                Nameless = operation.Nameless,
             };
             Status status = Create.Apply(request, transaction, out NodeInfo info);
             if (status == Status.Ok && operation.Opened) { result.Opened.Add(info.Id); }

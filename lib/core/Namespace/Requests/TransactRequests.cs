@@ -71,6 +71,23 @@ public sealed record CreateOperation(NodeReference Parent, ReadOnlyMemory<byte> 
 
     /// <summary>With <see cref="Opened"/> and no name: O_TMPFILE without O_EXCL may be linked later.</summary>
     public bool Nameless { get; init; }
+
+    /// <summary>The same as a request of its own, in the directory that <see cref="Parent"/> turned out to be; who holds what is opened
+    /// is the caller's to say.</summary>
+    public CreateRequest ToRequest(VNodeId parent) => new()
+    {
+        Parent = parent,
+        Name = Name.Span,
+        Kind = Kind,
+        Mode = Mode,
+        Umask = Umask,
+        Rdev = Rdev,
+        SymlinkTarget = SymlinkTarget.Span,
+        Caller = Caller,
+        Id = Id,
+        Times = Times,
+        Nameless = Nameless,
+    };
 }
 
 public sealed record LinkOperation(
