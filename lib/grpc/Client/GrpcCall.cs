@@ -30,6 +30,7 @@ public sealed class GrpcCall<TRequest, TResponse> : IMessageSink, IDisposable
     private PipeReader? input;
     private MessageReader<TResponse>? reader;
     private GrpcException? failure;
+    private volatile bool isRefused;
     private bool ended;
     private bool disposed;
 
@@ -148,8 +149,9 @@ public sealed class GrpcCall<TRequest, TResponse> : IMessageSink, IDisposable
             : cancellation.UnsafeRegister(static state => ((CallLifetime)state!).Abandon(), lifetime);
         try
         {
-            await output!.FlushAsync(lifetime.Token).ConfigureAwait(false);
-            return true;
+            if (isRefused) { return false; }
+            FlushResult flushed = await output!.FlushAsync(lifetime.Token).ConfigureAwait(false);
+            return !flushed.IsCanceled;
         }
         catch (Exception e) when (e is IOException or HttpRequestException or OperationCanceledException or ObjectDisposedException)
         {
@@ -163,7 +165,15 @@ public sealed class GrpcCall<TRequest, TResponse> : IMessageSink, IDisposable
     {
         try
         {
-            return await invoker.SendAsync(request, lifetime.Token).ConfigureAwait(false);
+            HttpResponseMessage answered = await invoker.SendAsync(request, lifetime.Token).ConfigureAwait(false);
+            if (answered.Headers.NonValidated.Contains(HeaderNames.Status))
+            {
+                // The call is over, and whoever waits for room to write more would wait for as long as the server says nothing else.
+                isRefused = true;
+                output?.CancelPendingFlush();
+            }
+
+            return answered;
         }
         catch (Exception e)
         {
