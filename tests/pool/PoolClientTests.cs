@@ -58,6 +58,38 @@ public sealed class PoolClientTests
     }
 
     [Fact]
+    public async Task A_drive_is_never_said_not_to_be_there_while_its_shard_changes_hands()
+    {
+        await using PoolWorld world = await PoolWorld.StartAsync(3);
+        Assert.Equal(Status.Ok, (await world.Admin.CreateDriveAsync(new("drive", DriveKind.FileSystem, 0, 0), s_none)).Status);
+        Assert.Equal(Status.Ok, (await world.Admin.CloneAsync("drive", null, "clone", s_none)).Status);
+        bool isOver = false;
+        Task<Dictionary<Status, int>> asking = Task.Run(async () =>
+        {
+            Dictionary<Status, int> heard = [];
+            while (!Volatile.Read(ref isOver))
+            {
+                Status status = (await world.Admin.GetDriveAsync("clone", s_none)).Status;
+                heard[status] = heard.GetValueOrDefault(status) + 1;
+            }
+
+            return heard;
+        });
+        for (int round = 0; round < 2; round++)
+        {
+            PoolMemberNode primary = await ServerOfAsync(world, "clone");
+            int number = world.NumberOf(primary);
+            await world.StopAsync(primary);
+            Assert.Equal(Status.Ok, (await world.Admin.GetDriveAsync("clone", s_none)).Status);
+            await world.StartNodeAsync(number);
+            await world.WholeAsync();
+        }
+
+        Volatile.Write(ref isOver, true);
+        Assert.DoesNotContain(Status.NotFound, (await asking).Keys);
+    }
+
+    [Fact]
     public async Task A_pool_that_is_not_there_is_an_answer()
     {
         using KvFs.Client.Remote.PoolDriveAdmin admin = new(

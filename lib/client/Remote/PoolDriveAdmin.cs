@@ -50,20 +50,9 @@ public sealed class PoolDriveAdmin : IDriveAdmin, ISessionRoute, IDisposable
             async () =>
             {
                 if (await DirectoryAsync(cancellationToken) is not { } pool) { return Reply.Failed<IReadOnlyList<DriveInfo>>(Status.Busy); }
-                foreach (NodeId node in pool.Primaries.Distinct())
-                {
-                    RemoteDriveAdmin admin = At(pool, node, options with { AdminTime = options.LookTime });
-                    Reply<ServedDrives> some = await admin.ListServedAsync(cancellationToken);
-                    if (!some.IsOk) { continue; }
-                    foreach (uint shard in some.Value.Shards)
-                    {
-                        byShard[shard] = [.. some.Value.Drives.Where(drive => HomeShard.Of(drive.Id, pool.Primaries.Length).Value == shard)];
-                    }
-                }
-
-                return byShard.Count < pool.Primaries.Length
-                    ? Reply.Failed<IReadOnlyList<DriveInfo>>(Status.Busy)
-                    : Reply.Ok<IReadOnlyList<DriveInfo>>([.. byShard.Values.SelectMany(static some => some).OrderBy(static drive => drive.Id)]);
+                return await TryListAsync(pool, byShard, cancellationToken)
+                    ? Reply.Ok<IReadOnlyList<DriveInfo>>([.. byShard.Values.SelectMany(static some => some).OrderBy(static drive => drive.Id)])
+                    : Reply.Failed<IReadOnlyList<DriveInfo>>(Status.Busy);
             },
             cancellationToken);
     }
@@ -179,7 +168,7 @@ public sealed class PoolDriveAdmin : IDriveAdmin, ISessionRoute, IDisposable
         new(ChannelTo(pool.Nodes.GetValueOrDefault(node, seeds[0])), with);
 
     /// <summary>The node that serves a drive.</summary>
-    /// <returns>Ok; NotFound: all that lead a shard say so; StaleEpoch or Busy: nobody can tell now.</returns>
+    /// <returns>Ok; NotFound: all shards' primaries say so; StaleEpoch or Busy: nobody can tell now.</returns>
     private async ValueTask<Reply<(RemoteDriveAdmin Admin, DriveInfo Drive)>> FindAsync(string name, CancellationToken cancellation)
     {
         if (await DirectoryAsync(cancellation) is not { } pool)
@@ -198,7 +187,40 @@ public sealed class PoolDriveAdmin : IDriveAdmin, ISessionRoute, IDisposable
             if (found.Status != Status.NotFound) { worst = found.Status; }
         }
 
-        return Reply.Failed<(RemoteDriveAdmin, DriveInfo)>(worst);
+        return worst == Status.NotFound
+            ? await FindInListsAsync(pool, name, cancellation)
+            : Reply.Failed<(RemoteDriveAdmin, DriveInfo)>(worst);
+    }
+
+    /// <summary>A drive that no node knows may live in a shard that was changing hands: there is none only if each shard's primary says
+    /// so while it serves it.</summary>
+    private async ValueTask<Reply<(RemoteDriveAdmin Admin, DriveInfo Drive)>> FindInListsAsync(
+        PoolDirectory pool, string name, CancellationToken cancellation)
+    {
+        Dictionary<uint, IReadOnlyList<DriveInfo>> byShard = [];
+        if (!await TryListAsync(pool, byShard, cancellation)) { return Reply.Failed<(RemoteDriveAdmin, DriveInfo)>(Status.Busy); }
+        DriveInfo? found = byShard.Values.SelectMany(static some => some).FirstOrDefault(drive => drive.Name == name);
+        return found is null
+            ? Reply.Failed<(RemoteDriveAdmin, DriveInfo)>(Status.NotFound)
+            : Reply.Ok((At(pool, pool.Primaries[HomeShard.Of(found.Id, pool.Primaries.Length).Value]), found));
+    }
+
+    /// <summary>Takes down the drives of each shard that is served where it is asked for; false: of some it is not known.</summary>
+    private async ValueTask<bool> TryListAsync(
+        PoolDirectory pool, Dictionary<uint, IReadOnlyList<DriveInfo>> byShard, CancellationToken cancellation)
+    {
+        foreach (NodeId node in pool.Primaries.Distinct())
+        {
+            RemoteDriveAdmin admin = At(pool, node, options with { AdminTime = options.LookTime });
+            Reply<ServedDrives> some = await admin.ListServedAsync(cancellation);
+            if (!some.IsOk) { continue; }
+            foreach (uint shard in some.Value.Shards)
+            {
+                byShard[shard] = [.. some.Value.Drives.Where(drive => HomeShard.Of(drive.Id, pool.Primaries.Length).Value == shard)];
+            }
+        }
+
+        return byShard.Count >= pool.Primaries.Length;
     }
 
     private async ValueTask<Status> AtDriveAsync(
