@@ -71,6 +71,11 @@ public interface IDriveSession : IAsyncDisposable
     /// <summary>Puts runs into files, all in one transaction; answers the VNodes in the order of the commits.</summary>
     ValueTask<Status> CommitAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results);
 
+    /// <summary>As <see cref="CommitAsync"/>, for who will ask for <see cref="SyncAsync"/> next.</summary>
+    /// <returns>With Ok: whether that need not be asked any more: this is durable, and all that was answered before it was asked.</returns>
+    async ValueTask<Reply<bool>> CommitDurablyAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results) =>
+        new(await CommitAsync(commits, results).ConfigureAwait(false), false);
+
     ValueTask<Reply<NodeInfo>> ChangeRangeAsync(in RangeRequest request);
 
     /// <summary>Answers the bytes that were copied.</summary>
@@ -153,7 +158,8 @@ public sealed record SnapshotInfo(string Name, CowNumber At, Timestamp Created);
 public interface IBlockService
 {
     /// <summary>Stores a block; Ok once it is on disk (or, of what <see cref="IDriveSession.SyncAsync"/> or a commit orders
-    /// behind it, will be before that). The same id with other content is <see cref="Status.Exists"/>.</summary>
+    /// behind it, will be before that). The same id with other content is <see cref="Status.Exists"/>; one that the session has not (any
+    /// more) been granted is <see cref="Status.Conflict"/>.</summary>
     ValueTask<Status> WriteBlockAsync(BlockName name, ReadOnlyMemory<byte> content);
 
     /// <summary>Fills the destination from a block; every touched checksum was compared.</summary>

@@ -83,6 +83,17 @@ public sealed partial class LocalDriveSession
         return Answer(status, granted);
     }
 
+    /// <summary>Whether this session may store a block under an id: Conflict, if it has not (any more) been granted it.</summary>
+    internal Status CheckGrant(BlockId block) => Read(
+        CowNumber.Head,
+        static (DriveView view, (SessionId Session, BlockId Block) argument, out bool held) =>
+        {
+            held = GrantBlocks.Holds(argument.Session, argument.Block, view);
+            return held ? Status.Ok : Status.Conflict;
+        },
+        (Id, block),
+        out bool _);
+
     public ValueTask<Reply<VNodeId>> GrantVNodesAsync(uint count)
     {
         Status status = Run(

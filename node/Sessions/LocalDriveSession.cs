@@ -30,7 +30,7 @@ public sealed partial class LocalDriveSession : IDriveSession
         this.drive = drive;
         this.closing = closing;
         Id = id;
-        Blocks = blocks;
+        Blocks = new SessionBlocks(this, blocks);
         Access = access;
     }
 

@@ -20,33 +20,39 @@ public static class GrantBlocks
         return status;
     }
 
+    /// <summary>Whether an id is in a session's grants: it may store a block under it.</summary>
+    public static bool Holds(SessionId session, BlockId block, DriveView view)
+    {
+        ArgumentNullException.ThrowIfNull(view);
+        return TryFind(session, block, view, out _, out _, out _);
+    }
+
     /// <summary>Takes one id out of a session's grants; false if it is in none of them.</summary>
     internal static bool TryTake(SessionId session, BlockId block, DriveTransaction transaction)
     {
-        RecordKey from = RecordKey.Numbered(RecordKind.Grant, session.Value, block.Value);
-        RecordKey to = RecordKey.Numbered(RecordKind.Grant, session.Value);
-        to.ToPrefixEnd();
-        ulong first;
-        ulong last;
-        RecordKey key;
-        using (DriveCursor cursor = transaction.Walk(from, to))
-        {
-            if (!cursor.MoveNext()) { return false; }
-            key = RecordKey.FromRelative(cursor.Key);
-            last = BinaryPrimitives.ReadUInt64BigEndian(cursor.Key[^8..]);
-            if (!BlockGrant.TryDecode(cursor.Payload, out BlockGrant grant) || grant.Count > last + 1)
-            {
-                transaction.ThrowCorrupt(ref key);
-            }
-
-            first = last + 1 - grant.Count;
-        }
-
-        if (block.Value < first) { return false; }
+        if (!TryFind(session, block, transaction, out RecordKey key, out ulong first, out ulong last)) { return false; }
         if (block.Value > first) { Put(session, first, block.Value - 1, transaction); }
         if (block.Value < last) { Put(session, block.Value + 1, last, transaction); }
         else { transaction.Delete(ref key); }
         return true;
+    }
+
+    /// <summary>The grant that has an id: its record, its first id and its last.</summary>
+    private static bool TryFind(SessionId session, BlockId block, DriveView view, out RecordKey key, out ulong first, out ulong last)
+    {
+        RecordKey from = RecordKey.Numbered(RecordKind.Grant, session.Value, block.Value);
+        RecordKey to = RecordKey.Numbered(RecordKind.Grant, session.Value);
+        to.ToPrefixEnd();
+        key = default;
+        first = 0;
+        last = 0;
+        using DriveCursor cursor = view.Walk(from, to);
+        if (!cursor.MoveNext()) { return false; }
+        key = RecordKey.FromRelative(cursor.Key);
+        last = BinaryPrimitives.ReadUInt64BigEndian(cursor.Key[^8..]);
+        if (!BlockGrant.TryDecode(cursor.Payload, out BlockGrant grant) || grant.Count > last + 1) { view.ThrowCorrupt(ref key); }
+        first = last + 1 - grant.Count;
+        return block.Value >= first;
     }
 
     private static void Put(SessionId session, ulong first, ulong last, DriveTransaction transaction)

@@ -1,0 +1,23 @@
+using KvFs.Core;
+using KvFs.Protocol;
+
+namespace KvFs.Node.Sessions;
+
+/// <summary>Blocks as one session may store and read them: it stores only what it was granted the number for.</summary>
+/// <remarks>Thread safe. A block under another number would be garbage that nobody drops, and in the way of whoever is granted the number
+/// later.</remarks>
+internal sealed class SessionBlocks(LocalDriveSession session, IBlockService blocks) : IBlockService
+{
+    public ValueTask<Status> WriteBlockAsync(BlockName name, ReadOnlyMemory<byte> content)
+    {
+        if (session.Access.IsReadOnly()) { return new(Status.ReadOnly); }
+        if (name.Owner != session.Drive) { return new(Status.Invalid); }
+        Status status = session.CheckGrant(name.Id);
+        return status == Status.Ok ? blocks.WriteBlockAsync(name, content) : new(status);
+    }
+
+    public ValueTask<Status> ReadBlockAsync(BlockName name, uint offset, Memory<byte> destination) =>
+        blocks.ReadBlockAsync(name, offset, destination);
+
+    public void Prefetch(BlockName name, uint offset, uint length) => blocks.Prefetch(name, offset, length);
+}
