@@ -127,8 +127,8 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(file);
         if (!file.State.IsHead) { return Status.Ok; }
-        Status flushed = await flusher.FlushAsync(file.State, isOwner: false);
-        Status synced = await session.SyncAsync();
+        (Status flushed, bool isDurable) = await flusher.FlushDurablyAsync(file.State);
+        Status synced = isDurable ? Status.Ok : await session.SyncAsync();
         Status earlier = TakeError(file);
         if (flushed != Status.Ok) { return flushed; }
         return earlier != Status.Ok ? earlier : synced;

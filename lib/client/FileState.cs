@@ -77,6 +77,9 @@ internal sealed class FileState
     /// commit.</summary>
     public List<FlushBatch> Batches { get; } = [];
 
+    /// <summary>The number of the last batch that was durable with its commit; under the order lock.</summary>
+    public ulong DurableBatch { get; set; }
+
     /// <summary>Raised under the flusher's order lock whenever a batch of this file is done or fails.</summary>
     public Signal BatchEnded { get; } = new();
 

@@ -33,7 +33,6 @@ public sealed class DirectListener : IDisposable
     private readonly Socket listener;
     private readonly ServerTls? tls;
     private readonly int maxMessageBytes;
-    private readonly Task accepting;
     private int strangers;
     private int streams;
 
@@ -59,7 +58,7 @@ public sealed class DirectListener : IDisposable
         }
 
         Port = ((IPEndPoint)listener.LocalEndPoint!).Port;
-        accepting = Task.Run(AcceptAsync);
+        _ = Task.Run(AcceptAsync);
     }
 
     public int Port { get; }

@@ -12,19 +12,19 @@ namespace KvFs.Direct;
 /// itself, and one thread at each end waits in the kernel for what comes, and handles it.</summary>
 /// <remarks>
 /// <see cref="Send"/> is for any thread and never waits: what the socket does not take at once is kept, and leaves from a thread of its
-/// own. Layout of a message, little-endian: 0-3: bytes of its content; 4-7: CRC-32C of the content; 8 on: the content. What does not
-/// have its checksum, or is too long, ends the stream.
+/// own. Layout of a message, little-endian: 0-3: bytes of its content; 4-7: CRC-32C of the content; 8-11: bytes that are attached; 12 on:
+/// the content, then what is attached. What does not have its checksum, or is too long, ends the stream. What is attached is neither
+/// copied into a message nor has it a checksum here: the message has one.
 /// </remarks>
 public sealed class DirectStream : IDisposable
 {
     /// <summary>Before the content of a message.</summary>
-    internal const int HeadBytes = 8;
+    internal const int HeadBytes = 12;
 
     private const int BufferBytes = 64 << 10;
 
-    /// <summary>A buffer that has grown above this is given back when it is empty: blocks of 4 MiB must not make a new one each, and a
-    /// buffer grows to twice what it needs.</summary>
-    private const int KeptBytes = 9 << 20;
+    /// <summary>A buffer that has grown above this for a long message is given back behind it.</summary>
+    private const int KeptBytes = 1 << 20;
 
     /// <summary>Bytes that TLS has received at once: its records are 16 KiB, and each would be a call of the kernel.</summary>
     private const int CipherBytes = 256 << 10;
@@ -35,9 +35,8 @@ public sealed class DirectStream : IDisposable
     private readonly Socket socket;
     private readonly int maxMessageBytes;
     private readonly SslStream? tls;
-    private readonly ArrayBufferWriter<byte> plain = new(BufferBytes);
-    private ArrayBufferWriter<byte> outgoing = new(BufferBytes);
-    private int sent;
+    private readonly OutgoingBytes outgoing = new();
+    private ArrayBufferWriter<byte> plain = new(BufferBytes);
     private bool isDraining;
     private bool isGathering;
     private bool isOver;
@@ -54,7 +53,7 @@ public sealed class DirectStream : IDisposable
     {
         get
         {
-            lock (gate) { return outgoing.WrittenCount - sent; }
+            lock (gate) { return outgoing.Length; }
         }
     }
 
@@ -85,7 +84,10 @@ public sealed class DirectStream : IDisposable
     }
 
     /// <summary>Sends a message; one that comes when the stream is over is lost.</summary>
-    public void Send<T>(Marshaller<T> marshaller, T message)
+    /// <param name="marshaller">Its.</param>
+    /// <param name="message">What to say.</param>
+    /// <param name="attached">Bytes that go with it; they are the caller's again when this returns.</param>
+    public void Send<T>(Marshaller<T> marshaller, T message, ReadOnlySpan<byte> attached = default)
     {
         ArgumentNullException.ThrowIfNull(marshaller);
         lock (gate)
@@ -98,14 +100,17 @@ public sealed class DirectStream : IDisposable
             Span<byte> bytes = System.Runtime.InteropServices.MemoryMarshal.AsMemory(plain.WrittenMemory).Span;
             BinaryPrimitives.WriteInt32LittleEndian(bytes, bytes.Length - HeadBytes);
             BinaryPrimitives.WriteUInt32LittleEndian(bytes[4..], Crc32C.Compute(bytes[HeadBytes..]));
+            BinaryPrimitives.WriteInt32LittleEndian(bytes[8..], attached.Length);
             try
             {
-                Write(bytes);
+                Write(bytes, attached);
             }
             catch (Exception e) when (IsBroken(e))
             {
                 // TLS knows from the receiver that it is over, who is about to tell.
             }
+
+            if (plain.Capacity > KeptBytes) { plain = new(BufferBytes); }
         }
     }
 
@@ -114,9 +119,10 @@ public sealed class DirectStream : IDisposable
     /// <param name="marshaller">Of what comes.</param>
     /// <param name="maxWaitingBytes">While more than that waits to be sent nothing is taken: who does not listen is not listened to.
     /// </param>
-    /// <param name="onMessage">Handles one after the other, on that thread. What it throws ends the stream.</param>
+    /// <param name="onMessage">Handles one after the other, on that thread, and disposes what was attached to it. What it throws ends the
+    /// stream.</param>
     /// <param name="onEnd">Is told once why it is over; null: the other side ended it.</param>
-    public void Start<T>(string name, Marshaller<T> marshaller, long maxWaitingBytes, Action<T> onMessage, Action<string?> onEnd)
+    public void Start<T>(string name, Marshaller<T> marshaller, long maxWaitingBytes, Action<T, AttachedBytes?> onMessage, Action<string?> onEnd)
     {
         ArgumentNullException.ThrowIfNull(marshaller);
         ArgumentNullException.ThrowIfNull(onMessage);
@@ -148,7 +154,7 @@ public sealed class DirectStream : IDisposable
         socket.Dispose();
     }
 
-    /// <summary>Receives so many bytes, before <see cref="Start"/>.</summary>
+    /// <summary>Receives so many bytes, before <see cref="Start"/>, or on its thread.</summary>
     /// <exception cref="IOException">The connection is broken, or ended before.</exception>
     internal void ReceiveExactly(Span<byte> bytes)
     {
@@ -163,38 +169,50 @@ public sealed class DirectStream : IDisposable
     /// <summary>Sends bytes that are no message, before <see cref="Start"/>.</summary>
     internal void SendRaw(ReadOnlySpan<byte> bytes)
     {
-        lock (gate) { Write(bytes); }
+        lock (gate) { Write(bytes, []); }
     }
 
     private int ReceiveSome(Span<byte> bytes) => tls is null ? SocketCalls.Receive(socket, bytes) : tls.Read(bytes);
 
-    private void Write(ReadOnlySpan<byte> bytes)
+    private void Write(ReadOnlySpan<byte> bytes, ReadOnlySpan<byte> attached)
     {
-        if (tls is not null)
+        isGathering = true;
+        try
         {
-            // All of its records leave together.
-            isGathering = true;
-            try
-            {
-                tls.Write(bytes);
-            }
-            finally
-            {
-                isGathering = false;
-            }
-
-            Flush();
-            return;
+            WritePart(bytes);
+            WritePart(attached);
+        }
+        finally
+        {
+            isGathering = false;
         }
 
-        outgoing.Write(bytes);
         Flush();
+    }
+
+    private void WritePart(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.IsEmpty) { return; }
+        if (tls is null) { Put(bytes); }
+        else { tls.Write(bytes); }
+    }
+
+    /// <summary>Takes bytes as they are to leave. Those of a message leave together, a long one's in pieces.</summary>
+    private void Put(ReadOnlySpan<byte> bytes)
+    {
+        while (!bytes.IsEmpty)
+        {
+            ReadOnlySpan<byte> part = bytes[..Math.Min(bytes.Length, OutgoingBytes.PieceBytes)];
+            outgoing.Append(part);
+            if (!isGathering || outgoing.Length >= OutgoingBytes.PieceBytes) { Flush(); }
+            bytes = bytes[part.Length..];
+        }
     }
 
     /// <summary>Sends what the socket takes; the rest leaves from another thread. With the gate held.</summary>
     private void Flush()
     {
-        if (isDraining || isGathering || isOver) { return; }
+        if (isDraining || isOver) { return; }
         try
         {
             SendWhatFits();
@@ -202,32 +220,25 @@ public sealed class DirectStream : IDisposable
         catch (Exception e) when (IsBroken(e))
         {
             // The receiver meets the same, and tells of it.
-            Forget();
+            outgoing.Clear();
+            Monitor.PulseAll(gate);
             return;
         }
 
-        if (outgoing.WrittenCount == sent) { return; }
+        if (outgoing.Length == 0) { return; }
         isDraining = true;
         new Thread(Drain) { Name = "kvfs-direct-send", IsBackground = true }.Start();
     }
 
     private void SendWhatFits()
     {
-        while (sent < outgoing.WrittenCount)
+        while (outgoing.Length > 0)
         {
-            int taken = SocketCalls.TrySend(socket, outgoing.WrittenSpan[sent..]);
+            int taken = SocketCalls.TrySend(socket, outgoing.Next);
             if (taken == 0) { return; }
-            sent += taken;
+            outgoing.Take(taken);
         }
 
-        Forget();
-    }
-
-    private void Forget()
-    {
-        sent = 0;
-        if (outgoing.Capacity > KeptBytes) { outgoing = new(BufferBytes); }
-        else { outgoing.ResetWrittenCount(); }
         Monitor.PulseAll(gate);
     }
 
@@ -241,7 +252,7 @@ public sealed class DirectStream : IDisposable
                 lock (gate)
                 {
                     if (!isOver) { SendWhatFits(); }
-                    if (!isOver && sent < outgoing.WrittenCount) { continue; }
+                    if (!isOver && outgoing.Length > 0) { continue; }
                     isDraining = false;
                     return;
                 }
@@ -253,7 +264,7 @@ public sealed class DirectStream : IDisposable
         }
     }
 
-    private string? Receive<T>(Marshaller<T> marshaller, long maxWaitingBytes, Action<T> onMessage)
+    private string? Receive<T>(Marshaller<T> marshaller, long maxWaitingBytes, Action<T, AttachedBytes?> onMessage)
     {
         byte[] buffer = new byte[BufferBytes];
         int start = 0;
@@ -263,10 +274,16 @@ public sealed class DirectStream : IDisposable
             while (true)
             {
                 int wanted = HeadBytes;
+                int attachedBytes = 0;
                 if (end - start >= HeadBytes)
                 {
                     int length = BinaryPrimitives.ReadInt32LittleEndian(buffer.AsSpan(start));
-                    if (length < 0 || length > maxMessageBytes) { return $"a message of {length} bytes, and no more than {maxMessageBytes} are taken"; }
+                    attachedBytes = BinaryPrimitives.ReadInt32LittleEndian(buffer.AsSpan(start + 8));
+                    if (length < 0 || length > maxMessageBytes || attachedBytes < 0 || attachedBytes > maxMessageBytes)
+                    {
+                        return $"a message of {length} bytes with {attachedBytes} attached, and no more than {maxMessageBytes} are taken";
+                    }
+
                     wanted += length;
                 }
 
@@ -280,8 +297,15 @@ public sealed class DirectStream : IDisposable
 
                     T message = marshaller.Read(new ReadOnlySequence<byte>(content));
                     start += wanted;
+                    AttachedBytes? attached = null;
+                    if (attachedBytes > 0)
+                    {
+                        attached = AttachedBytes.Rent(attachedBytes);
+                        start += ReceiveAttached(attached.Memory.Span, buffer.AsSpan(start, end - start));
+                    }
+
                     AwaitListener(maxWaitingBytes);
-                    onMessage(message);
+                    onMessage(message, attached);
                     continue;
                 }
 
@@ -290,6 +314,10 @@ public sealed class DirectStream : IDisposable
                 if (received == 0) { return end == start ? null : "the other side ended it in the middle of a message"; }
                 end += received;
             }
+        }
+        catch (EndOfStreamException)
+        {
+            return "the other side ended it in the middle of what is attached to a message";
         }
         catch (InvalidDataException e)
         {
@@ -312,6 +340,16 @@ public sealed class DirectStream : IDisposable
         }
     }
 
+    /// <summary>Fills what is attached: with what was received with its message, then from the socket.</summary>
+    /// <returns>How much was there.</returns>
+    private int ReceiveAttached(Span<byte> attached, ReadOnlySpan<byte> received)
+    {
+        int there = Math.Min(received.Length, attached.Length);
+        received[..there].CopyTo(attached);
+        ReceiveExactly(attached[there..]);
+        return there;
+    }
+
     private static (byte[] Buffer, int Start, int End) MakeRoom(byte[] buffer, int start, int end, int wanted)
     {
         if (start == end && buffer.Length > KeptBytes && wanted <= BufferBytes) { return (new byte[BufferBytes], 0, 0); }
@@ -326,7 +364,7 @@ public sealed class DirectStream : IDisposable
     {
         lock (gate)
         {
-            while (!isOver && outgoing.WrittenCount - sent > maxWaitingBytes) { Monitor.Wait(gate); }
+            while (!isOver && outgoing.Length > maxWaitingBytes) { Monitor.Wait(gate); }
         }
     }
 
@@ -374,11 +412,7 @@ public sealed class DirectStream : IDisposable
 
         public override void Write(ReadOnlySpan<byte> buffer)
         {
-            lock (stream.gate)
-            {
-                stream.outgoing.Write(buffer);
-                stream.Flush();
-            }
+            lock (stream.gate) { stream.Put(buffer); }
         }
 
         public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));

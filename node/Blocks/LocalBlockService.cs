@@ -10,11 +10,8 @@ namespace KvFs.Node.Blocks;
 /// any log entry that will refer to the block: the sync that makes the entry durable makes the index durable.</remarks>
 public sealed class LocalBlockService(BlockStore store) : IBlockService
 {
-    public ValueTask<Status> WriteBlockAsync(BlockName name, ReadOnlyMemory<byte> content)
-    {
-        Status status = store.WriteBlockUnsynced(name, content.Span);
-        return new(status == Status.Ok ? store.SyncBlocks(name.Owner) : status);
-    }
+    public ValueTask<Status> WriteBlockAsync(BlockName name, ReadOnlyMemory<byte> content) =>
+        new(store.WriteBlockSynced(name, content.Span));
 
     public ValueTask<Status> ReadBlockAsync(BlockName name, uint offset, Memory<byte> destination) =>
         new(store.ReadBlock(name, checked((int)offset), destination.Span));

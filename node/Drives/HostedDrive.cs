@@ -410,7 +410,7 @@ public sealed partial class HostedDrive
             if (status == Status.Ok) { status = operation(in request, Transaction, out result); }
             if (status != Status.Ok || !Transaction.HasWrites) { return status; }
             kept?.Keep(in result, Transaction);
-            return Commit(use);
+            return Commit(use, kept is { WantsDurable: true });
         }
         catch (RecordCorruptException corrupt)
         {
@@ -425,12 +425,12 @@ public sealed partial class HostedDrive
     }
 
     /// <summary>Commits the transaction and adopts what it changed of the drive's state.</summary>
-    private Status Commit(SpaceUse use)
+    private Status Commit(SpaceUse use, bool wantsDurable)
     {
         batch.Clear();
         Transaction.Build(batch);
         Status status = CheckSpace(WritesOfBatch * (long)batch.ByteCount, use);
-        if (status == Status.Ok) { status = Shard.Commit(Id, batch, adopt); }
+        if (status == Status.Ok) { status = Shard.Commit(Id, batch, adopt, wantsDurable); }
         if (status != Status.Ok)
         {
             Transaction.Clusters?.Clear();

@@ -6,6 +6,9 @@ namespace KvFs.Node.Drives;
 /// whichever node is primary.</summary>
 public interface IKeptRequest
 {
+    /// <summary>It will be made durable as soon as it is carried out.</summary>
+    bool WantsDurable { get; }
+
     /// <summary>The request was decided, and wrote something: adds the answer.</summary>
     void Keep<TResult>(in TResult result, DriveTransaction transaction);
 }

@@ -140,8 +140,9 @@ internal sealed class DriveService(RemoteServices remote)
             "kvfs-session",
             DriveMethods.Session.Requests,
             WireDirect.MaxWaitingBytes,
-            message =>
+            (message, attached) =>
             {
+                message.Attach(attached);
                 session.Renew();
                 try
                 {

@@ -18,6 +18,8 @@ internal sealed class NamedRequest(RequestId name) : IKeptRequest
     /// <summary>Of a transaction of several operations: where it is told what they did.</summary>
     public TransactResult? Transacted { get; set; }
 
+    public bool WantsDurable { get; init; }
+
     /// <summary>An answer was kept: if the transaction was committed, so is the answer.</summary>
     public bool IsKept { get; private set; }
 

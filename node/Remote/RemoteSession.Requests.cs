@@ -1,4 +1,5 @@
 using KvFs.Core;
+using KvFs.Protocol;
 using KvFs.Protocol.Wire;
 using Microsoft.Extensions.Logging;
 using Operation = KvFs.Protocol.V1.Request.OperationOneofCase;
@@ -143,6 +144,7 @@ internal sealed partial class RemoteSession
             answered = Decided(request, Status.Unknown);
         }
 
+        request.Lent?.Dispose();
         if (begun.IsNamed) { kept.End(request, answered.Answer); }
         if (begun.Wait is { } wait)
         {
@@ -213,16 +215,6 @@ internal sealed partial class RemoteSession
     /// <summary>Cancelling answers whoever waited, with the shard's gate held meanwhile: not on a stream's thread.</summary>
     private sealed class Cancelling(CancellationTokenSource wait) : IThreadPoolWorkItem
     {
-        public void Execute()
-        {
-            try
-            {
-                wait.Cancel();
-            }
-            catch (ObjectDisposedException)
-            {
-                // It was granted meanwhile.
-            }
-        }
+        public void Execute() => wait.CancelIfAlive();
     }
 }

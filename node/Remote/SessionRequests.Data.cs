@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using KvFs.Core;
+using KvFs.Direct;
 using KvFs.Protocol;
 using KvFs.Protocol.Wire;
 using V1 = KvFs.Protocol.V1;
@@ -18,11 +19,16 @@ internal sealed partial class SessionRequests
     {
         if (read.Length is 0 or > Limits.BlockBytes || read.Offset > Limits.BlockBytes || read.Id == 0) { return Failed(Status.Invalid); }
         BlockName name = new(read.Owner.IsEmpty ? session.Drive : read.Owner.ToDriveId(), new(read.Id));
-        byte[] content = GC.AllocateUninitializedArray<byte>((int)read.Length);
-        Status status = await session.Blocks.ReadBlockAsync(name, read.Offset, content);
-        return status == Status.Ok
-            ? new() { Range = new() { Data = UnsafeByteOperations.UnsafeWrap(content), Crc32C = Crc32C.Compute(content) } }
-            : Failed(status);
+        AttachedBytes content = AttachedBytes.Rent((int)read.Length);
+        Status status = await session.Blocks.ReadBlockAsync(name, read.Offset, content.Memory);
+        if (status == Status.Ok)
+        {
+            V1.BlockRange range = new() { Data = UnsafeByteOperations.UnsafeWrap(content.Memory), Crc32C = Crc32C.Compute(content.Memory.Span) };
+            return new() { Range = range, Lent = content };
+        }
+
+        content.Dispose();
+        return Failed(status);
     }
 
     private ValueTask<V1.Answer> WriteBlockAsync(V1.WriteBlock write)

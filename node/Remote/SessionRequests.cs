@@ -25,11 +25,13 @@ internal sealed partial class SessionRequests(LocalDriveSession session, bool ke
     {
         bool isSync = request.OperationCase == Operation.Sync;
         LogPosition before = isSync ? shard.Position : default;
-        NamedRequest? named = keeps && request.Sequence != 0 ? new(request.NameIn(session.Id)) : null;
+        bool wantsDurable = request is { OperationCase: Operation.Commit, Commit.Durable: true };
+        NamedRequest? named = keeps && request.Sequence != 0 ? new(request.NameIn(session.Id)) { WantsDurable = wantsDurable } : null;
         V1.Answer answer = !IsAtVersionThatIsThere(request) ? Failed(Status.NotFound)
             : named is null ? await CarryOutAsync(request, null, cancellation)
             : await LocalDriveSession.KeepAsync(named, () => CarryOutAsync(request, named, cancellation));
         answer.Id = request.Id;
+        if (answer.Status == V1.Status.Ok && wantsDurable) { answer.Durable = shard.Sync() == Status.Ok; }
         if (answer.Status == V1.Status.Ok && (isSync || request.IsChange()))
         {
             LogPosition position = isSync ? before : shard.Position;

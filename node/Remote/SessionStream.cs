@@ -1,6 +1,7 @@
 using System.Threading.Channels;
 using KvFs.Direct;
 using KvFs.Grpc;
+using KvFs.Protocol;
 using KvFs.Protocol.Wire;
 using V1 = KvFs.Protocol.V1;
 
@@ -43,7 +44,7 @@ internal sealed class SessionStream : IDisposable
     }
 
     /// <summary>Ends the stream: its quicker way has ended.</summary>
-    public void End() => Cancel();
+    public void End() => ending.CancelIfAlive();
 
     /// <summary>Sends a message; what it has taken of <paramref name="room"/> is given back when it has left, or never will.
     /// </summary>
@@ -51,7 +52,8 @@ internal sealed class SessionStream : IDisposable
     {
         if (Volatile.Read(ref direct) is { } way && message.BodyCase != V1.ServerMessage.BodyOneofCase.Closed)
         {
-            way.Send(DriveMethods.Session.Responses, message);
+            way.Send(DriveMethods.Session.Responses, message.Detach(out ReadOnlyMemory<byte> attached), attached.Span);
+            message.Answer?.Lent?.Dispose();
             room?.Release();
             return;
         }
@@ -63,7 +65,7 @@ internal sealed class SessionStream : IDisposable
     public void Replace()
     {
         IsReplaced = true;
-        Cancel();
+        ending.CancelIfAlive();
     }
 
     /// <summary>Takes no more messages; those that were taken still leave.</summary>
@@ -93,7 +95,7 @@ internal sealed class SessionStream : IDisposable
                 direct?.Dispose();
             }
 
-            Cancel();
+            ending.CancelIfAlive();
         }
     }
 
@@ -121,18 +123,6 @@ internal sealed class SessionStream : IDisposable
         finally
         {
             if (sent > 0) { room!.Release(sent); }
-        }
-    }
-
-    private void Cancel()
-    {
-        try
-        {
-            ending.Cancel();
-        }
-        catch (ObjectDisposedException)
-        {
-            // Its call has ended meanwhile.
         }
     }
 

@@ -18,6 +18,8 @@ namespace KvFs.Node.Replication;
 [SupportedOSPlatform("linux")]
 internal sealed class BlockCopies(ReplicationDriver driver, PeerLinks links, PeerChannels channels, int shardCount) : IBlockCopies
 {
+    private readonly ReplicationDriver driver = driver;
+    private readonly PeerLinks links = links;
     private readonly ConcurrentDictionary<ulong, TaskCompletionSource<Status>> sent = new();
     private ulong lastSent;
 
@@ -29,19 +31,28 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerLinks links, Pee
     /// <summary>Between two looks whether who does not answer still counts.</summary>
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(50);
 
-    public Status Store(BlockName block, ReadOnlySpan<byte> content)
+    public Status Store(BlockName block, ReadOnlySpan<byte> content, BlockWrite writeHere)
     {
         ShardId shard = HomeShard.Of(block.Owner, shardCount);
-        byte[]? bytes = null;
         HashSet<InSyncReplica> has = [];
+        bool isHere = false;
         while (true)
         {
+            // Asked after the block was written here, too: whoever began a list of what is here before does not have it in its list.
             if (driver.CopiesOf(shard) is not { } copies) { return Status.StaleEpoch; }
             InSyncReplica[] lacking = [.. copies.Others.Where(copy => !has.Contains(copy))];
-            if (lacking.Length == 0) { return Status.Ok; }
-            bytes ??= content.ToArray();
-            Status[] answers = Send(shard, lacking, copies.Epoch, block, bytes);
+            if (lacking.Length == 0 && isHere) { return Status.Ok; }
+            using Sending sending = new(this, shard, lacking);
+            sending.Begin(HeadOf(shard, copies.Epoch, block, content.Length), content);
+            if (!isHere)
+            {
+                Status written = writeHere(content);
+                if (written != Status.Ok) { return written; }
+                isHere = true;
+            }
+
             bool mustPause = false;
+            Status[] answers = sending.Wait();
             for (int at = 0; at < lacking.Length; at++)
             {
                 Status status = answers[at];
@@ -66,30 +77,6 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerLinks links, Pee
 
             if (mustPause) { Thread.Sleep(s_pause); }
         }
-    }
-
-    /// <summary>Sends a block to several, and waits for each as long as it counts.</summary>
-    private Status[] Send(ShardId shard, InSyncReplica[] lacking, Epoch epoch, BlockName block, byte[] content)
-    {
-        CancellationTokenSource[] unwanted = [.. lacking.Select(static _ => new CancellationTokenSource())];
-        long[] ways = [.. lacking.Select(copy => links.DirectNumber(copy.Node))];
-        uint checksum = Crc32C.Compute(content);
-        Status[] answers = new Status[lacking.Length];
-        Task[] sending = [.. lacking.Select(async (copy, at) => answers[at] = ways[at] == 0
-            ? await SendAsync(copy.Node, shard, epoch, block, content, unwanted[at].Token)
-            : await SendDirectlyAsync(copy.Node, HeadOf(shard, epoch, block, content), content, checksum, unwanted[at].Token))];
-        while (!Task.WaitAll(sending, s_look))
-        {
-            for (int at = 0; at < lacking.Length; at++)
-            {
-                // What went over a stream that is no more may not have come.
-                bool isLost = ways[at] != 0 && links.DirectNumber(lacking[at].Node) != ways[at];
-                if (!sending[at].IsCompleted && (isLost || !driver.IsWaitedFor(shard, lacking[at]))) { unwanted[at].Cancel(); }
-            }
-        }
-
-        foreach (CancellationTokenSource one in unwanted) { one.Dispose(); }
-        return answers;
     }
 
     public void Drop(DriveId owner, ReadOnlySpan<BlockId> ids)
@@ -120,29 +107,32 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerLinks links, Pee
         if (sent.TryRemove(answer.Number, out TaskCompletionSource<Status>? waiting)) { waiting.TrySetResult(answer.Status.ToCore()); }
     }
 
-    private static V1.StoreHead HeadOf(ShardId shard, Epoch epoch, BlockName block, byte[] content) => new()
+    private static V1.StoreHead HeadOf(ShardId shard, Epoch epoch, BlockName block, int length) => new()
     {
         Shard = shard.Value,
         Epoch = epoch.Value,
         Owner = block.Owner.ToWire(),
         Id = block.Id.Value,
-        Length = (uint)content.Length,
+        Length = (uint)length,
     };
 
+    /// <summary>Sends a block now, which is the caller's again when this returns.</summary>
     /// <returns>What the copy answered; Busy: it did not.</returns>
-    private async Task<Status> SendDirectlyAsync(
-        NodeId node, V1.StoreHead head, byte[] content, uint checksum, CancellationToken unwanted)
+    private Task<Status> SendDirectly(
+        NodeId node, V1.StoreHead head, ReadOnlySpan<byte> content, uint checksum, CancellationToken unwanted)
     {
         ulong number = Interlocked.Increment(ref lastSent);
         TaskCompletionSource<Status> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
         sent[number] = answer;
+        links.Send(node, new() { Number = number, Head = head, Crc32C = checksum }, content);
+        return AwaitAsync(number, answer.Task, unwanted);
+    }
+
+    private async Task<Status> AwaitAsync(ulong number, Task<Status> answer, CancellationToken unwanted)
+    {
         try
         {
-            links.Send(node, new()
-            {
-                StoreBlock = new() { Number = number, Head = head, Data = UnsafeByteOperations.UnsafeWrap(content), Crc32C = checksum },
-            });
-            return await answer.Task.WaitAsync(s_callTime, unwanted);
+            return await answer.WaitAsync(s_callTime, unwanted);
         }
         catch (Exception e) when (e is TimeoutException or OperationCanceledException)
         {
@@ -155,15 +145,14 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerLinks links, Pee
     }
 
     /// <returns>What the copy answered; Busy: it did not.</returns>
-    private async Task<Status> SendAsync(
-        NodeId node, ShardId shard, Epoch epoch, BlockName block, byte[] content, CancellationToken unwanted)
+    private async Task<Status> SendAsync(NodeId node, V1.StoreHead first, byte[] content, CancellationToken unwanted)
     {
         try
         {
             if (channels.Find(node) is not { } channel) { return Status.Busy; }
             using GrpcCall<V1.StorePart, V1.CopyReply> call = channel.Start(
                 BlockCopyMethods.Store, new() { Timeout = s_callTime }, unwanted);
-            V1.StoreHead? head = HeadOf(shard, epoch, block, content);
+            V1.StoreHead? head = first;
             for (int offset = 0; offset < content.Length; offset += WireLimits.ChunkBytes)
             {
                 ReadOnlyMemory<byte> part = content.AsMemory(offset, Math.Min(WireLimits.ChunkBytes, content.Length - offset));
@@ -180,6 +169,57 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerLinks links, Pee
         {
             return Status.Busy;
         }
+    }
+
+    /// <summary>A block on its way to several copies at once.</summary>
+    private sealed class Sending(BlockCopies all, ShardId shard, InSyncReplica[] lacking) : IDisposable
+    {
+        private readonly CancellationTokenSource[] unwanted = [.. lacking.Select(static _ => new CancellationTokenSource())];
+        private readonly long[] ways = [.. lacking.Select(copy => all.links.DirectNumber(copy.Node))];
+        private readonly Status[] answers = new Status[lacking.Length];
+        private readonly Task[] tasks = new Task[lacking.Length];
+
+        /// <summary>Sends it. The content is the caller's again when this returns.</summary>
+        public void Begin(V1.StoreHead head, ReadOnlySpan<byte> content)
+        {
+            uint checksum = lacking.Length > 0 ? Crc32C.Compute(content) : 0;
+            byte[]? kept = ways.Contains(0) ? content.ToArray() : null;
+            for (int at = 0; at < lacking.Length; at++)
+            {
+                Task<Status> answer = ways[at] == 0
+                    ? all.SendAsync(lacking[at].Node, head, kept!, unwanted[at].Token)
+                    : all.SendDirectly(lacking[at].Node, head, content, checksum, unwanted[at].Token);
+                tasks[at] = TakeAsync(answer, at);
+            }
+        }
+
+        /// <summary>Waits for each copy as long as it counts. Busy: it did not answer.</summary>
+        public Status[] Wait()
+        {
+            while (!Task.WaitAll(tasks, s_look))
+            {
+                for (int at = 0; at < lacking.Length; at++)
+                {
+                    // What went over a stream that is no more may not have come.
+                    bool isLost = ways[at] != 0 && all.links.DirectNumber(lacking[at].Node) != ways[at];
+                    if (!tasks[at].IsCompleted && (isLost || !all.driver.IsWaitedFor(shard, lacking[at]))) { unwanted[at].Cancel(); }
+                }
+            }
+
+            return answers;
+        }
+
+        /// <summary>Nobody waits any more.</summary>
+        public void Dispose()
+        {
+            foreach (CancellationTokenSource one in unwanted)
+            {
+                one.Cancel();
+                one.Dispose();
+            }
+        }
+
+        private async Task TakeAsync(Task<Status> answer, int at) => answers[at] = await answer;
     }
 }
 

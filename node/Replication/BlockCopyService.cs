@@ -261,6 +261,7 @@ internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore bloc
                 status = Status.IoError;
             }
 
+            sent.Lent?.Dispose();
             service.Answer(from, new() { BlockStored = new() { Number = sent.Number, Status = status.ToWire() } });
             service.OnDone();
         }

@@ -2,6 +2,7 @@ using System.Threading.Channels;
 using KvFs.Core;
 using KvFs.Direct;
 using KvFs.Grpc;
+using KvFs.Protocol;
 using KvFs.Protocol.Wire;
 using Microsoft.Extensions.Logging;
 using V1 = KvFs.Protocol.V1;
@@ -52,14 +53,18 @@ internal sealed partial class PeerLink : IAsyncDisposable
 
     public long WaitingBytes => direct is { } way ? way.WaitingBytes : Interlocked.Read(ref waitingBytes);
 
-    public void Send(V1.PeerMessage message)
+    /// <param name="message">What to say.</param>
+    /// <param name="attached">What goes with it: over a direct stream only, without one all of it is lost.</param>
+    public void Send(V1.PeerMessage message, ReadOnlySpan<byte> attached = default)
     {
         if (!isOpen || WaitingBytes > MaxWaitingBytes) { return; }
         if (direct is { } way)
         {
-            way.Send(ReplicationMethods.Connect.Requests, message);
+            way.Send(ReplicationMethods.Connect.Requests, message, attached);
             return;
         }
+
+        if (!attached.IsEmpty) { return; }
 
         Interlocked.Add(ref waitingBytes, message.CalculateSize());
         waiting.Writer.TryWrite(message);
@@ -145,21 +150,9 @@ internal sealed partial class PeerLink : IAsyncDisposable
             "kvfs-peer",
             ReplicationMethods.Connect.Responses,
             long.MaxValue,
-            static _ => { },
-            _ => Cancel(ending));
+            static (_, attached) => attached?.Dispose(),
+            _ => ending.CancelIfAlive());
         return way;
-    }
-
-    private static void Cancel(CancellationTokenSource ending)
-    {
-        try
-        {
-            ending.Cancel();
-        }
-        catch (ObjectDisposedException)
-        {
-            // The stream has ended before.
-        }
     }
 
     private async Task WriteAsync(MessageWriter<V1.PeerMessage> writer, CancellationToken cancellation)

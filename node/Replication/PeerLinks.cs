@@ -37,6 +37,12 @@ public sealed class PeerLinks : IPeerSender, IAsyncDisposable
         if (Volatile.Read(ref links).TryGetValue(to, out (PeerLink Link, ImmutableArray<string>) found)) { found.Link.Send(message); }
     }
 
+    /// <summary>Sends a block, as <see cref="PeerLink.Send"/> does: it is the caller's again when this returns.</summary>
+    internal void Send(NodeId to, V1.StoreBlock block, ReadOnlySpan<byte> content)
+    {
+        if (Volatile.Read(ref links).TryGetValue(to, out (PeerLink Link, ImmutableArray<string>) found)) { found.Link.Send(new() { StoreBlock = block }, content); }
+    }
+
     /// <summary>Names the direct stream to a node that there is now: what was sent on another one may be lost. 0: there is none.</summary>
     internal long DirectNumber(NodeId to) =>
         Volatile.Read(ref links).TryGetValue(to, out (PeerLink Link, ImmutableArray<string>) found) ? found.Link.DirectNumber : 0;

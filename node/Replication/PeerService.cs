@@ -142,8 +142,9 @@ internal sealed partial class PeerWay(PeerConversation conversation, ILogger log
             "kvfs-peer",
             ReplicationMethods.Connect.Requests,
             long.MaxValue,
-            message =>
+            (message, attached) =>
             {
+                message.Attach(attached);
                 if (TryTell(message) is not null) { way.Dispose(); }
             },
             why =>

@@ -79,14 +79,14 @@ public sealed partial class ReplicationDriver
             }
         }
 
-        public Status Commit(DriveId drive, RecordBatch changes)
+        public Status Commit(DriveId drive, RecordBatch changes, bool wantsDurable)
         {
             LogWaiter waiter;
             lock (driver.gate)
             {
                 if (driver.hasFailed) { return Status.IoError; }
                 if (Replica is not { } replica) { return Status.StaleEpoch; }
-                Status status = driver.Submit(replica, drive, changes, out LogIndex index);
+                Status status = driver.Submit(replica, drive, changes, wantsDurable, out LogIndex index);
                 if (status != Status.Busy) { return status; }
                 waiter = LogWaiter.Take(index, wantsDurable: false);
                 replica.Add(waiter);
@@ -121,7 +121,7 @@ public sealed partial class ReplicationDriver
 
     /// <summary>Appends an entry, and has it sent. The lock is held.</summary>
     /// <returns>As <see cref="IShardLog.Commit"/>; Busy: it is on its way.</returns>
-    private Status Submit(HostedReplica replica, DriveId drive, RecordBatch changes, out LogIndex index)
+    private Status Submit(HostedReplica replica, DriveId drive, RecordBatch changes, bool wantsDurable, out LogIndex index)
     {
         TimeSpan now = SuspendClock.Now;
         index = replica.Core.Last.Index.Next;
@@ -135,7 +135,7 @@ public sealed partial class ReplicationDriver
             return Status.IoError;
         }
 
-        Invariant.Check(replica.Core.TrySubmit(now, effects, out LogPosition position) && position.Index == index);
+        Invariant.Check(replica.Core.TrySubmit(now, wantsDurable, effects, out LogPosition position) && position.Index == index);
         CarryOut(null);
         if (replica.Log.Applied >= index) { return Status.Ok; }
         return hasFailed ? Status.IoError : replica.ApplyUpTo >= index ? Status.Unknown : Status.Busy;

@@ -34,11 +34,14 @@ public interface IShardLog
     Status Resume();
 
     /// <summary>Puts a batch into the log and applies it once every in-sync replica has it.</summary>
+    /// <param name="drive">Whose batch it is.</param>
+    /// <param name="changes">Lent for the call.</param>
+    /// <param name="wantsDurable">A <see cref="Sync"/> will come behind it: disks may begin at once. This does not wait for them.</param>
     /// <returns>Ok: it is committed, and its records are to be seen. NoSpace: nothing was changed. StaleEpoch: nothing was
     /// changed, this node is not the primary. Unknown: it is in the log, see <see cref="IsOwed"/>; if nothing is owed, this
     /// node's reign has ended and nobody here can tell what becomes of it. IoError: unknown, and the store is latched.
     /// </returns>
-    Status Commit(DriveId drive, RecordBatch changes);
+    Status Commit(DriveId drive, RecordBatch changes, bool wantsDurable = false);
 
     /// <summary>Makes durable, on every in-sync replica, what was committed before the call.</summary>
     /// <returns>Ok; IoError; Unknown: this node's reign ended before all replicas had it on disk.</returns>

@@ -54,7 +54,7 @@ public sealed class LocalShardLog : IShardLog
         return Status.IoError;
     }
 
-    public Status Commit(DriveId drive, RecordBatch changes)
+    public Status Commit(DriveId drive, RecordBatch changes, bool wantsDurable)
     {
         ArgumentNullException.ThrowIfNull(changes);
         if (isBroken) { return Status.IoError; }

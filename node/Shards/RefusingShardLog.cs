@@ -27,7 +27,7 @@ public sealed class RefusingShardLog : IShardLog
 
     public Status Resume() => Status.StaleEpoch;
 
-    public Status Commit(DriveId drive, RecordBatch changes) => Status.StaleEpoch;
+    public Status Commit(DriveId drive, RecordBatch changes, bool wantsDurable) => Status.StaleEpoch;
 
     public Status Sync() => Status.StaleEpoch;
 }

@@ -81,15 +81,16 @@ public sealed class Shard
     /// <param name="changes">Lent for the call.</param>
     /// <param name="applied">Is called, with the gate held, when a batch is applied for which Unknown was answered: what its
     /// caller would have done after Ok.</param>
+    /// <param name="wantsDurable">As <see cref="IShardLog.Commit"/>.</param>
     /// <returns>Ok: it is committed and visible. NoSpace: nothing was changed. StaleEpoch: nothing was changed, and this node is
     /// not the primary. Unknown: it is in the log, and will be visible when there is space to apply it, or the reign ended
     /// meanwhile. IoError: unknown, and the store is latched.</returns>
-    public Status Commit(DriveId drive, RecordBatch changes, Action? applied = null)
+    public Status Commit(DriveId drive, RecordBatch changes, Action? applied = null, bool wantsDurable = false)
     {
         ArgumentNullException.ThrowIfNull(changes);
         Invariant.Check(Gate.IsHeldByCurrentThread);
         if (changes.ByteCount > MaxBatchBytes) { return Status.TooLarge; }
-        Status status = log.Commit(drive, changes);
+        Status status = log.Commit(drive, changes, wantsDurable);
         if (status == Status.Unknown && log.IsOwed) { whenApplied = applied; }
         return status;
     }

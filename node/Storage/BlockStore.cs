@@ -63,17 +63,25 @@ public sealed partial class BlockStore : IDisposable
     /// drive; NoSpace; Busy: somebody is writing it now; Invalid; ReadOnly; IoError: the store is latched.</returns>
     public Status WriteBlock(BlockName block, ReadOnlySpan<byte> content)
     {
-        Status status = WriteBlockUnsynced(block, content);
-        if (status == Status.Ok) { status = SyncBlocks(block.Owner); }
+        Status status = WriteBlockSynced(block, content);
         return status == Status.Ok ? SyncIndex() : status;
     }
 
     /// <summary>Writes a block's bytes; nothing may refer to it before <see cref="SyncBlocks"/>.</summary>
     /// <returns>As <see cref="WriteBlock"/>.</returns>
-    public Status WriteBlockUnsynced(BlockName block, ReadOnlySpan<byte> content, SpaceUse use = SpaceUse.Data)
+    public Status WriteBlockUnsynced(BlockName block, ReadOnlySpan<byte> content, SpaceUse use = SpaceUse.Data) => Copies is { } copies
+        ? copies.Store(block, content, bytes => WriteOwnCopy(block, bytes, use))
+        : WriteOwnCopy(block, content, use);
+
+    /// <summary>As <see cref="WriteBlockUnsynced"/> and <see cref="SyncBlocks"/>.</summary>
+    public Status WriteBlockSynced(BlockName block, ReadOnlySpan<byte> content) => Copies is { } copies
+        ? copies.Store(block, content, bytes => WriteAndSyncOwnCopy(block, bytes))
+        : WriteAndSyncOwnCopy(block, content);
+
+    private Status WriteAndSyncOwnCopy(BlockName block, ReadOnlySpan<byte> content)
     {
-        Status status = WriteOwnCopy(block, content, use);
-        return status == Status.Ok && Copies is { } copies ? copies.Store(block, content) : status;
+        Status status = WriteOwnCopy(block, content, SpaceUse.Data);
+        return status == Status.Ok ? SyncBlocks(block.Owner) : status;
     }
 
     /// <summary>As <see cref="WriteBlockUnsynced"/>, but here alone: for who keeps a copy for another node.</summary>

@@ -9,6 +9,8 @@ namespace KvFs.Direct.Tests;
 
 public sealed class DirectStreamTests
 {
+    private const int HeadBytes = 12;
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -20,7 +22,7 @@ public sealed class DirectStreamTests
         Received back = Received.From(client);
         Random random = new(7);
         List<byte[]> sent = [];
-        foreach (int length in new[] { 0, 1, 7, 8, 9, 65_527, 65_528, 65_529, 200_000, DirectWorld.MessageBytes, 3, 0 })
+        foreach (int length in new[] { 0, 1, 11, 12, 13, 65_523, 65_524, 65_525, 200_000, DirectWorld.MessageBytes, 3, 0 })
         {
             byte[] message = new byte[length];
             random.NextBytes(message);
@@ -42,6 +44,66 @@ public sealed class DirectStreamTests
             Assert.Equal(expected.Length, actual.Length);
             Assert.True(expected.AsSpan().SequenceEqual(actual));
         }
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_is_attached_comes_back_with_its_message_and_leaves_others_alone(bool isTls)
+    {
+        using DirectWorld world = new(isTls);
+        (DirectStream client, DirectStream server) = await world.ConnectAsync();
+        Received.From(server, echoes: true);
+        Received back = Received.From(client);
+        Random random = new(8);
+        int[] lengths = [1, 65_536 - HeadBytes, 65_537, 4 << 20, 3, DirectWorld.MessageBytes, 100_000];
+        List<byte[]> attached = [];
+        foreach (int length in lengths)
+        {
+            byte[] message = new byte[random.Next(300)];
+            byte[] bytes = new byte[length];
+            random.NextBytes(message);
+            random.NextBytes(bytes);
+            client.Send(Marshaller.Bytes, message, bytes);
+            client.Send(Marshaller.Bytes, new byte[] { 9 });
+            attached.Add([.. bytes]);
+
+            // Its memory is the sender's again.
+            Array.Clear(bytes);
+            Assert.Equal(message, await back.NextAsync());
+            Assert.Equal([9], await back.NextAsync());
+        }
+
+        foreach (byte[] expected in attached)
+        {
+            byte[] actual = await back.NextAttachedAsync();
+            Assert.True(expected.AsSpan().SequenceEqual(actual));
+        }
+    }
+
+    [Fact]
+    public void Memory_that_was_given_back_is_used_again_and_is_never_anybody_elses_meanwhile()
+    {
+        List<Memory<byte>> known = [];
+        for (int at = 0; at < 50; at++)
+        {
+            AttachedBytes first = AttachedBytes.Rent(4 << 20);
+            using AttachedBytes second = AttachedBytes.Rent((4 << 20) - at);
+            Assert.Equal((4 << 20) - at, second.Memory.Length);
+            Assert.False(first.Memory.Span.Overlaps(second.Memory.Span));
+            foreach (AttachedBytes one in new[] { first, second })
+            {
+                if (!known.Any(each => each.Span.Overlaps(one.Memory.Span))) { known.Add(one.Memory); }
+            }
+
+            first.Dispose();
+            first.Dispose();
+        }
+
+        Assert.InRange(known.Count, 2, 20);
+        using AttachedBytes huge = AttachedBytes.Rent(40 << 20);
+        Assert.Equal(40 << 20, huge.Memory.Length);
+        Assert.Equal(0, AttachedBytes.Rent(0).Memory.Length);
     }
 
     [Theory]
@@ -138,7 +200,14 @@ public sealed class DirectStreamTests
         Assert.Contains("no more than", await EndAfterAsync(world, huge), StringComparison.Ordinal);
         BinaryPrimitives.WriteInt32LittleEndian(huge, -1);
         Assert.Contains("no more than", await EndAfterAsync(world, huge), StringComparison.Ordinal);
-        Assert.Contains("middle", await EndAfterAsync(world, Frame([1, 2, 3], wrong: false)[..9]), StringComparison.Ordinal);
+        byte[] attached = Frame([1], wrong: false);
+        BinaryPrimitives.WriteInt32LittleEndian(attached.AsSpan(8), -1);
+        Assert.Contains("no more than", await EndAfterAsync(world, attached), StringComparison.Ordinal);
+        BinaryPrimitives.WriteInt32LittleEndian(attached.AsSpan(8), DirectWorld.MessageBytes + 1);
+        Assert.Contains("no more than", await EndAfterAsync(world, attached), StringComparison.Ordinal);
+        BinaryPrimitives.WriteInt32LittleEndian(attached.AsSpan(8), 100);
+        Assert.Contains("in the middle of what is attached", await EndAfterAsync(world, [.. attached, 1, 2]), StringComparison.Ordinal);
+        Assert.Contains("middle", await EndAfterAsync(world, Frame([1, 2, 3], wrong: false)[..(HeadBytes + 1)]), StringComparison.Ordinal);
         Assert.Null(await EndAfterAsync(world, Frame([1, 2, 3], wrong: false)));
     }
 
@@ -192,10 +261,10 @@ public sealed class DirectStreamTests
 
     private static byte[] Frame(byte[] content, bool wrong)
     {
-        byte[] frame = new byte[8 + content.Length];
+        byte[] frame = new byte[HeadBytes + content.Length];
         BinaryPrimitives.WriteInt32LittleEndian(frame, content.Length);
         BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(4), Crc32C.Compute(content) + (wrong ? 1u : 0u));
-        content.CopyTo(frame, 8);
+        content.CopyTo(frame, HeadBytes);
         return frame;
     }
 

@@ -69,6 +69,7 @@ internal sealed class DirectWorld : IDisposable
 internal sealed class Received
 {
     private readonly Channel<byte[]> messages = Channel.CreateUnbounded<byte[]>();
+    private readonly Channel<byte[]> attachments = Channel.CreateUnbounded<byte[]>();
     private readonly TaskCompletionSource<string?> ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public Task<string?> Ended => ended.Task;
@@ -83,14 +84,19 @@ internal sealed class Received
             "test",
             Marshaller.Bytes,
             maxWaitingBytes,
-            message =>
+            (message, attached) =>
             {
+                using AttachedBytes? lent = attached;
                 received.messages.Writer.TryWrite(message.ToArray());
-                if (echoes) { stream.Send(Marshaller.Bytes, message); }
+                if (lent is not null) { received.attachments.Writer.TryWrite(lent.Memory.ToArray()); }
+                if (echoes) { stream.Send(Marshaller.Bytes, message, lent is null ? [] : lent.Memory.Span); }
             },
             why => received.ended.SetResult(why));
         return received;
     }
 
     public ValueTask<byte[]> NextAsync() => messages.Reader.ReadAsync();
+
+    /// <summary>What was attached to the next message that had something attached.</summary>
+    public ValueTask<byte[]> NextAttachedAsync() => attachments.Reader.ReadAsync();
 }

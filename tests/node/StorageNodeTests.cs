@@ -185,6 +185,34 @@ public sealed class StorageNodeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_block_is_stored_only_under_a_number_that_the_session_was_granted_and_has_not_used()
+    {
+        IDriveSession session = await OpenAsync();
+        NodeInfo file = Create(session, "a"u8);
+        BlockId first = (await session.GrantBlocksAsync(3)).Value;
+        byte[] content = new byte[70_000];
+        Assert.Equal(Status.Conflict, await WriteAsync(first.Value + 3));
+        Assert.Equal(Status.Conflict, await WriteAsync(first.Value - 1));
+        Assert.Equal(Status.Ok, await WriteAsync(first.Value));
+        Assert.Equal(Status.Ok, await WriteAsync(first.Value));
+        Assert.Equal(Status.Invalid, await session.Blocks.WriteBlockAsync(new(new(session.Drive.Value + 1), first), content));
+        FileCommit commit = new() { Node = file.Id, MinSize = 70_000 };
+        commit.Runs.Add(new(0, 70_000, SliceKind.Block, new(session.Drive, first), 0));
+        Assert.Equal(Status.Ok, await session.CommitAsync([commit], []));
+        Assert.Equal(Status.Conflict, await WriteAsync(first.Value));
+        Assert.Equal(Status.Ok, await session.ReturnBlocksAsync(new(first.Value + 2), 1));
+        Assert.Equal(Status.Conflict, await WriteAsync(first.Value + 2));
+        Assert.Equal(Status.Ok, await WriteAsync(first.Value + 1));
+
+        // What is there under a number of the past is as it was.
+        byte[] read = new byte[content.Length];
+        Assert.Equal(Status.Ok, await session.Blocks.ReadBlockAsync(new(session.Drive, first), 0, read));
+        Assert.Equal(content, read);
+
+        ValueTask<Status> WriteAsync(ulong id) => session.Blocks.WriteBlockAsync(new(session.Drive, new(id)), content);
+    }
+
+    [Fact]
     public async Task A_check_finds_nothing_wrong_online_while_files_come_and_go()
     {
         IDriveSession session = await OpenAsync();

@@ -132,7 +132,8 @@ public sealed class HostileClientTests
         await using RemoteWorld world = await RemoteWorld.StartAsync();
         using GrpcChannel channel = world.NewChannel();
         V1.SessionKey key = (await OpenAsync(channel)).Key;
-        V1.BlockName name = new() { Owner = key.Drive, Id = 1 };
+        V1.Request grant = new() { Session = key.Session, Id = 1, Slot = 0, Sequence = 1, GrantBlocks = new() { Count = 1 } };
+        V1.BlockName name = new() { Owner = key.Drive, Id = (await CallAsync(channel, key, grant)).Number };
         V1.WriteHead head = new() { Key = key, Block = name, Length = 10 };
         V1.WriteChunk ten = Chunk(10);
         V1.WriteChunk With(V1.WriteHead with) => new(ten) { Head = with };
@@ -149,6 +150,7 @@ public sealed class HostileClientTests
         Assert.Equal(V1.Status.Invalid, await WriteAsync(channel, With(new(head) { Block = new(name) { Owner = key.Token } })));
         GrpcException headless = await Assert.ThrowsAsync<GrpcException>(() => WriteAsync(channel, ten));
         Assert.Equal(GrpcStatusCode.InvalidArgument, headless.Code);
+        Assert.Equal(V1.Status.Conflict, await WriteAsync(channel, With(new(head) { Block = new(name) { Id = name.Id + 1 } })));
         V1.ReadRequest read = new() { Key = key, Block = name, Length = 10 };
         Assert.Equal(V1.Status.NotFound, await ReadStatusAsync(channel, read));
 

@@ -29,16 +29,28 @@ public sealed partial class BufferedDriveSession
     public ValueTask<Status> CommitAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results) => ThroughAsync(
         removes: false,
         static failure => failure,
+        async () => TakeCommitted(await inner.CommitAsync(commits, results), results));
+
+    /// <remarks>What of earlier changes is lost, <see cref="SyncAsync"/> has to say.</remarks>
+    public ValueTask<Reply<bool>> CommitDurablyAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results) => ThroughAsync(
+        removes: false,
+        Reply.Failed<bool>,
         async () =>
         {
-            Status status = await inner.CommitAsync(commits, results);
-            lock (gate)
-            {
-                if (!Learn(status)) { return status; }
-                for (int at = 0; at < results.Count; at++) { results[at] = Take(results[at]); }
-                return status;
-            }
+            Reply<bool> reply = await inner.CommitDurablyAsync(commits, results);
+            Status status = TakeCommitted(reply.Status, results);
+            lock (gate) { return new Reply<bool>(status, reply.Value && lost == Status.Ok); }
         });
+
+    private Status TakeCommitted(Status status, IList<NodeInfo> results)
+    {
+        lock (gate)
+        {
+            if (!Learn(status)) { return status; }
+            for (int at = 0; at < results.Count; at++) { results[at] = Take(results[at]); }
+            return status;
+        }
+    }
 
     public ValueTask<Reply<NodeInfo>> ChangeRangeAsync(in RangeRequest request)
     {

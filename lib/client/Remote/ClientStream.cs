@@ -1,6 +1,7 @@
 using System.Threading.Channels;
 using KvFs.Direct;
 using KvFs.Grpc;
+using KvFs.Protocol;
 using KvFs.Protocol.Wire;
 using V1 = KvFs.Protocol.V1;
 
@@ -48,7 +49,7 @@ internal sealed class ClientStream(
     {
         if (Direct is { } way && message.BodyCase != V1.ClientMessage.BodyOneofCase.Close)
         {
-            way.Send(DriveMethods.Session.Requests, message);
+            way.Send(DriveMethods.Session.Requests, message.Detach(out ReadOnlyMemory<byte> attached), attached.Span);
         }
         else { outgoing.Writer.TryWrite(message); }
     }
@@ -64,8 +65,12 @@ internal sealed class ClientStream(
             "kvfs-session",
             DriveMethods.Session.Responses,
             long.MaxValue,
-            message => Take(message, isOwnThread: true, onAnswer, onRecall),
-            _ => Cancel());
+            (message, attached) =>
+            {
+                message.Attach(attached);
+                Take(message, isOwnThread: true, onAnswer, onRecall);
+            },
+            _ => ending.CancelIfAlive());
         try
         {
             return await ReadAsync(onAnswer, onRecall);
@@ -120,18 +125,6 @@ internal sealed class ClientStream(
                 break;
             default:
                 break;
-        }
-    }
-
-    private void Cancel()
-    {
-        try
-        {
-            ending.Cancel();
-        }
-        catch (ObjectDisposedException)
-        {
-            // The stream has ended before.
         }
     }
 

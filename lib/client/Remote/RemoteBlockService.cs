@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using KvFs.Core;
+using KvFs.Direct;
 using KvFs.Grpc;
 using KvFs.Protocol;
 using KvFs.Protocol.Wire;
@@ -74,6 +75,7 @@ internal sealed class RemoteBlockService(SessionConnection session, RemoteClient
         for (int damaged = 0; damaged < Attempts; damaged++)
         {
             V1.Answer answer = await session.AskAsync(new() { ReadBlock = read });
+            using AttachedBytes? lent = answer.Lent;
             if (answer.Status != V1.Status.Ok) { return answer.Status.ToCore(); }
             if (answer.Range is not { } range || range.Data.Length != destination.Length) { return Status.NotSupported; }
             if (Crc32C.Compute(range.Data.Span) != range.Crc32C) { continue; }

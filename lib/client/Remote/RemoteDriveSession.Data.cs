@@ -14,11 +14,17 @@ public sealed partial class RemoteDriveSession
         return AskAsync(new() { GetCluster = get }, static answer => (answer.Cluster ?? throw NoResult()).ToCore());
     }
 
-    public ValueTask<Status> CommitAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results)
+    public async ValueTask<Status> CommitAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results) =>
+        (await CommitAsync(commits, results, durably: false)).Status;
+
+    public ValueTask<Reply<bool>> CommitDurablyAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results) =>
+        CommitAsync(commits, results, durably: true);
+
+    private ValueTask<Reply<bool>> CommitAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results, bool durably)
     {
         ArgumentNullException.ThrowIfNull(commits);
         ArgumentNullException.ThrowIfNull(results);
-        V1.Commit sent = new();
+        V1.Commit sent = new() { Durable = durably };
         foreach (FileCommit commit in commits)
         {
             commit.Session = Id;
@@ -101,17 +107,18 @@ public sealed partial class RemoteDriveSession
         static IReadOnlyList<SnapshotInfo> (answer) =>
             [.. (answer.Snapshots ?? throw NoResult()).Snapshots_.Select(static snapshot => snapshot.ToCore())]);
 
-    private async ValueTask<Status> CommitAsync(V1.Request request, IList<NodeInfo> results)
+    private async ValueTask<Reply<bool>> CommitAsync(V1.Request request, IList<NodeInfo> results)
     {
         int count = request.Commit.Commits.Count;
-        Reply<List<NodeInfo>> reply = await AskAsync(
+        Reply<(List<NodeInfo> Nodes, bool IsDurable)> reply = await AskAsync(
             request,
-            static answer => (answer.Nodes ?? throw NoResult()).Nodes_.Select(static node => node.ToCore()).ToList());
-        if (!reply.IsOk) { return reply.Status; }
-        if (reply.Value.Count != count) { return Status.NotSupported; }
+            static answer => (
+                (answer.Nodes ?? throw NoResult()).Nodes_.Select(static node => node.ToCore()).ToList(), answer.Durable));
+        if (!reply.IsOk) { return new(reply.Status, false); }
+        if (reply.Value.Nodes.Count != count) { return new(Status.NotSupported, false); }
         results.Clear();
-        foreach (NodeInfo info in reply.Value) { results.Add(info); }
-        return Status.Ok;
+        foreach (NodeInfo info in reply.Value.Nodes) { results.Add(info); }
+        return new(Status.Ok, reply.Value.IsDurable);
     }
 
     private static V1.Reserve ToWire(Reservation reservation) =>

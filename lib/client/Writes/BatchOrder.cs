@@ -65,6 +65,15 @@ internal sealed class BatchOrder(DirtyMemory memory, QuotaKeeper quota, Action<F
         underWay.AddRange(Capture.Captured);
     }
 
+    /// <summary>A batch is durable with its commit; it has not ended yet.</summary>
+    public void NoteDurable(FlushBatch batch)
+    {
+        lock (Gate)
+        {
+            foreach (BatchFile entry in batch.Files) { entry.File.DurableBatch = batch.Number; }
+        }
+    }
+
     /// <summary>Claims a batch that nobody works on.</summary>
     public bool TryClaim(FlushBatch batch)
     {

@@ -147,9 +147,10 @@ internal sealed class BatchWriter(
     {
         List<FileCommit> commits = batch.BuildCommits();
         if (commits.Count == 0) { return Status.Ok; }
-        Status status = await CommitAsync(commits, batch.Results);
+        (Status status, bool isDurable) = await CommitAsync(commits, batch.Results, batch.WantsDurable);
         if (status == Status.Ok)
         {
+            if (isDurable) { order.NoteDurable(batch); }
             batch.TakeResults();
             return Status.Ok;
         }
@@ -169,7 +170,7 @@ internal sealed class BatchWriter(
             if (entry.Outcome is not null) { continue; }
             one[0] = entry.Commit;
             batch.Results.Clear();
-            Status status = await CommitAsync(one, batch.Results);
+            (Status status, _) = await CommitAsync(one, batch.Results, durably: false);
             if (status == Status.Unknown) { batch.MayHaveNamed(); }
             if (FlushRetry.MayRetry(status) || status == Status.Conflict) { return status; }
             if (status == Status.Ok) { batch.TakeResult(entry, batch.Results[0]); }
@@ -179,15 +180,16 @@ internal sealed class BatchWriter(
         return Status.Ok;
     }
 
-    private async ValueTask<Status> CommitAsync(IReadOnlyList<FileCommit> commits, List<NodeInfo> results)
+    private async ValueTask<(Status Status, bool IsDurable)> CommitAsync(
+        IReadOnlyList<FileCommit> commits, List<NodeInfo> results, bool durably)
     {
-        Status status = Status.Busy;
-        for (int attempt = 0; status == Status.Busy && attempt < FlushRetry.BusyAttempts; attempt++)
+        Reply<bool> reply = new(Status.Busy, false);
+        for (int attempt = 0; reply.Status == Status.Busy && attempt < FlushRetry.BusyAttempts; attempt++)
         {
             results.Clear();
-            status = await session.CommitAsync(commits, results);
+            reply = durably ? await session.CommitDurablyAsync(commits, results) : new(await session.CommitAsync(commits, results), false);
         }
 
-        return status;
+        return (reply.Status, reply.Value);
     }
 }

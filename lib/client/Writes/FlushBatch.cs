@@ -149,6 +149,9 @@ internal sealed class FlushBatch
     /// <summary>Its bytes go into the transaction; there is no block.</summary>
     public bool IsInline { get; set; }
 
+    /// <summary>Somebody waits until it is durable.</summary>
+    public bool WantsDurable { get; set; }
+
     public BlockName? Block { get; set; }
 
     public bool IsBlockWritten { get; set; }
@@ -197,6 +200,7 @@ internal sealed class FlushBatch
         IsFailureNoted = false;
         IsDirect = false;
         IsInline = false;
+        WantsDurable = false;
         Block = null;
         IsBlockWritten = false;
         IsBlockNamed = false;

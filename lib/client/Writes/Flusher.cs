@@ -103,6 +103,18 @@ internal sealed class Flusher : IAsyncDisposable
         return CaptureAndRunAsync(file, isOwner);
     }
 
+    /// <summary>As <see cref="FlushAsync"/>, for who wants what is dirty durable.</summary>
+    /// <returns>With Ok: whether it is, and so all that was answered before; else the session's sync makes it so.</returns>
+    public async ValueTask<Reply<bool>> FlushDurablyAsync(FileState file)
+    {
+        bool isDirty;
+        lock (file.Gate) { isDirty = file.IsDirty; }
+        if (!isDirty) { return new(Status.Ok, false); }
+        DurableWish wish = new();
+        Status status = await CaptureAndRunAsync(file, isOwner: false, wish);
+        lock (order.Gate) { return new(status, status == Status.Ok && wish.Batch != 0 && file.DurableBatch == wish.Batch); }
+    }
+
     /// <summary>Waits for what was captured of a file, and captures nothing.</summary>
     public ValueTask<Status> DrainAsync(FileState file)
     {
@@ -217,7 +229,7 @@ internal sealed class Flusher : IAsyncDisposable
         writer.Dispose();
     }
 
-    private async ValueTask<Status> CaptureAndRunAsync(FileState file, bool isOwner)
+    private async ValueTask<Status> CaptureAndRunAsync(FileState file, bool isOwner, DurableWish? wish = null)
     {
         for (; ; )
         {
@@ -236,6 +248,14 @@ internal sealed class Flusher : IAsyncDisposable
                 }
 
                 order.EndCapture();
+
+                // A file's batches commit in their order: when the last one is durable, so are all others.
+                if (wish is not null && file.Batches is [.., var last] && order.Capture.Captured.Contains(last))
+                {
+                    last.WantsDurable = true;
+                    wish.Batch = last.Number;
+                }
+
                 upTo = order.Capture.LastNumber;
                 ShareOut(first: 1);
             }
@@ -243,6 +263,12 @@ internal sealed class Flusher : IAsyncDisposable
             if (turn is null) { return await RunUpToAsync(file, upTo, errors); }
             await turn;
         }
+    }
+
+    /// <summary>Which batch was to be durable; 0: there was none.</summary>
+    private sealed class DurableWish
+    {
+        public ulong Batch { get; set; }
     }
 
     /// <summary>Lets the threads have what was captured, from a place on; under the order lock.</summary>

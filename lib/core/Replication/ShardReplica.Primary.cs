@@ -41,15 +41,21 @@ public sealed partial class ShardReplica
 
     /// <summary>Takes the next place in the log for an entry, which the driver stores before it carries out the effects.
     /// </summary>
+    /// <param name="now">The moment.</param>
+    /// <param name="wantsDurable">It is wanted on all disks soon, as with <see cref="RequestDurable"/>: its own message says so.</param>
+    /// <param name="effects">Gets what is to be done.</param>
+    /// <param name="position">Its place.</param>
     /// <returns>False: this node may not order anything now.</returns>
-    public bool TrySubmit(TimeSpan now, List<ReplicationEffect> effects, out LogPosition position)
+    public bool TrySubmit(TimeSpan now, bool wantsDurable, List<ReplicationEffect> effects, out LogPosition position)
     {
         ArgumentNullException.ThrowIfNull(effects);
         position = default;
         if (!CanSubmit(now)) { return false; }
         position = new(Reign!.Epoch, log.Append(Reign.Epoch));
         effects.Add(new StoreEntries(Shard, position.Index, position.Index));
+        if (wantsDurable) { wanted = position.Index; }
         SendAll(now, effects);
+        if (wantsDurable) { SyncIfWanted(effects); }
         AdvanceCommit(effects);
         return true;
     }

@@ -123,16 +123,7 @@ internal sealed partial class DriveFileSystem
     /// <summary>A signal for who waits for a lock.</summary>
     private sealed class LockInterrupt(CancellationTokenSource cancel) : IFuseInterruptTarget
     {
-        public void Interrupted(FuseRequest request)
-        {
-            try
-            {
-                cancel.Cancel();
-            }
-            catch (ObjectDisposedException)
-            {
-                // The wait ended at this very moment, and was or will be answered.
-            }
-        }
+        /// <remarks>A wait that ended at this very moment was or will be answered.</remarks>
+        public void Interrupted(FuseRequest request) => cancel.CancelIfAlive();
     }
 }

@@ -115,7 +115,7 @@ public sealed class ShardReplicaTests
         primary.Tick(At(40), static _ => false, effects);
 
         // From here on nothing is committed without it, and it does not answer any more.
-        Assert.True(primary.TrySubmit(At(50), effects, out LogPosition position));
+        Assert.True(primary.TrySubmit(At(50), wantsDurable: false, effects, out LogPosition position));
         primary.RequestDurable(position.Index, At(50), effects);
         primary.OnSynced(At(60), effects);
         Assert.Equal((1UL, 0UL), (primary.Committed.Value, primary.Durable.Value));

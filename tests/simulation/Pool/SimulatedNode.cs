@@ -158,7 +158,8 @@ internal sealed class SimulatedNode
         LogPosition position = default;
         Step(now =>
         {
-            isTaken = replica.TrySubmit(now, effects, out position);
+            // Some say with the entry that it is wanted on disk, others behind it.
+            isTaken = replica.TrySubmit(now, wantsDurable: durable && value % 2 == 0, effects, out position);
             if (!isTaken) { return; }
             Store(shard, position.Index, [new(position.Epoch, value)]);
             pending.Add((shard, position.Index), new(answer, durable));
