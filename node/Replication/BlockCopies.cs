@@ -52,7 +52,7 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerLinks links, Pee
             }
 
             bool mustPause = false;
-            Status[] answers = sending.Wait();
+            Status[] answers = sending.Collect();
             for (int at = 0; at < lacking.Length; at++)
             {
                 Status status = answers[at];
@@ -194,7 +194,7 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerLinks links, Pee
         }
 
         /// <summary>Waits for each copy as long as it counts. Busy: it did not answer.</summary>
-        public Status[] Wait()
+        public Status[] Collect()
         {
             while (!Task.WaitAll(tasks, s_look))
             {

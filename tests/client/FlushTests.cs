@@ -21,6 +21,27 @@ public sealed class FlushTests
     }
 
     [Fact]
+    public async Task A_commit_that_is_durable_with_its_answer_needs_no_sync_behind_it()
+    {
+        await using ClientWorld world = new(ClientWorld.Still with { DirtyBytes = 64 << 20 });
+        world.Session.SyncsWithCommits = true;
+        OpenFile file = await world.Create("a");
+        for (int round = 1; round <= 6; round++)
+        {
+            // Little, which goes into the transaction, and a stream whose end is packed.
+            await world.Write(file, 0, ClientWorld.Bytes(round % 2 == 0 ? 10_000 : 9 << 20, round));
+            Assert.Equal(Status.Ok, await world.Client.FsyncAsync(file));
+        }
+
+        int syncs = world.Session.Syncs;
+        Assert.InRange(syncs, 1, 4);
+
+        // Nothing is dirty: what was answered otherwise has to be synced all the same.
+        Assert.Equal(Status.Ok, await world.Client.FsyncAsync(file));
+        Assert.Equal(syncs + 1, world.Session.Syncs);
+    }
+
+    [Fact]
     public async Task A_stream_becomes_blocks_of_four_mebibytes()
     {
         await using ClientWorld world = new(ClientWorld.Still with { DirtyBytes = 64 << 20 });

@@ -50,6 +50,10 @@ public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimePr
     /// <summary>Called between the decision and the answer of a hold.</summary>
     public Action? OnHeld { get; set; }
 
+    /// <summary>Whether a commit that is wanted durable is, with its answer: two out of three, as with a pool, where one that was sent
+    /// again is not.</summary>
+    public bool SyncsWithCommits { get; set; }
+
     /// <summary>A planted bug: answers before anything is durable.</summary>
     public bool ForgetsSyncs { get; set; }
 
@@ -217,6 +221,17 @@ public sealed class MemorySession(MemoryDrive drive, MemoryBlocks blocks, TimePr
             drive.Ledger.Return(Id, new(drive.Counters.UsedBytes - before, 0));
             Committed?.Invoke(commits);
             return Status.Ok;
+        }
+    }
+
+    public async ValueTask<Reply<bool>> CommitDurablyAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results)
+    {
+        Status status = await CommitAsync(commits, results);
+        lock (gate)
+        {
+            bool isDurable = status == Status.Ok && SyncsWithCommits && this.commits % 3 != 0;
+            if (isDurable && !ForgetsSyncs) { drive.Sync(); }
+            return new(status, isDurable);
         }
     }
 

@@ -27,6 +27,12 @@ public sealed class ModelTests
     }
 
     [Fact]
+    public async Task A_commit_that_says_it_is_durable_and_is_not_is_found()
+    {
+        await Assert.ThrowsAnyAsync<Exception>(() => Lives(session => session.ForgetsSyncs = session.SyncsWithCommits));
+    }
+
+    [Fact]
     public async Task A_commit_that_loses_a_run_is_found()
     {
         await Assert.ThrowsAnyAsync<Exception>(() => Lives(session => session.LosesRuns = true));

@@ -15,7 +15,7 @@ internal sealed class ModelWorkload : IAsyncDisposable
     private readonly Random random;
     private readonly ClientWorld world;
     private readonly List<ModelFile> files = [];
-    private readonly Action<MemorySession>? plant;
+    private readonly Action<MemorySession> plant;
     private bool failing;
 
     /// <param name="seed">Decides everything.</param>
@@ -23,7 +23,11 @@ internal sealed class ModelWorkload : IAsyncDisposable
     public ModelWorkload(int seed, Action<MemorySession>? plant = null)
     {
         random = new(seed);
-        this.plant = plant;
+        this.plant = session =>
+        {
+            session.SyncsWithCommits = seed % 2 == 0;
+            plant?.Invoke(session);
+        };
         world = new(ClientWorld.Still with { DirtyBytes = 4 << 20, BackgroundBytes = 1 << 20, ClosedFiles = 1 });
     }
 
@@ -31,7 +35,7 @@ internal sealed class ModelWorkload : IAsyncDisposable
     {
         for (int i = 0; i < FileCount; i++) { files.Add(new(await world.Create($"f{i}"))); }
         Assert.Equal(Status.Ok, await world.Client.SyncAllAsync());
-        plant?.Invoke(world.Session);
+        plant(world.Session);
         for (int step = 0; step < steps; step++)
         {
             await Step(files[random.Next(FileCount)]);
@@ -197,7 +201,7 @@ internal sealed class ModelWorkload : IAsyncDisposable
     {
         await Recover();
         world.Crash(random.Next(world.Drive.UnsyncedCount + 1));
-        plant?.Invoke(world.Session);
+        plant(world.Session);
         foreach (ModelFile file in files)
         {
             file.Handle = await world.Open(file.Id);

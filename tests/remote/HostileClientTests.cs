@@ -120,8 +120,21 @@ public sealed class HostileClientTests
         V1.Request taken = new() { Session = key.Session, Slot = 6, Sequence = 1, Unlink = new() { Parent = Root(), Name = Text("a") } };
         Assert.Equal(V1.Status.NotFound, (await CallAsync(channel, key, taken)).Status);
         V1.Request create = new() { Session = key.Session, Create = new() { Parent = Root(), Name = Text("a"), Kind = V1.VNodeKind.File } };
-        Assert.Equal(V1.Status.Ok, (await CallAsync(channel, key, create)).Status);
+        V1.Answer created = await CallAsync(channel, key, create);
+        Assert.Equal(V1.Status.Ok, created.Status);
         Assert.Equal(V1.Status.NotFound, (await CallAsync(channel, key, taken)).Status);
+
+        // A commit says whether it is durable, if it was asked.
+        V1.FileCommit file = new() { Node = new() { Id = created.Node.Id }, MinSize = 5 };
+        V1.Request Commit(uint slot, bool durable) => new()
+        {
+            Session = key.Session, Slot = slot, Sequence = 1, Commit = new() { Durable = durable, Commits = { file } },
+        };
+        Assert.False((await CallAsync(channel, key, Commit(7, false))).Durable);
+        V1.Answer durable = await CallAsync(channel, key, Commit(8, true));
+        Assert.Equal(V1.Status.Ok, durable.Status);
+        Assert.True(durable.Durable);
+        Assert.Equal(durable, await CallAsync(channel, key, Commit(8, true)));
         V1.Answer synced = await CallAsync(channel, key, new() { Session = key.Session, Sync = new() });
         Assert.True(synced.LogIndex > second.LogIndex);
     }
