@@ -179,7 +179,12 @@ public sealed class DriveHost
                 else { drive.EndOldSessions(); }
                 lock (Changes)
                 {
-                    if (HomeOf(drive.Id) != shard) { return troubles; }
+                    if (HomeOf(drive.Id) != shard)
+                    {
+                        drive.LetGo();
+                        return troubles;
+                    }
+
                     Invariant.Check(ImmutableInterlocked.TryAdd(ref drives, drive.Id, drive));
                 }
             }

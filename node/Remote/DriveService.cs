@@ -119,7 +119,7 @@ internal sealed class DriveService(RemoteServices remote)
                 session.OnRecallDone(message.RecallDone);
                 return true;
             case V1.ClientMessage.BodyOneofCase.Renew:
-                stream.Send(new() { Renewed = new() });
+                session.Confirm(stream);
                 return true;
             default:
                 return false;

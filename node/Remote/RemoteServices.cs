@@ -77,7 +77,9 @@ public sealed partial class RemoteServices : IAsyncDisposable
             foreach (RemoteSession session in sessions.Values)
             {
                 if (stoodStill) { session.Renew(); }
-                if (!IsHere(session)) { _ = LeaveAsync(session); }
+
+                // Not "is not here": one that is being taken up is not here yet, and who forgot its sessions would keep others out for ever.
+                if (session.Hosted.IsLetGo) { _ = LeaveAsync(session); }
                 else if (session.IsExpired(options) && session.Hosted.Shard.CanServe) { _ = ExpireAsync(session); }
             }
         }
