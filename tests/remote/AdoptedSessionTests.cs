@@ -79,6 +79,22 @@ public sealed class AdoptedSessionTests
         Assert.Equal(V1.Status.StaleEpoch, (await NextAsync(call)).Closed.Status);
     }
 
+    [Fact]
+    public async Task Who_comes_before_its_drive_is_served_is_let_in_when_it_is()
+    {
+        await using TakingUpNode node = await TakingUpNode.StartAsync();
+        (_, RemoteSession? opened) = await node.Services.OpenAsync(s_alone);
+        node.LetGo();
+        Assert.Equal(Status.StaleEpoch, (await node.Services.FindSoonAsync(opened!.Key, CancellationToken.None)).Why);
+
+        // The map says already that this node is to serve it.
+        node.Node.Host.IsToServe = static _ => true;
+        Task<(RemoteSession? Session, Status Why)> coming = node.Services.FindSoonAsync(opened.Key, CancellationToken.None).AsTask();
+        Assert.False(coming.IsCompleted);
+        node.TakeUp();
+        Assert.Equal(Status.Ok, (await coming).Why);
+    }
+
     private static async Task<V1.ServerMessage> NextAsync(GrpcCall<V1.ClientMessage, V1.ServerMessage> call)
     {
         Assert.True(await call.WaitToReadAsync());

@@ -23,7 +23,7 @@ public sealed record RemoteClientOptions
 
     public TimeSpan MaxPause { get; init; } = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>The same bound as long as a session has not been without a primary for longer than one takes to be replaced.</summary>
+    /// <summary>The same bound where a primary is about to be there again: as long as one takes to be replaced.</summary>
     public TimeSpan MaxPauseAtFirst { get; init; } = TimeSpan.FromMilliseconds(100);
 
     /// <summary>A primary that says nothing for so long while it is waited for is asked whether it is there; and others, whether it still is

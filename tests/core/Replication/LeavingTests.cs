@@ -81,7 +81,9 @@ public sealed class LeavingTests : PrimaryAmongOthers
         node.OnView(new(1, [.. copies.Select(static copy => new PoolMember(copy.Node, copy.Disk))], reigns), At(1), effects);
         node.Tick(At(2), effects);
         ulong beacon = effects.OfType<SendMessage>().Select(static sent => sent.Message).OfType<Beacon>().First().Number;
-        foreach (NodeId other in (NodeId[])[First, Third])
+
+        // What they say first tells who they are.
+        foreach (NodeId other in (NodeId[])[First, Third, First, Third])
         {
             node.OnMessage(other, new(1), new BeaconAck(beacon, 1), At(5), effects);
             for (ushort shard = 0; shard < 4; shard++)
