@@ -16,7 +16,8 @@ namespace KvFs.Node;
 /// <summary>A storage node that is one of several: keeps copies of shards, and serves the drives of those that it is primary of.
 /// </summary>
 /// <remarks>Thread safe. Start, in order: (1) take the data folder and count the start; (2) find its place in the pool map; (3)
-/// open the logs; (4) connect to the others, watch the map, and beacon. Stop, in order: hand primacies over, fall silent, close.
+/// open the logs; (4) connect to the others, watch the map, and beacon. Stop, in order: hand primacies over, be left out, fall
+/// silent, close.
 /// </remarks>
 [SupportedOSPlatform("linux")]
 public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposable
@@ -28,6 +29,9 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
     public static GrpcCallLimits CallLimits { get; } = new(
         Math.Max(WireReplication.Limits.MaxReceiveBytes, WireLimits.OfServer.MaxReceiveBytes),
         Math.Max(WireReplication.Limits.MaxSendBytes, WireLimits.OfServer.MaxSendBytes));
+
+    /// <summary>How long it stays until all others know that it does not count any more.</summary>
+    private static readonly TimeSpan s_stayTime = TimeSpan.FromSeconds(2);
 
     private static readonly TimeSpan s_leavePause = TimeSpan.FromMilliseconds(20);
 
@@ -83,6 +87,7 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
         storage = StorageNode.StartOneOfSeveral(
             options.Storage, store, blocks, identity, first.Shards.Length, loggers.CreateLogger<StorageNode>());
         storage.Host.KnowsAll = KnowsAll;
+        storage.Host.IsToServe = shard => map.Map[shard].Primary == driver.Process.Node;
         remote = new(storage, options.Remote with { Direct = options.Direct }, options.Storage.Clock, loggers);
     }
 
@@ -151,38 +156,46 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
         healer.Start();
     }
 
-    /// <summary>Hands over what this node is primary of, as far as somebody is there, falls silent, and has itself listed as a copy
-    /// that does not count: nobody waits for it then.</summary>
+    /// <summary>Hands over what this node is primary of, as far as somebody is there, has itself listed as a copy that does not count, and
+    /// falls silent once all others know that: until then they may wait for it.</summary>
     public async Task LeaveAsync()
     {
-        using CancellationTokenSource patience = new(s_leaveTime);
-        try
-        {
-            await driver.LeaveAsync(patience.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            // Nobody takes it: the pool waits for this node to come back.
-        }
-
-        // Silent first: who is heard is taken in again at once.
+        await TryForAsync(s_leaveTime, driver.LeaveAsync);
+        await TryForAsync(s_leaveTime, cancellation => BeLeftOutAsync(isSilent: false, cancellation));
+        await TryForAsync(s_stayTime, cancellation => driver.KnownToOthersAsync(map.Map.Revision, cancellation));
         driver.Dispose();
-        using CancellationTokenSource listed = new(s_leaveTime);
+
+        // A primary that had not heard yet that it leaves may have taken it in meanwhile; what nobody took is given away now.
+        await TryForAsync(s_leaveTime, cancellation => BeLeftOutAsync(isSilent: true, cancellation));
+    }
+
+    /// <summary>Does what others may not let it do: then they find out by themselves.</summary>
+    private static async Task TryForAsync(TimeSpan time, Func<CancellationToken, Task> work)
+    {
+        using CancellationTokenSource late = new(time);
         try
         {
-            while (true)
-            {
-                PoolMap now = map.Map;
-                MapChange change = PoolMapChange.Leave(now, driver.Process.Node);
-                if (!change.IsDone) { return; }
-                AuthorityAnswer answer = await map.SwapAsync(now, change.Map, listed.Token);
-                if (answer.Outcome == AuthorityOutcome.Ok) { return; }
-                await Task.Delay(s_leavePause, listed.Token);
-            }
+            await work(late.Token);
         }
         catch (Exception e) when (e is OperationCanceledException or AuthorityException)
         {
-            // The others find out by themselves.
+            // The pool waits for this node to come back, or goes on without it.
+        }
+    }
+
+    private async Task BeLeftOutAsync(bool isSilent, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            PoolMap now = map.Map;
+
+            // What it is listed as primary of would be signed over by that: not while it might answer.
+            if (!isSilent && now.Shards.Any(shard => shard.Primary == driver.Process.Node)) { return; }
+            MapChange change = PoolMapChange.Leave(now, driver.Process.Node);
+            if (!change.IsDone) { return; }
+            AuthorityAnswer answer = await map.SwapAsync(now, change.Map, cancellation);
+            if (answer.Outcome == AuthorityOutcome.Ok) { return; }
+            await Task.Delay(s_leavePause, cancellation);
         }
     }
 

@@ -117,6 +117,9 @@ public sealed class DriveHost
     /// </summary>
     public Func<bool> KnowsAll { get; set; } = static () => true;
 
+    /// <summary>Whether this node is primary of a shard in the newest pool map that it knows: it serves it, or will in a moment.</summary>
+    public Func<ShardId, bool> IsToServe { get; set; } = static _ => false;
+
     /// <summary>What is answered for a name that no drive here has. NotFound; StaleEpoch: it may be known in a moment.</summary>
     public Status WhyNotFound => IsSettled ? Status.NotFound : Status.StaleEpoch;
 
@@ -140,6 +143,12 @@ public sealed class DriveHost
     /// <summary>Is told of sessions of the primary before that go on here, before anybody can find their drive; null: they are ended.
     /// </summary>
     public Action<HostedDrive, IReadOnlyList<AdoptedSession>>? Adopted { get; set; }
+
+    /// <summary>Is called when drives have come, or gone.</summary>
+    public Action Moved { get; set; } = static () => { };
+
+    /// <summary>Whether a drive that is not served here may be in a moment.</summary>
+    public bool IsComing(DriveId drive) => IsOneOfSeveral && IsToServe(HomeShard.Of(drive, shards.Length));
 
     /// <summary>What is answered to a session that is not known here. SessionExpired: there is none; StaleEpoch: it may be elsewhere,
     /// or here in a moment.</summary>
@@ -179,9 +188,16 @@ public sealed class DriveHost
                 else { drive.EndOldSessions(); }
                 lock (Changes)
                 {
-                    if (HomeOf(drive.Id) != shard) { return troubles; }
+                    if (HomeOf(drive.Id) != shard)
+                    {
+                        drive.LetGo();
+                        return troubles;
+                    }
+
                     Invariant.Check(ImmutableInterlocked.TryAdd(ref drives, drive.Id, drive));
                 }
+
+                Moved();
             }
             catch (StorageException failed)
             {
@@ -208,6 +224,7 @@ public sealed class DriveHost
         }
 
         foreach (HostedDrive drive in gone) { drive.LetGo(); }
+        Moved();
         return gone;
     }
 

@@ -9,22 +9,26 @@ public readonly record struct AdoptedSession(SessionId Id, SessionAccess Access,
 /// <summary>Opens and ends the sessions of a drive, and goes on with those of the primary before.</summary>
 internal static class DriveSessions
 {
-    /// <summary>Opens a session. <see cref="Status.InUse"/>: see <see cref="SessionTable.Admit"/>.</summary>
+    /// <summary>Opens a session. <see cref="Status.InUse"/>: see <see cref="SessionTable.CanAdmit"/>. One at a time.</summary>
+    /// <remarks>Who is refused has written nothing: a record of it that outlived this primary would be the newest, and the next one would
+    /// end the session that it was refused for.</remarks>
     /// <param name="drive">With which drive.</param>
     /// <param name="access">What it may do, and beside whom.</param>
     /// <param name="token">Of one that outlives this primary; default: it does not.</param>
     /// <param name="id">Its number.</param>
     public static Status OpenSession(this HostedDrive drive, SessionAccess access, SessionToken token, out SessionId id)
     {
-        Status status = drive.Transact(
+        id = default;
+        Status status = drive.Sessions.CanAdmit(access);
+        if (status != Status.Ok) { return status; }
+        status = drive.Transact(
             default,
             static (in (SessionAccess Access, SessionToken Token) opened, DriveTransaction transaction, out SessionId taken) =>
                 Core.OpenSession.Apply(opened.Access, opened.Token, transaction, out taken),
             (access, token),
             SpaceUse.Release,
             out id);
-        if (status == Status.Ok) { status = drive.Sessions.Admit(id, access); }
-        if (status == Status.InUse) { drive.Expire(id); }
+        if (status == Status.Ok) { Invariant.Check(drive.Sessions.Admit(id, access) == Status.Ok); }
         return status;
     }
 

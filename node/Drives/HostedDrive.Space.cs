@@ -44,7 +44,7 @@ public sealed partial class HostedDrive
     {
         lock (Shard.Gate)
         {
-            isLetGo = true;
+            Volatile.Write(ref isLetGo, true);
             blocks.Space.EndPromise((long)Quota.Clear().Bytes);
         }
     }

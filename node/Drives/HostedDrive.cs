@@ -49,7 +49,6 @@ public sealed partial class HostedDrive
     private long requests;
     private long committedBytes;
 
-    /// <summary>Another node serves it.</summary>
     private bool isLetGo;
 
     /// <summary>Its records are gone: whoever still knows of it, in the background, writes none any more.</summary>
@@ -86,6 +85,9 @@ public sealed partial class HostedDrive
     /// <summary>Bytes of live blocks that nothing refers to any more, of all transactions since somebody last took the sum:
     /// what a repack may give back.</summary>
     public long LooseBytes => Interlocked.Read(ref looseBytes);
+
+    /// <summary>Another node serves it, or this one does anew: nothing is done under this term any more.</summary>
+    public bool IsLetGo => Volatile.Read(ref isLetGo);
 
     /// <summary>Requests of clients since the start.</summary>
     public long Requests => Interlocked.Read(ref requests);

@@ -23,9 +23,9 @@ public sealed class SessionTable : ISessionLiveness
         lock (gate) { return sessions.ContainsKey(session); }
     }
 
-    /// <summary>Admits a session. <see cref="Status.InUse"/>: one that has the drive does not go with it
+    /// <summary>Whether a session would be admitted. <see cref="Status.InUse"/>: one that has the drive does not go with it
     /// (<see cref="SessionAccesses.GoesWith"/>).</summary>
-    public Status Admit(SessionId id, SessionAccess access)
+    public Status CanAdmit(SessionAccess access)
     {
         lock (gate)
         {
@@ -34,8 +34,18 @@ public sealed class SessionTable : ISessionLiveness
                 if (!access.GoesWith(other)) { return Status.InUse; }
             }
 
-            sessions.Add(id, (access, null));
             return Status.Ok;
+        }
+    }
+
+    /// <summary>Admits a session, unless <see cref="CanAdmit"/> says why not.</summary>
+    public Status Admit(SessionId id, SessionAccess access)
+    {
+        lock (gate)
+        {
+            Status status = CanAdmit(access);
+            if (status == Status.Ok) { sessions.Add(id, (access, null)); }
+            return status;
         }
     }
 

@@ -25,7 +25,9 @@ internal sealed class DriveService(RemoteServices remote)
         MessageReader<V1.ClientMessage> reader, MessageWriter<V1.ServerMessage> writer, ServerCall call)
     {
         // 1.
-        (V1.Opened opened, RemoteSession? session) = await BeginAsync(await FirstAsync(reader, call));
+        using CancellationTokenSource over =
+            CancellationTokenSource.CreateLinkedTokenSource(call.Cancellation, call.Draining);
+        (V1.Opened opened, RemoteSession? session) = await BeginAsync(await FirstAsync(reader, call), over.Token);
         if (session is null)
         {
             await writer.WriteAsync(new() { Opened = opened }, call.Cancellation);
@@ -33,8 +35,6 @@ internal sealed class DriveService(RemoteServices remote)
         }
 
         // 2, 3.
-        using CancellationTokenSource over =
-            CancellationTokenSource.CreateLinkedTokenSource(call.Cancellation, call.Draining);
         using SessionStream stream = new(over.Token);
         opened.Direct = Offer(session, stream, call);
         stream.Send(new() { Opened = opened });
@@ -63,7 +63,7 @@ internal sealed class DriveService(RemoteServices remote)
         throw new GrpcException(GrpcStatusCode.InvalidArgument, "a stream begins with open or resume");
     }
 
-    private async ValueTask<(V1.Opened Opened, RemoteSession? Session)> BeginAsync(V1.ClientMessage first)
+    private async ValueTask<(V1.Opened Opened, RemoteSession? Session)> BeginAsync(V1.ClientMessage first, CancellationToken over)
     {
         RemoteSession? session;
         Status status;
@@ -73,7 +73,7 @@ internal sealed class DriveService(RemoteServices remote)
                 (status, session) = await remote.OpenAsync(first.Open);
                 break;
             case V1.ClientMessage.BodyOneofCase.Resume:
-                session = remote.Find(first.Resume, out status);
+                (session, status) = await remote.FindSoonAsync(first.Resume, over);
                 break;
             default:
                 throw new GrpcException(GrpcStatusCode.InvalidArgument, "a stream begins with open or resume");
@@ -119,7 +119,7 @@ internal sealed class DriveService(RemoteServices remote)
                 session.OnRecallDone(message.RecallDone);
                 return true;
             case V1.ClientMessage.BodyOneofCase.Renew:
-                stream.Send(new() { Renewed = new() });
+                session.Confirm(stream);
                 return true;
             default:
                 return false;

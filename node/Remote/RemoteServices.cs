@@ -24,6 +24,11 @@ public sealed partial class RemoteServices : IAsyncDisposable
     /// <summary>Ticks within one lease.</summary>
     private const int TicksPerLease = 10;
 
+    /// <summary>How long a client that resumes its session is kept waiting for its drive: less than it waits for an answer.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
+
+    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(50);
+
     private readonly ConcurrentDictionary<(DriveId Drive, SessionId Session), RemoteSession> sessions = new();
     private readonly StorageNode node;
     private readonly RemoteOptions options;
@@ -31,6 +36,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
     private readonly ILogger logger;
     private readonly RequestThreads threads;
     private readonly ITimer timer;
+    private TaskCompletionSource moved = NewSignal();
     private readonly Lock ticking = new();
     private long tickedAt;
     private bool stopped;
@@ -47,6 +53,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
         threads = new(options.Threads);
         tickedAt = clock.GetTimestamp();
         node.Host.Adopted = Adopt;
+        node.Host.Moved = () => Interlocked.Exchange(ref moved, NewSignal()).SetResult();
         TimeSpan period = options.Lease / TicksPerLease;
         timer = clock.CreateTimer(static state => ((RemoteServices)state!).Tick(), this, period, period);
     }
@@ -77,7 +84,9 @@ public sealed partial class RemoteServices : IAsyncDisposable
             foreach (RemoteSession session in sessions.Values)
             {
                 if (stoodStill) { session.Renew(); }
-                if (!IsHere(session)) { _ = LeaveAsync(session); }
+
+                // Not "is not here": one that is being taken up is not here yet, and who forgot its sessions would keep others out for ever.
+                if (session.Hosted.IsLetGo) { _ = LeaveAsync(session); }
                 else if (session.IsExpired(options) && session.Hosted.Shard.CanServe) { _ = ExpireAsync(session); }
             }
         }
@@ -143,6 +152,23 @@ public sealed partial class RemoteServices : IAsyncDisposable
         return null;
     }
 
+    /// <summary>The same, and waits a moment for a drive that is about to be served here: who comes with the newest map is there before that
+    /// is.</summary>
+    internal async ValueTask<(RemoteSession? Session, Status Why)> FindSoonAsync(V1.SessionKey? key, CancellationToken cancellation)
+    {
+        long began = clock.GetTimestamp();
+        while (true)
+        {
+            Task next = Volatile.Read(ref moved).Task;
+            RemoteSession? session = Find(key, out Status why);
+            bool isOver = cancellation.IsCancellationRequested || clock.GetElapsedTime(began) > s_patience;
+            if (why != Status.StaleEpoch || isOver || !node.Host.IsComing(DriveId.Read(key!.Drive.Span))) { return (session, why); }
+
+            // A lease comes back without a word.
+            await Task.WhenAny(next, Task.Delay(s_look, clock, cancellation));
+        }
+    }
+
     /// <summary>This node serves some drives no more: their sessions go on elsewhere.</summary>
     internal void LetGo(IReadOnlyList<HostedDrive> drives)
     {
@@ -193,6 +219,8 @@ public sealed partial class RemoteServices : IAsyncDisposable
             sessions[(drive.Id, each.Id)] = session;
         }
     }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private async Task LeaveAsync(RemoteSession session)
     {

@@ -110,6 +110,22 @@ internal sealed partial class RemoteSession : ISessionRecall
     /// <summary>The client has said something.</summary>
     public void Renew() => Volatile.Write(ref renewedAt, clock.GetTimestamp());
 
+    /// <summary>Tells the client that its lease was renewed. Who may not serve now cannot: its stream is ended, and the client looks for who
+    /// may.</summary>
+    public void Confirm(SessionStream asked)
+    {
+        if (local.Hosted.Shard.CanServe)
+        {
+            asked.Send(new() { Renewed = new() });
+            return;
+        }
+
+        lock (gate)
+        {
+            if (stream == asked) { CutStream(); }
+        }
+    }
+
     /// <summary>Its client has been silent for longer than the lease, or owes an answer to a recall for too
     /// long.</summary>
     public bool IsExpired(RemoteOptions options)

@@ -168,15 +168,28 @@ public sealed partial class ReplicationDriver : IDisposable
         lock (gate) { Find(shard)?.Core.HandOverTo(to); }
     }
 
-    /// <summary>Hands what this node is primary of to others. Ends when nothing is left, or nobody is there to take it.</summary>
-    public async Task LeaveAsync(CancellationToken cancellation)
+    /// <summary>Hands what this node is primary of to others, and is given nothing any more. Ends when nothing is left, or nobody is there
+    /// to take it.</summary>
+    public Task LeaveAsync(CancellationToken cancellation) => UntilAsync(
+        () =>
+        {
+            core.Leave();
+            return !core.Shards.Any(static shard => shard.IsPrimary) || !core.HasOthers(SuspendClock.Now);
+        },
+        cancellation);
+
+    /// <summary>Ends when all other nodes that are there know the pool map up to a revision.</summary>
+    public Task KnownToOthersAsync(ulong revision, CancellationToken cancellation) =>
+        UntilAsync(() => core.Peers.AllKnow(revision, SuspendClock.Now), cancellation);
+
+    /// <summary>Looks again and again, with the lock held, until something is so, or this node takes no part any more.</summary>
+    private async Task UntilAsync(Func<bool> isSo, CancellationToken cancellation)
     {
         while (true)
         {
             lock (gate)
             {
-                core.Leave();
-                if (hasFailed || !core.Shards.Any(static shard => shard.IsPrimary)) { return; }
+                if (hasFailed || isSo()) { return; }
             }
 
             await Task.Delay(s_tick, cancellation);

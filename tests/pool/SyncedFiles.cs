@@ -23,8 +23,21 @@ internal sealed class SyncedFiles
 
     public static byte[] ContentOf(int file) => Files.Bytes(1 + (file % 50 * 3000), file);
 
-    /// <summary>Writes until it is enough. A write that fails fails the test.</summary>
+    /// <summary>Writes until it is enough. A write that fails fails the test, and who waits for another one.</summary>
     public async Task WriteAsync(DriveClient client, CancellationToken enough)
+    {
+        try
+        {
+            await WriteOnAsync(client, enough);
+        }
+        catch (Exception e)
+        {
+            lock (gate) { changed.SetException(e); }
+            throw;
+        }
+    }
+
+    private async Task WriteOnAsync(DriveClient client, CancellationToken enough)
     {
         for (int file = 0; !enough.IsCancellationRequested; file++)
         {

@@ -10,8 +10,8 @@ namespace KvFs.Authority;
 /// </remarks>
 public sealed class FileAuthority : IPoolAuthority
 {
-    /// <summary>Between two looks of a watcher at the file.</summary>
-    public static readonly TimeSpan DefaultPoll = TimeSpan.FromMilliseconds(250);
+    /// <summary>Between two looks of a watcher at the first bytes of the file: what changes hands waits for them.</summary>
+    public static readonly TimeSpan DefaultPoll = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Between two tries to get the lock that another process holds: about as long as a change takes.</summary>
     private static readonly TimeSpan LockRetry = TimeSpan.FromMilliseconds(5);

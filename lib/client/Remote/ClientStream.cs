@@ -26,6 +26,8 @@ internal sealed class ClientStream(
     /// <summary>When the renewal was sent that was not answered yet.</summary>
     private long renewalSentAt = None;
 
+    private long heardAt = lease.Clock.GetTimestamp();
+
     /// <summary>What it goes over.</summary>
     public required GrpcChannel Via { get; init; }
 
@@ -43,6 +45,18 @@ internal sealed class ClientStream(
 
     /// <summary>Ends it.</summary>
     public Task EndAsync() => ending.CancelAsync();
+
+    /// <summary>Whether the primary has said nothing for so long; if so, it is asked for a word.</summary>
+    public bool IsSilent(TimeSpan time)
+    {
+        if (lease.Clock.GetElapsedTime(Volatile.Read(ref heardAt)) < time) { return false; }
+        Renew();
+        return true;
+    }
+
+    /// <summary>Whether it owes that word for so long.</summary>
+    public bool OwesWord(TimeSpan time) =>
+        Volatile.Read(ref renewalSentAt) is var sentAt and not None && lease.Clock.GetElapsedTime(sentAt) >= time;
 
     /// <summary>Sends a message, unless the stream has ended.</summary>
     public void Send(V1.ClientMessage message)
@@ -111,6 +125,7 @@ internal sealed class ClientStream(
 
     private void Take(V1.ServerMessage message, bool isOwnThread, Action<V1.Answer, bool> onAnswer, Action<V1.Recall> onRecall)
     {
+        Volatile.Write(ref heardAt, lease.Clock.GetTimestamp());
         switch (message.BodyCase)
         {
             case V1.ServerMessage.BodyOneofCase.Answer:
@@ -150,6 +165,11 @@ internal sealed class ClientStream(
         }
     }
 
+    private void Renew()
+    {
+        if (Interlocked.CompareExchange(ref renewalSentAt, lease.Clock.GetTimestamp(), None) == None) { Send(new() { Renew = new() }); }
+    }
+
     /// <summary>Renews the lease; breaks the stream off if the primary does not answer within it.</summary>
     private async Task RenewAsync()
     {
@@ -164,10 +184,7 @@ internal sealed class ClientStream(
                     return;
                 }
 
-                if (Interlocked.CompareExchange(ref renewalSentAt, lease.Clock.GetTimestamp(), None) == None)
-                {
-                    Send(new() { Renew = new() });
-                }
+                Renew();
             }
         }
         catch (OperationCanceledException)

@@ -12,7 +12,7 @@ internal interface ISessionRoute
 
     /// <summary>A channel to whoever serves a drive now, as far as is known; null: nobody can tell. The channel stays the route's.
     /// </summary>
-    ValueTask<GrpcChannel?> FindAsync(DriveId drive);
+    ValueTask<GrpcChannel?> FindAsync(DriveId drive, CancellationToken cancellation);
 }
 
 /// <summary>One node that serves everything.</summary>
@@ -20,5 +20,5 @@ internal sealed class SingleRoute(GrpcChannel channel) : ISessionRoute
 {
     public TimeSpan? ResumeTime => null;
 
-    public ValueTask<GrpcChannel?> FindAsync(DriveId drive) => new(channel);
+    public ValueTask<GrpcChannel?> FindAsync(DriveId drive, CancellationToken cancellation) => new(channel);
 }

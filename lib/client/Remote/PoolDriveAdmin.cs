@@ -120,9 +120,9 @@ public sealed class PoolDriveAdmin : IDriveAdmin, ISessionRoute, IDisposable
 
     TimeSpan? ISessionRoute.ResumeTime => options.ResumeTime;
 
-    async ValueTask<GrpcChannel?> ISessionRoute.FindAsync(DriveId drive)
+    async ValueTask<GrpcChannel?> ISessionRoute.FindAsync(DriveId drive, CancellationToken cancellation)
     {
-        if (await DirectoryAsync(CancellationToken.None) is not { } pool) { return null; }
+        if (await DirectoryAsync(cancellation) is not { } pool) { return null; }
         NodeId primary = pool.Primaries[HomeShard.Of(drive, pool.Primaries.Length).Value];
         return pool.Nodes.TryGetValue(primary, out string? address) ? ChannelTo(address) : null;
     }

@@ -126,7 +126,8 @@ internal sealed class RemoteBlockService(SessionConnection session, RemoteClient
                 // The node was not reached, or broke off: as long as there is a session, it may be in a moment.
             }
 
-            await pauses.NextAsync(CancellationToken.None);
+            // Its session has a primary again at any moment.
+            await pauses.NextAsync(options.MaxPauseAtFirst, CancellationToken.None);
         }
 
         return Status.SessionExpired;

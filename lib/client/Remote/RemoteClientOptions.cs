@@ -22,4 +22,14 @@ public sealed record RemoteClientOptions
     public TimeSpan MinPause { get; init; } = TimeSpan.FromMilliseconds(20);
 
     public TimeSpan MaxPause { get; init; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>The same bound where a primary is about to be there again: as long as one takes to be replaced.</summary>
+    public TimeSpan MaxPauseAtFirst { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>A primary that says nothing for so long while it is waited for is asked whether it is there; and others, whether it still is
+    /// the primary.</summary>
+    public TimeSpan Patience { get; init; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>Between two such looks.</summary>
+    public TimeSpan LookPause { get; init; } = TimeSpan.FromMilliseconds(200);
 }

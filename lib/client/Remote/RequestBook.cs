@@ -14,6 +14,8 @@ internal sealed class RequestBook
     private readonly Stack<uint> free = new(Enumerable.Range(0, RequestLedger.Slots).Reverse().Select(slot => (uint)slot));
     private ulong lastId;
 
+    public bool IsEmpty => waiting.Count == 0;
+
     /// <summary>Gives a request its id and name, and waits for its answer.</summary>
     public WaitingRequest Add(V1.Request request, SessionId session)
     {

@@ -157,6 +157,15 @@ internal sealed class SessionConnection : IAsyncDisposable
         }
     }
 
+    /// <summary>Somebody waits for an answer.</summary>
+    private bool IsWaiting
+    {
+        get
+        {
+            lock (gate) { return isClosing || !book.IsEmpty; }
+        }
+    }
+
     /// <summary>A new primary does not have what the one before answered: the session is over.</summary>
     private bool IsRefused
     {
@@ -209,7 +218,7 @@ internal sealed class SessionConnection : IAsyncDisposable
             {
                 using ClientStream current = next;
                 Begin(current);
-                closed = await current.RunAsync(OnAnswer, recalls.Add);
+                closed = await RunAsync(current, dialler.CanMove);
                 lock (gate) { stream = null; }
 
                 if (closed) { break; }
@@ -223,6 +232,42 @@ internal sealed class SessionConnection : IAsyncDisposable
         finally
         {
             await EndAsync(isLost: !closed);
+        }
+    }
+
+    /// <summary>Runs a stream to its end, which comes when another node serves the session and this one says nothing any more.</summary>
+    private async Task<bool> RunAsync(ClientStream current, bool canMove)
+    {
+        using CancellationTokenSource ended = new();
+        Task watching = canMove ? WatchAsync(current, ended.Token) : Task.CompletedTask;
+        try
+        {
+            return await current.RunAsync(OnAnswer, recalls.Add);
+        }
+        finally
+        {
+            await ended.CancelAsync();
+            await watching;
+        }
+    }
+
+    /// <summary>Ends a stream whose node stands still, or is cut off, once another one has been found to have taken its place.</summary>
+    private async Task WatchAsync(ClientStream current, CancellationToken ended)
+    {
+        try
+        {
+            using PeriodicTimer timer = new(options.LookPause, options.Clock);
+            while (await timer.WaitForNextTickAsync(ended))
+            {
+                if (!IsWaiting || !current.IsSilent(options.Patience) || !current.OwesWord(options.LookPause)) { continue; }
+                if (!await dialler.HasMovedAsync(current.Via, ended)) { continue; }
+                await current.EndAsync();
+                return;
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The stream has ended.
         }
     }
 

@@ -19,6 +19,9 @@ internal sealed class SessionDialler(ISessionRoute route, RemoteClientOptions op
     /// <summary>The primary has answered within the lease: nobody else can have been given the drive.</summary>
     public bool HoldsLease => !Volatile.Read(ref lease).HasPassed(1);
 
+    /// <summary>Others can say where the session goes on.</summary>
+    public bool CanMove => route.ResumeTime is not null;
+
     /// <summary>The session; null before it is open.</summary>
     public V1.SessionKey? Key { get; private set; }
 
@@ -37,6 +40,10 @@ internal sealed class SessionDialler(ISessionRoute route, RemoteClientOptions op
         }
     }
 
+    /// <summary>Whether the session goes on elsewhere than where a channel leads, as far as anybody says.</summary>
+    public async Task<bool> HasMovedAsync(GrpcChannel from, CancellationToken cancellation) =>
+        await route.FindAsync(DriveId.Read(Key!.Drive.Span), cancellation) is { } to && to != from;
+
     /// <summary>Resumes the session, trying again until it is lost. Null: it is.</summary>
     /// <param name="isHurried">Nobody needs the session any more: two leases are enough.</param>
     public async ValueTask<ClientStream?> ResumeAsync(Func<bool> isHurried)
@@ -47,11 +54,10 @@ internal sealed class SessionDialler(ISessionRoute route, RemoteClientOptions op
         {
             try
             {
-                if (await route.FindAsync(drive) is { } channel)
+                if (await route.FindAsync(drive, CancellationToken.None) is { } channel)
                 {
-                    TimeSpan limit = route.ResumeTime is null || lease.Length < options.LookTime ? lease.Length : options.LookTime;
-                    (Status status, ClientStream? stream) =
-                        await DialAsync(channel, new() { Resume = Key }, limit, CancellationToken.None);
+                    TimeSpan limit = !CanMove || lease.Length < options.LookTime ? lease.Length : options.LookTime;
+                    (Status status, ClientStream? stream) = await DialUnlessMovedAsync(channel, limit);
                     if (status == Status.Ok) { return stream; }
                     if (status == Status.SessionExpired) { return null; }
                 }
@@ -61,10 +67,50 @@ internal sealed class SessionDialler(ISessionRoute route, RemoteClientOptions op
                 // The primary cannot be reached: perhaps in a moment.
             }
 
-            await pauses.NextAsync(CancellationToken.None);
+            await pauses.NextAsync(lease.HasPassed(LeasesUntilLost) ? options.MaxPause : options.MaxPauseAtFirst, CancellationToken.None);
         }
 
         return null;
+    }
+
+    /// <summary>Resumes at a node, which may swallow all that is sent to it: others are asked meanwhile whether it still is the one.
+    /// </summary>
+    private async ValueTask<(Status Status, ClientStream? Stream)> DialUnlessMovedAsync(GrpcChannel channel, TimeSpan limit)
+    {
+        using CancellationTokenSource moved = new();
+        Task watching = CanMove ? WatchAsync(channel, moved) : Task.CompletedTask;
+        try
+        {
+            return await DialAsync(channel, new() { Resume = Key }, limit, moved.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            return (Status.StaleEpoch, null);
+        }
+        finally
+        {
+            await moved.CancelAsync();
+            await watching;
+        }
+    }
+
+    /// <summary>Cancels when the session goes on elsewhere than where a channel leads.</summary>
+    private async Task WatchAsync(GrpcChannel from, CancellationTokenSource moved)
+    {
+        try
+        {
+            using PeriodicTimer timer = new(options.LookPause, options.Clock);
+            while (await timer.WaitForNextTickAsync(moved.Token))
+            {
+                if (!await HasMovedAsync(from, moved.Token)) { continue; }
+                await moved.CancelAsync();
+                return;
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The dial has come to its end.
+        }
     }
 
     private async ValueTask<(Status Status, ClientStream? Stream)> DialAsync(

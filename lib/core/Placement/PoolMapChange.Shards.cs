@@ -100,8 +100,9 @@ public static partial class PoolMapChange
             : map.Change(shards.MoveToImmutable());
     }
 
-    /// <summary>Takes a node that has fallen silent politely out of every in-sync set at once, but where copies would become fewer than
-    /// minInSync: it learns when it is back. What it is still listed as primary of goes to another copy, signed.</summary>
+    /// <summary>Takes a node that stops politely out of every in-sync set at once, but where copies would become fewer than
+    /// minInSync: it learns when it is back. What it is still listed as primary of goes to another copy, signed: so if there is any, it has
+    /// fallen silent before.</summary>
     public static MapChange Leave(PoolMap map, NodeId node)
     {
         if (map.Find(node) is null) { return NoNode(node); }

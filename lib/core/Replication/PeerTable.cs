@@ -15,6 +15,7 @@ public sealed class PeerTable(ReplicationTimes times)
 
     private readonly SortedDictionary<NodeId, Peer> peers = [];
     private readonly SortedSet<NodeId> full = [];
+    private readonly SortedSet<NodeId> leaving = [];
     private readonly TimeSpan[] sentAt = new TimeSpan[RememberedBeacons];
     private ulong sent;
 
@@ -31,6 +32,7 @@ public sealed class PeerTable(ReplicationTimes times)
     {
         peers.Remove(node);
         full.Remove(node);
+        leaving.Remove(node);
     }
 
     /// <summary>How the disk of a node is, this one or another.</summary>
@@ -42,6 +44,20 @@ public sealed class PeerTable(ReplicationTimes times)
 
     /// <summary>Whether a node's disk is full, as far as it said so.</summary>
     public bool IsFull(NodeId node) => full.Contains(node);
+
+    /// <summary>Whether a node, this one or another, is about to stop. Another process of it is not.</summary>
+    public void OnLeaving(NodeId node, bool isLeaving)
+    {
+        if (isLeaving) { leaving.Add(node); }
+        else { leaving.Remove(node); }
+    }
+
+    /// <summary>Whether a node is about to stop, as far as it said so: it is given nothing any more.</summary>
+    public bool IsLeaving(NodeId node) => leaving.Contains(node);
+
+    /// <summary>Whether all others that were heard lately have said that they know the pool map up to a revision.</summary>
+    public bool AllKnow(ulong revision, TimeSpan now) =>
+        peers.Values.All(peer => peer.Known >= revision || now - peer.Heard >= times.Lease);
 
     /// <summary>Takes the number of the next beacon, which is sent now.</summary>
     public ulong Send(TimeSpan now)
@@ -63,6 +79,8 @@ public sealed class PeerTable(ReplicationTimes times)
             peer.Acked = default;
             peer.Waiting = default;
             peer.WaitingRevision = 0;
+            peer.Known = 0;
+            leaving.Remove(node);
         }
 
         peer.Heard = now;
@@ -80,6 +98,7 @@ public sealed class PeerTable(ReplicationTimes times)
     {
         ArgumentNullException.ThrowIfNull(ack);
         if (!peers.TryGetValue(node, out Peer? peer)) { return; }
+        if (ack.Revision > peer.Known) { peer.Known = ack.Revision; }
         if (ack.Number > sent || ack.Number + RememberedBeacons <= sent) { return; }
         TimeSpan began = sentAt[ack.Number % RememberedBeacons];
         if (ack.Revision <= knownRevision)
@@ -166,11 +185,13 @@ public sealed class PeerTable(ReplicationTimes times)
         /// <summary>When the last beacon that it acknowledged was sent.</summary>
         public TimeSpan Acked { get; set; }
 
-
         /// <summary>The same, with a revision that this node did not know yet.</summary>
         public TimeSpan Waiting { get; set; }
 
         public ulong WaitingRevision { get; set; }
+
+        /// <summary>The newest revision of the pool map that it said it knows.</summary>
+        public ulong Known { get; set; }
 
         /// <summary>When this node last acknowledged a beacon of it.</summary>
         public TimeSpan Promised { get; set; }

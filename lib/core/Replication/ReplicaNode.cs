@@ -29,6 +29,9 @@ public readonly record struct PoolMember(NodeId Node, DiskId Disk);
 /// </remarks>
 public sealed partial class ReplicaNode
 {
+    /// <summary>How many times as often a node beacons that leaves: it waits for what others say to them.</summary>
+    private const int LeavingBeacons = 5;
+
     private readonly InSyncReplica process;
     private readonly NodeId self;
     private readonly BootId boot;
@@ -124,6 +127,7 @@ public sealed partial class ReplicaNode
             case Beacon beacon:
                 Peers.OnAcking(from, now);
                 Peers.OnRoom(from, beacon.IsFull);
+                Peers.OnLeaving(from, beacon.IsLeaving);
                 effects.Add(new SendMessage(from, new BeaconAck(beacon.Number, view.Revision)));
                 break;
             case BeaconAck ack:
@@ -167,8 +171,9 @@ public sealed partial class ReplicaNode
         ticked = now;
         if (now >= beaconAt)
         {
-            beaconAt = now + times.Beacon;
-            Beacon beacon = new(Peers.Send(now), view.Revision, IsFull);
+            bool isLeaving = Peers.IsLeaving(self);
+            beaconAt = now + (isLeaving ? times.Beacon / LeavingBeacons : times.Beacon);
+            Beacon beacon = new(Peers.Send(now), view.Revision, IsFull, isLeaving);
             foreach (NodeId peer in Peers.Nodes) { effects.Add(new SendMessage(peer, beacon)); }
             ReportCold(effects);
         }
@@ -184,9 +189,33 @@ public sealed partial class ReplicaNode
 
     private bool IsSilent(NodeId node, TimeSpan now) => node != self && Peers.IsSilent(node, now);
 
-    /// <summary>Hands all shards that this node is primary of to others, before it stops.</summary>
+    /// <summary>Hands all shards that this node is primary of to others, before it stops; is given none any more. Call it again until
+    /// none is left.</summary>
     public void Leave()
     {
-        foreach (ShardReplica shard in shards.Values) { shard.Leave(); }
+        if (!Peers.IsLeaving(self))
+        {
+            Peers.OnLeaving(self, isLeaving: true);
+            beaconAt = default;
+        }
+
+        // Evenly: what has to be evened out afterwards changes hands twice.
+        SortedDictionary<NodeId, int> led = [];
+        foreach (Reign reign in view.Reigns) { led[reign.Primary] = led.GetValueOrDefault(reign.Primary) + 1; }
+        foreach (ShardReplica shard in shards.Values)
+        {
+            if (!shard.IsPrimary) { continue; }
+            NodeId next = shard.Reign!.InSync
+                .Select(static replica => replica.Node)
+                .Where(node => node != self && !Peers.IsLeaving(node) && !Peers.IsFull(node))
+                .OrderBy(node => led.GetValueOrDefault(node))
+                .FirstOrDefault();
+            if (next != default) { led[next] = led.GetValueOrDefault(next) + 1; }
+            shard.Leave(next);
+        }
     }
+
+    /// <summary>Whether another node is there that could be given something.</summary>
+    public bool HasOthers(TimeSpan now) =>
+        Peers.Nodes.Any(node => !Peers.IsLeaving(node) && !Peers.IsSilent(node, now));
 }

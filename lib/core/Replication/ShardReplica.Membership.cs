@@ -13,6 +13,9 @@ public sealed partial class ShardReplica
     /// <summary>Who is to be the next primary, if it is to be a certain one.</summary>
     private NodeId successor;
 
+    /// <summary>Who is to be the next primary, if it can.</summary>
+    private NodeId preferred;
+
     /// <summary>Whether a copy has all blocks that go with the log. Blocks are the driver's affair; without them a copy is not
     /// listed as in sync.</summary>
     public Func<InSyncReplica, bool> HasBlocks { get; set; } = static _ => true;
@@ -73,17 +76,19 @@ public sealed partial class ShardReplica
     }
 
     /// <summary>Takes no requests any more, and hands the shard to another in-sync replica once all is committed.</summary>
-    public void Leave()
+    /// <param name="to">To which, if that one can take it; default: any.</param>
+    public void Leave(NodeId to = default)
     {
         isLeaving = IsPrimary;
         successor = default;
+        preferred = to;
     }
 
     /// <summary>Hands the shard to one in-sync replica, once all is committed; takes no requests meanwhile. If that one is not
-    /// there, or has a full disk, or the map says something else by then, all goes on as before.</summary>
+    /// there, or stops, or has a full disk, or the map says something else by then, all goes on as before.</summary>
     public void HandOverTo(NodeId to)
     {
-        if (!IsPrimary || isLeaving || to == self || peers.IsFull(to) || !Reign!.Entry.IsInSync(to)) { return; }
+        if (!IsPrimary || isLeaving || to == self || peers.IsFull(to) || peers.IsLeaving(to) || !Reign!.Entry.IsInSync(to)) { return; }
         isLeaving = true;
         successor = to;
     }
@@ -166,9 +171,10 @@ public sealed partial class ShardReplica
         NodeId next = default;
         foreach (InSyncReplica replica in Reign!.InSync)
         {
-            if (replica.Node == self || IsSilent(replica, now)) { continue; }
+            if (replica.Node == self || peers.IsLeaving(replica.Node) || IsSilent(replica, now)) { continue; }
             if (successor != default && replica.Node != successor) { continue; }
-            if (next == default || (peers.IsFull(next) && !peers.IsFull(replica.Node))) { next = replica.Node; }
+            bool isBetter = next == default || (peers.IsFull(next) && !peers.IsFull(replica.Node));
+            if (isBetter || (replica.Node == preferred && !peers.IsFull(replica.Node))) { next = replica.Node; }
         }
 
         if (next == default)
@@ -209,9 +215,10 @@ public sealed partial class ShardReplica
         return false;
     }
 
-    /// <summary>Whether a copy is not to count because it would have to be dropped again for its full disk.</summary>
+    /// <summary>Whether a copy is not to count because it would have to be dropped again: it is about to stop, or has a full disk.
+    /// </summary>
     private bool IsBetterLeftOut(NodeId node) =>
-        peers.IsFull(node) && !peers.IsFull(self) && Reign!.InSync.Length >= Reign.Enough;
+        peers.IsLeaving(node) || (peers.IsFull(node) && !peers.IsFull(self) && Reign!.InSync.Length >= Reign.Enough);
 
     private bool DropSilent(TimeSpan now, Func<NodeId, bool> isVotedSilent, List<ReplicationEffect> effects)
     {

@@ -83,7 +83,10 @@ public static class WireReplication
     /// <summary>A message without contents.</summary>
     public static V1.PeerMessage ToWire(this ReplicationMessage message) => message switch
     {
-        Beacon beacon => new() { Beacon = new() { Number = beacon.Number, Revision = beacon.Revision, Full = beacon.IsFull } },
+        Beacon beacon => new()
+        {
+            Beacon = new() { Number = beacon.Number, Revision = beacon.Revision, Full = beacon.IsFull, Leaving = beacon.IsLeaving },
+        },
         BeaconAck ack => new() { BeaconAck = new() { Number = ack.Number, Revision = ack.Revision } },
         VoteRequest request => new() { VoteRequest = new() { Suspect = request.Suspect.Value } },
         Vote vote => new() { Vote = new() { Suspect = vote.Suspect.Value, IsSilent = vote.IsSilent } },
@@ -129,7 +132,8 @@ public static class WireReplication
         ArgumentNullException.ThrowIfNull(message);
         return message.KindCase switch
         {
-            V1.PeerMessage.KindOneofCase.Beacon => new Beacon(message.Beacon.Number, message.Beacon.Revision, message.Beacon.Full),
+            V1.PeerMessage.KindOneofCase.Beacon =>
+                new Beacon(message.Beacon.Number, message.Beacon.Revision, message.Beacon.Full, message.Beacon.Leaving),
             V1.PeerMessage.KindOneofCase.BeaconAck => new BeaconAck(message.BeaconAck.Number, message.BeaconAck.Revision),
             V1.PeerMessage.KindOneofCase.VoteRequest => new VoteRequest(new(message.VoteRequest.Suspect)),
             V1.PeerMessage.KindOneofCase.Vote => new Vote(new(message.Vote.Suspect), message.Vote.IsSilent),
