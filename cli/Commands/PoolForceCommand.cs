@@ -162,8 +162,3 @@ internal static class PoolForceCommand
         return name[..Math.Min(name.Length, PoolLimits.LossTextBytes)];
     }
 }
-
-/// <summary>A shard that began anew.</summary>
-/// <param name="Node">Whose copy it is.</param>
-/// <param name="Loss">As it stands in the map.</param>
-internal sealed record ForceReport(ushort Shard, string Node, PoolLossReport Loss);

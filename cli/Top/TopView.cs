@@ -60,7 +60,7 @@ internal static class TopView
         table.Write(output);
     }
 
-    private static IEnumerable<T> When<T>(bool isShown, params T[] cells) => isShown ? cells : [];
+    private static T[] When<T>(bool isShown, params T[] cells) => isShown ? cells : [];
 
     private static string Number(int? number) => number?.ToString(CultureInfo.InvariantCulture) ?? Unknown;
 

@@ -116,7 +116,7 @@ public sealed class ForcedStartTests(ITestOutputHelper output)
         if (world.Nodes.Any(node => !node.Disks[s_shard].Now.Values.SequenceEqual(values))) { throw new PoolFailedException("the copies differ"); }
         HashSet<long> there = [.. values];
         PoolOperation[] operations = [.. world.Clients.SelectMany(static client => client.Operations)];
-        PoolOperation[] lost = [.. operations.Where(one => one.Value != 0 && one.Ended <= goneAt && !there.Contains(one.Value))];
+        PoolOperation[] lost = [.. operations.Where(one => one.Value != 0 && one.Ended is not null && one.Began <= goneAt && !there.Contains(one.Value))];
 
         // But for what only those had that were gone, and what was read of it, all is as ever.
         PoolOperation[] others = [.. operations.Except(lost).Where(one => one.Value != 0 || one.Began > goneAt)];
