@@ -51,7 +51,7 @@ internal static class PoolForceCommand
         return command
             .WithExamples(
                 ("kvfs pool force 3 --authority http://127.0.0.1:2379 --pki client --pool main", "only says what would be lost"),
-                ("kvfs pool force 3 --accept-loss --reason 'two disks broke' --authority http://127.0.0.1:2379 --pki client --pool main", "asks, then does it"))
+                ("kvfs pool force 3 --accept-loss --reason \"two disks broke\" --authority http://127.0.0.1:2379 --pki client --pool main", "asks, then does it"))
             .Runs(RunAsync);
     }
 
@@ -69,12 +69,14 @@ internal static class PoolForceCommand
         ShardId shard = new(context.Get(Shard));
         ShardEntry entry = map[shard];
         string name = map.Find(copy.Process.Node)!.Name;
-        foreach (string line in Explain(map, shard, copy)) { Console.Error.WriteLine(line); }
+        string explanation = string.Join(' ', Explain(map, shard, copy));
         if (!context.Get(AcceptLoss))
         {
-            throw new CommandException(ExitCode.Refused, "Nothing was changed: that loss was not accepted.", "If it is to be, pass --accept-loss.");
+            throw new CommandException(ExitCode.Refused, explanation + " Nothing was changed.", "If that loss is accepted, pass --accept-loss.");
         }
 
+        // Programs have it in the report.
+        if (!context.WantsJson) { Console.Error.WriteLine(explanation); }
         CommandContext.Confirm($"Begin shard {shard} anew from the copy of '{name}', and lose what it lacks", context.Get(Yes));
 
         // 5, 6.

@@ -7,7 +7,7 @@ namespace KvFs.Cli.Top;
 /// <param name="Time">Of the later one.</param>
 /// <param name="Summary">How the pool is, in one line.</param>
 /// <param name="Health">Shards by condition; null: it is one node.</param>
-/// <param name="Nodes">By number.</param>
+/// <param name="Nodes">By name.</param>
 /// <param name="Drives">By name.</param>
 internal sealed record TopReport(
     DateTimeOffset Time, string Summary, PoolCondition? Health, IReadOnlyList<TopNode> Nodes, IReadOnlyList<TopDrive> Drives)
@@ -28,7 +28,7 @@ internal sealed record TopReport(
             drives.AddRange(own);
         }
 
-        return new(time, Summarize(now), now.Health, nodes, [.. drives.OrderBy(static drive => drive.Name, StringComparer.Ordinal)]);
+        return new(time, Summarize(now), now.Health, [.. nodes.OrderBy(static node => node.Name, StringComparer.Ordinal)], [.. drives.OrderBy(static drive => drive.Name, StringComparer.Ordinal)]);
     }
 
     private static TopNode Of(TopNodeSample node, TopCounters? was, IReadOnlyList<TopDrive> drives)

@@ -96,6 +96,10 @@ public sealed class PoolCommandTests
         await using DriveClient client = await OpenAsync(pool);
         Assert.Equal(Content(1), await Files.ReadAsync(client, "before"));
         Assert.Equal(Content(3), await Files.ReadAsync(client, "after"));
+
+        // What was handed out in what is lost is never handed out again.
+        Reply<NodeInfo> after = await client.LookupAsync(VNodeId.Root, "after"u8.ToArray(), CowNumber.Head);
+        Assert.True(after.Value.Id.Value >= entry.Loss.Epoch.Value << 36);
         Said status = await RunAsync("pool", "status", "--authority", pool.AuthorityName);
         Assert.Contains($"Shard {shard} began anew at epoch {epoch + 1}", status.Output, StringComparison.Ordinal);
     }
