@@ -14,7 +14,10 @@ namespace KvFs.Cli.Pool;
 internal sealed class PoolCalls(PeerSecurity security) : IDisposable
 {
     /// <summary>A node that is there answers in milliseconds; one that is busy is given some time.</summary>
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+
+    /// <summary>Longer, where one that is only slow must not be taken for gone.</summary>
+    private static readonly TimeSpan s_copyPatience = TimeSpan.FromSeconds(15);
 
     private readonly ConcurrentDictionary<string, Lazy<GrpcChannel>> channels = new(StringComparer.Ordinal);
 
@@ -73,7 +76,7 @@ internal sealed class PoolCalls(PeerSecurity security) : IDisposable
             .SelectMany(static node => node.Addresses)
             .Distinct(StringComparer.Ordinal)
             .Select(address => AskAsync(
-                address, PoolMethods.GetCopy, new() { Shard = shard.Value }, static reply => reply.ToCore(), cancel))).ConfigureAwait(false);
+                address, PoolMethods.GetCopy, new() { Shard = shard.Value }, static reply => reply.ToCore(), cancel, s_copyPatience))).ConfigureAwait(false);
         return [.. told.OfType<CopyReport>().DistinctBy(static report => report.Process)];
     }
 
@@ -97,13 +100,14 @@ internal sealed class PoolCalls(PeerSecurity security) : IDisposable
         .FirstOrDefault();
 
     private async Task<TResult?> AskAsync<TRequest, TReply, TResult>(
-        string address, GrpcMethod<TRequest, TReply> method, TRequest request, Func<TReply, TResult?> read, CancellationToken cancel)
+        string address, GrpcMethod<TRequest, TReply> method, TRequest request, Func<TReply, TResult?> read, CancellationToken cancel,
+        TimeSpan? patience = null)
         where TResult : class
     {
         try
         {
             GrpcChannel channel = channels.GetOrAdd(address, one => new(() => PoolOptions.Dial(security, one, WireLimits.OfClient))).Value;
-            return read(await channel.UnaryAsync(method, request, new() { Timeout = s_patience }, cancel).ConfigureAwait(false));
+            return read(await channel.UnaryAsync(method, request, new() { Timeout = patience ?? s_patience }, cancel).ConfigureAwait(false));
         }
         catch (Exception e) when (e is GrpcException or InvalidDataException)
         {

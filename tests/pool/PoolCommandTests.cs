@@ -183,7 +183,14 @@ public sealed class PoolCommandTests
     /// <summary>What a program said, and how it ended.</summary>
     private sealed record Said(int Code, string Output, string Errors)
     {
-        public JsonElement Json => JsonDocument.Parse(Output).RootElement;
+        public JsonElement Json
+        {
+            get
+            {
+                Assert.True(Code == 0, ToString());
+                return JsonDocument.Parse(Output).RootElement;
+            }
+        }
 
         public override string ToString() => $"code {Code}\n{Output}\n{Errors}";
     }

@@ -7,7 +7,7 @@ namespace KvFs.Simulation;
 /// <summary>Two of three copies are lost, a person has the stale one begin anew, and the lost ones come back after all.</summary>
 public sealed class ForcedStartTests(ITestOutputHelper output)
 {
-    private const int Seeds = 60;
+    private const int Seeds = 24;
 
     private static readonly ShardId s_shard = new(0);
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
