@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Runtime.Versioning;
 using KvFs.Authority;
 using KvFs.Core;
@@ -140,7 +141,23 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
         peers.AddTo(services);
         copies.AddTo(services);
         remote.AddTo(services);
-        new PoolService(() => map.Map).AddTo(services);
+        new PoolService(this, driver).AddTo(services);
+    }
+
+    /// <summary>What it has done since its start, and how the pool seems to it.</summary>
+    public NodeActivity GetActivity()
+    {
+        PoolMap known = map.Map;
+        return storage.GetActivity() with
+        {
+            Node = driver.Process.Node,
+            Boot = driver.Process.Boot,
+            Revision = known.Revision,
+            Condition = PoolCondition.Of(PoolHealth.Of(known, driver.PresenceOf)),
+            Peers = known.Nodes
+                .Where(node => node.State != NodeState.Gone && node.Id != driver.Process.Node)
+                .ToImmutableDictionary(static node => node.Id, node => driver.PresenceOf(node.Id)),
+        };
     }
 
     void IBlockMessages.OnStore(NodeId from, Protocol.V1.StoreBlock sent) => copies.OnStore(from, sent);
@@ -199,7 +216,7 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
         }
     }
 
-    public void OnServing(ShardId shard, IShardLog log) => storage.TakeUp(shard, log);
+    public void OnServing(ShardId shard, IShardLog log) => storage.TakeUp(shard, log, map.Map[shard].Loss);
 
     public void OnServingEnded(ShardId shard) => remote.LetGo(storage.LetGo(shard));
 

@@ -185,9 +185,12 @@ public sealed partial class StorageNode : IAsyncDisposable
     }
 
     /// <summary>This node has become primary of a shard.</summary>
-    internal void TakeUp(ShardId shard, IShardLog log)
+    /// <param name="shard">Which.</param>
+    /// <param name="log">Its log.</param>
+    /// <param name="loss">That it once began anew without what was acknowledged.</param>
+    internal void TakeUp(ShardId shard, IShardLog log, ShardLoss? loss)
     {
-        foreach (string trouble in host.TakeUp(new(shard, log))) { LogNotOpened(logger, shard, trouble); }
+        foreach (string trouble in host.TakeUp(new(shard, log), loss)) { LogNotOpened(logger, shard, trouble); }
     }
 
     /// <summary>This node is not primary of a shard any more.</summary>

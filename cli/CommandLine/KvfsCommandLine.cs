@@ -16,6 +16,7 @@ internal static class KvfsCommandLine
             UpCommand.Build(),
             DownCommand.Build(),
             StatusCommand.Build(),
+            TopCommand.Build(),
             DriveCommand.Build(),
             SnapshotCommand.Build(),
             CloneCommand.Build(),
@@ -35,6 +36,7 @@ internal static class KvfsCommandLine
             ("kvfs up --detach", "serve a drive in the background, and say where it is mounted"),
             ("kvfs snapshot create main before-upgrade", "keep the drive as it is now"),
             ("kvfs status", "what runs, and how it is"),
+            ("kvfs top", "what it does, live"),
             ("kvfs help exit-codes", "what the exit codes mean"));
         foreach (Option option in root.Options)
         {

@@ -24,6 +24,8 @@ internal static class PoolCommand
         Change("drain", "Moves all copies off a node, primacies first; it goes on serving meanwhile.", PoolMapChange.Drain, "drains"),
         Change("undrain", "Lets a node that was draining keep copies again.", PoolMapChange.Undrain, "is up"),
         Change("remove", "Removes a node for good; it must be drained.", PoolMapChange.Remove, "is removed for good", asks: true),
+        PoolRebalanceCommand.Build(),
+        PoolForceCommand.Build(),
     };
 
     private static Command Show(string name, string description, Action<TextWriter, PoolReport> forPeople) =>
@@ -85,6 +87,11 @@ internal static class PoolCommand
         output.WriteLine($"Pool {report.Pool}, map revision {report.Revision}");
         output.WriteLine($"{report.Nodes.Count} nodes, {report.Replicas} copies, {report.MinInSync} of them at least");
         output.WriteLine(report.Summary);
+        foreach (PoolShardReport shard in report.Shards)
+        {
+            if (shard.Loss is { } loss) { output.WriteLine($"Shard {shard.Number} {loss}"); }
+        }
+
         output.WriteLine();
         ShowNodes(output, report);
     }

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using KvFs.Cli.CommandLine;
+using KvFs.Cli.Top;
 
 namespace KvFs.Cli.Control;
 
@@ -43,6 +44,8 @@ internal sealed class ControlClient : IDisposable
     public Task<StatusReport> GetStatusAsync(CancellationToken cancel) => GetAsync("v1/status", Json.StatusReport, cancel);
 
     public Task<SpaceReport> GetSpaceAsync(CancellationToken cancel) => GetAsync("v1/space", Json.SpaceReport, cancel);
+
+    public Task<TopSample> GetSampleAsync(CancellationToken cancel) => GetAsync("v1/sample", Json.TopSample, cancel);
 
     public Task<DriveList> ListDrivesAsync(CancellationToken cancel) => GetAsync("v1/drives", Json.DriveList, cancel);
 

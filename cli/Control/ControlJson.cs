@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using KvFs.Cli.Bench;
 using KvFs.Cli.Pki;
 using KvFs.Cli.Pool;
+using KvFs.Cli.Top;
 
 namespace KvFs.Cli.Control;
 
@@ -39,6 +40,10 @@ namespace KvFs.Cli.Control;
 [JsonSerializable(typeof(AnswerLine<CheckReport>))]
 [JsonSerializable(typeof(BenchReport))]
 [JsonSerializable(typeof(PoolReport))]
+[JsonSerializable(typeof(RebalanceReport))]
+[JsonSerializable(typeof(ForceReport))]
+[JsonSerializable(typeof(TopSample))]
+[JsonSerializable(typeof(TopReport))]
 [JsonSerializable(typeof(CertificateList))]
 [JsonSerializable(typeof(WrittenReport))]
 [JsonSerializable(typeof(RenewReport))]

@@ -14,6 +14,7 @@ namespace KvFs.Cli.Control;
 /// <code>
 /// GET    /v1/status                                     StatusReport
 /// GET    /v1/space                                      SpaceReport
+/// GET    /v1/sample                                     TopSample
 /// GET    /v1/drives                                     DriveList
 /// POST   /v1/drives              NewDriveRequest     DriveReport
 /// GET    /v1/drives/{drive}                             DriveReport
@@ -39,6 +40,7 @@ internal sealed class ControlRoutes(NodeServer server, ILoggerFactory loggers)
         DriveDesk drives = server.Drives;
         On(routes, "GET", "/v1/status", json.StatusReport, (_, cancel) => server.GetStatusAsync(cancel));
         On(routes, "GET", "/v1/space", json.SpaceReport, (_, cancel) => drives.GetSpaceAsync(cancel));
+        On(routes, "GET", "/v1/sample", json.TopSample, (_, cancel) => server.SampleAsync(cancel));
         On(routes, "GET", "/v1/drives", json.DriveList, (_, cancel) => drives.ListAsync(cancel));
         On(routes, "POST", "/v1/drives", json.NewDriveRequest, json.DriveReport,
             (_, request, cancel) => drives.CreateAsync(request, cancel));

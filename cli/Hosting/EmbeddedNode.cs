@@ -1,4 +1,5 @@
 using KvFs.Cli.Control;
+using KvFs.Cli.Top;
 using KvFs.Node;
 using KvFs.Node.Checking;
 using KvFs.Node.Storage;
@@ -31,6 +32,12 @@ internal sealed class EmbeddedNode : IDriveSource
     {
         NodeStatus status = node.GetStatus();
         return new(new NodeReport(status.Name, status.DiskId, status.IsOk, status.Trouble));
+    }
+
+    public Task<TopSample> SampleAsync(CancellationToken cancel)
+    {
+        NodeActivity activity = node.GetActivity() with { Boot = new(node.Identity.Starts) };
+        return Task.FromResult(new TopSample(null, [new(node.Options.NodeName, string.Empty, "up", null, TopCounters.Of(activity))]));
     }
 
     public DiskSpaceReport? GetDisk()

@@ -1,4 +1,5 @@
 using KvFs.Cli.Control;
+using KvFs.Cli.Top;
 using KvFs.Protocol;
 
 namespace KvFs.Cli.Hosting;
@@ -17,6 +18,9 @@ internal interface IDriveSource : IAsyncDisposable
 
     /// <summary>How it is.</summary>
     ValueTask<NodeReport> GetStatusAsync(CancellationToken cancel);
+
+    /// <summary>What the nodes have done so far.</summary>
+    Task<TopSample> SampleAsync(CancellationToken cancel);
 
     /// <summary>The disk that everything is on; null: it is on those of other machines.</summary>
     DiskSpaceReport? GetDisk();

@@ -1,6 +1,7 @@
 using KvFs.Cli.CommandLine;
 using KvFs.Cli.Control;
 using KvFs.Cli.Pool;
+using KvFs.Cli.Top;
 using KvFs.Core;
 using KvFs.Node.Storage;
 using Microsoft.Extensions.Logging;
@@ -89,6 +90,9 @@ internal sealed partial class NodeServer : IAsyncDisposable
         monitor?.Address,
         (await Drives.ListAsync(cancel).ConfigureAwait(false)).Drives,
         Mounts.List());
+
+    /// <summary>What its node, or those of its pool, have done so far.</summary>
+    public Task<TopSample> SampleAsync(CancellationToken cancel) => source.SampleAsync(cancel);
 
     public ValueTask<NodeReport> GetNodeStatusAsync(CancellationToken cancel) => source.GetStatusAsync(cancel);
 

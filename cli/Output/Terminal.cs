@@ -22,6 +22,9 @@ internal static class Terminal
     /// <summary>Columns; of a terminal that does not say, as many as terminals had at first.</summary>
     public static int Width => Console.WindowWidth is > 0 and var columns ? columns : 80;
 
+    /// <summary>Lines; of a terminal that does not say, as many as terminals had at first.</summary>
+    public static int Height => Console.WindowHeight is > 0 and var lines ? lines : 24;
+
     private static bool ColorsAllowed =>
         string.IsNullOrEmpty(Environment.GetEnvironmentVariable(NoColorVariable))
             && Environment.GetEnvironmentVariable("TERM") != "dumb";

@@ -23,6 +23,13 @@ internal static class PoolOptions
         Required = true,
     };
 
+    /// <summary>The same, where something else can be meant, too.</summary>
+    public static Option<string?> OtherAuthority { get; } = new("--authority")
+    {
+        Description = "Of the pool whose map lives there, instead of what runs on the data folder.",
+        HelpName = "file:PATH|http[s]://HOST:PORT[,…]",
+    };
+
     public static Option<string?> Certificates { get; } = new("--pki")
     {
         Description = "A folder with tls.crt, tls.key and ca.crt, as `kvfs pki issue` writes it.",
@@ -41,9 +48,11 @@ internal static class PoolOptions
     };
 
     /// <exception cref="CommandException">The option makes no sense.</exception>
-    public static IPoolAuthority OpenAuthority(CommandContext context)
+    public static IPoolAuthority OpenAuthority(CommandContext context) => OpenAuthority(context.Get(Authority));
+
+    /// <exception cref="CommandException">It names none.</exception>
+    public static IPoolAuthority OpenAuthority(string text)
     {
-        string text = context.Get(Authority);
         try
         {
             if (text.StartsWith("file:", StringComparison.Ordinal)) { return new FileAuthority(Path.GetFullPath(text["file:".Length..])); }
@@ -76,7 +85,7 @@ internal static class PoolOptions
         {
             throw new CommandException(
                 ExitCode.Usage,
-                "A node talks to others with certificates: --pki DIR and --pool NAME are missing.",
+                "Nodes are talked to with certificates: --pki DIR and --pool NAME are missing.",
                 "Make them with `kvfs pki`, or pass --insecure for a pool on this machine's loopback.");
         }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using KvFs.Core;
 
 namespace KvFs.Cli.Pool;
@@ -48,7 +49,8 @@ internal sealed record PoolReport(
                     map[shard].Primary.Value,
                     [.. map[shard].InSync.Select(static copy => copy.Node.Value)],
                     [.. map[shard].Learners.Select(static node => node.Value)],
-                    PoolHealth.Describe(health.Shards[shard.Value].Condition))),
+                    PoolHealth.Describe(health.Shards[shard.Value].Condition),
+                    map[shard].Loss is { } loss ? PoolLossReport.Of(map, loss) : null)),
             ]);
     }
 }
@@ -70,5 +72,31 @@ internal sealed record PoolNodeReport(
 /// <param name="InSync">Nodes that have all of it.</param>
 /// <param name="Learning">Nodes that are brought up to date.</param>
 /// <param name="Condition">In words.</param>
+/// <param name="Loss">That it once began anew from a stale copy; null: never.</param>
 internal sealed record PoolShardReport(
-    ushort Number, ulong Epoch, uint Primary, IReadOnlyList<uint> InSync, IReadOnlyList<uint> Learning, string Condition);
+    ushort Number, ulong Epoch, uint Primary, IReadOnlyList<uint> InSync, IReadOnlyList<uint> Learning, string Condition, PoolLossReport? Loss);
+
+/// <summary>On record: <c>kvfs pool force</c>.</summary>
+/// <param name="Epoch">The reign that began so.</param>
+/// <param name="EndEpoch">The reign that wrote the last entry that the copy had.</param>
+/// <param name="EndIndex">That entry's number.</param>
+/// <param name="Gone">Names of the nodes that were in sync until then.</param>
+/// <param name="Time">When.</param>
+/// <param name="By">Who accepted the loss.</param>
+/// <param name="Why">In their words; may be empty.</param>
+internal sealed record PoolLossReport(
+    ulong Epoch, ulong EndEpoch, ulong EndIndex, IReadOnlyList<string> Gone, DateTimeOffset Time, string By, string Why)
+{
+    public static PoolLossReport Of(PoolMap map, ShardLoss loss) => new(
+        loss.Epoch.Value,
+        loss.End.Epoch.Value,
+        loss.End.Index.Value,
+        [.. loss.Gone.Select(node => map.Find(node)?.Name ?? node.ToString())],
+        DateTimeOffset.FromUnixTimeMilliseconds((long)Math.Min(loss.AtMs, (ulong)DateTimeOffset.MaxValue.ToUnixTimeMilliseconds())),
+        loss.By,
+        loss.Why);
+
+    public override string ToString() => string.Create(
+        CultureInfo.InvariantCulture,
+        $"began anew at epoch {Epoch} from a copy that ended at entry {EndIndex} of epoch {EndEpoch}: accepted by {By} at {Time:yyyy-MM-dd HH:mm:ss}Z{(Why.Length == 0 ? "" : $" ({Why})")}");
+}

@@ -2,6 +2,7 @@ using KvFs.Authority;
 using KvFs.Cli.CommandLine;
 using KvFs.Cli.Control;
 using KvFs.Cli.Hosting;
+using KvFs.Cli.Top;
 using KvFs.Client.Remote;
 using KvFs.Core;
 using KvFs.Peers;
@@ -24,12 +25,16 @@ internal sealed class PoolSource : IDriveSource
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(100);
 
     private readonly PoolDriveAdmin admin;
+    private readonly PoolCalls calls;
+    private readonly IReadOnlyList<string> seeds;
     private readonly OwnNodes? own;
 
-    private PoolSource(PoolDriveAdmin admin, OwnNodes? own)
+    private PoolSource(IReadOnlyList<string> seeds, PeerSecurity security, OwnNodes? own)
     {
-        this.admin = admin;
+        this.seeds = seeds;
         this.own = own;
+        calls = new(security);
+        admin = new([.. seeds], address => PoolOptions.Dial(security, address, WireLimits.OfClient), new());
     }
 
     public IDriveAdmin Admin => admin;
@@ -61,6 +66,11 @@ internal sealed class PoolSource : IDriveSource
         return new(name, null, true, atRisk == 0 ? null : $"{atRisk} of {pool.Copies.Length} shards have fewer copies than they are to have.");
     }
 
+    public async Task<TopSample> SampleAsync(CancellationToken cancel) =>
+        await calls.FindMapAsync(seeds, cancel).ConfigureAwait(false) is { } map
+            ? await calls.SampleAsync(map, cancel).ConfigureAwait(false)
+            : throw new CommandException(ExitCode.NotRunning, "No node of the pool answers.", "See `kvfs status`, and the logs of the nodes.");
+
     public DiskSpaceReport? GetDisk()
     {
         if (own is null) { return null; }
@@ -77,6 +87,7 @@ internal sealed class PoolSource : IDriveSource
     public async ValueTask DisposeAsync()
     {
         admin.Dispose();
+        calls.Dispose();
         if (own is not null) { await own.DisposeAsync().ConfigureAwait(false); }
     }
 
@@ -94,8 +105,7 @@ internal sealed class PoolSource : IDriveSource
             PeerSecurity security = choice.Insecure
                 ? PeerSecurity.PlainTextOnLoopback
                 : PoolOptions.SecurityOf(folder.ClientCertificates, OwnPool.Name, loggers);
-            PoolDriveAdmin admin = Dial(own.Addresses, security);
-            PoolSource source = new(admin, own);
+            PoolSource source = new(own.Addresses, security, own);
             own = null;
             await source.WaitUntilServedAsync(progress, cancel).ConfigureAwait(false);
             return source;
@@ -114,9 +124,9 @@ internal sealed class PoolSource : IDriveSource
         PeerSecurity security = choice.Certificates is { } certificates
             ? PoolOptions.SecurityOf(certificates, choice.Name!, loggers)
             : PeerSecurity.PlainTextOnLoopback;
-        PoolDriveAdmin admin = Dial(choice.Addresses, security);
-        if (await admin.DirectoryAsync(cancel).ConfigureAwait(false) is not null) { return new(admin, null); }
-        admin.Dispose();
+        PoolSource source = new(choice.Addresses, security, null);
+        if (await source.admin.DirectoryAsync(cancel).ConfigureAwait(false) is not null) { return source; }
+        await source.DisposeAsync().ConfigureAwait(false);
         throw new CommandException(
             ExitCode.NotRunning,
             $"No node of a pool answers at {string.Join(", ", choice.Addresses)}.",
@@ -135,9 +145,6 @@ internal sealed class PoolSource : IDriveSource
             progress.Report(new ProgressReport("waiting for the nodes to serve", 0, null));
         }
     }
-
-    private static PoolDriveAdmin Dial(IReadOnlyList<string> addresses, PeerSecurity security) => new(
-        [.. addresses], address => PoolOptions.Dial(security, address, WireLimits.OfClient), new());
 
     /// <summary>The nodes of this process, and their folder.</summary>
     private sealed class OwnNodes : IAsyncDisposable

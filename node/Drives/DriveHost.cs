@@ -156,15 +156,17 @@ public sealed class DriveHost
         !IsOneOfSeveral || (HomeOf(drive).CanServe && IsSettled) ? Status.SessionExpired : Status.StaleEpoch;
 
     /// <summary>This node has become primary of a shard: opens its drives.</summary>
+    /// <param name="shard">The shard.</param>
+    /// <param name="loss">That it once began anew without what was acknowledged: ids go on above what may have been handed out.</param>
     /// <returns>Why drives could not be opened, for people; what could be is open.</returns>
-    public IReadOnlyList<string> TakeUp(Shard shard)
+    public IReadOnlyList<string> TakeUp(Shard shard, ShardLoss? loss)
     {
         ArgumentNullException.ThrowIfNull(shard);
         Interlocked.Increment(ref takingUp);
         try
         {
             lock (Changes) { Volatile.Write(ref shards[shard.Id.Value], shard); }
-            List<string> troubles = OpenDrivesOf(shard);
+            List<string> troubles = OpenDrivesOf(shard, loss);
             lock (Changes) { isOpen[shard.Id.Value] = HomeOf(shard.Id) == shard; }
             return troubles;
         }
@@ -174,7 +176,7 @@ public sealed class DriveHost
         }
     }
 
-    private List<string> OpenDrivesOf(Shard shard)
+    private List<string> OpenDrivesOf(Shard shard, ShardLoss? loss)
     {
         List<string> troubles = [];
         foreach (DriveEntry entry in ReadCatalog().Entries)
@@ -182,7 +184,7 @@ public sealed class DriveHost
             if (HomeShard.Of(entry.Drive, shards.Length) != shard.Id) { continue; }
             try
             {
-                HostedDrive drive = Open(shard, entry);
+                HostedDrive drive = Open(shard, entry, loss);
                 DriveRestore.Finish(drive);
                 if (Adopted is { } adopted) { adopted(drive, drive.AdoptSessions()); }
                 else { drive.EndOldSessions(); }
@@ -269,11 +271,11 @@ public sealed class DriveHost
 
     private void Load(DriveEntry entry)
     {
-        HostedDrive drive = Open(HomeOf(entry.Drive), entry);
+        HostedDrive drive = Open(HomeOf(entry.Drive), entry, loss: null);
         lock (Changes) { Invariant.Check(ImmutableInterlocked.TryAdd(ref drives, drive.Id, drive)); }
     }
 
-    private HostedDrive Open(Shard home, DriveEntry entry)
+    private HostedDrive Open(Shard home, DriveEntry entry, ShardLoss? loss)
     {
         DriveId id = entry.Drive;
         Status status;
@@ -299,6 +301,7 @@ public sealed class DriveHost
         StorageResult opened = IsOneOfSeveral && !isDeleting ? blocks.OpenOrCreateDrive(id) : blocks.OpenDrive(id);
         bool isGone = opened.Status == Status.NotFound && isDeleting;
         if (opened.Status != Status.Ok && !isGone) { throw new StorageException(opened.Status, opened.Message); }
+        if (loss is not null) { counters.Next = counters.Reserved = counters.Reserved.After(loss); }
         return New(home, state, counters);
     }
 

@@ -48,6 +48,8 @@ public sealed partial class HostedDrive
     private long looseBytes;
     private long requests;
     private long committedBytes;
+    private long commits;
+    private long commitTicks;
 
     private bool isLetGo;
 
@@ -227,6 +229,10 @@ public sealed partial class HostedDrive
 
         Interlocked.Add(ref committedBytes, bytes);
     }
+
+    /// <summary>Transactions that were sent to the log, and how long their answers took together, since the start.</summary>
+    public (long Commits, TimeSpan Time) GetCommits() =>
+        (Interlocked.Read(ref commits), TimeSpan.FromTicks(Interlocked.Read(ref commitTicks)));
 
     /// <summary>Takes what <see cref="LooseBytes"/> has come to: who takes it looks for the blocks.</summary>
     public void TakeLooseBytes() => Interlocked.Exchange(ref looseBytes, 0);
@@ -432,7 +438,14 @@ public sealed partial class HostedDrive
         batch.Clear();
         Transaction.Build(batch);
         Status status = CheckSpace(WritesOfBatch * (long)batch.ByteCount, use);
-        if (status == Status.Ok) { status = Shard.Commit(Id, batch, adopt, wantsDurable); }
+        if (status == Status.Ok)
+        {
+            long began = clock.GetTimestamp();
+            status = Shard.Commit(Id, batch, adopt, wantsDurable);
+            Interlocked.Add(ref commitTicks, clock.GetElapsedTime(began).Ticks);
+            Interlocked.Increment(ref commits);
+        }
+
         if (status != Status.Ok)
         {
             Transaction.Clusters?.Clear();

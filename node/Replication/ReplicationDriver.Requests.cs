@@ -66,7 +66,11 @@ public sealed partial class ReplicationDriver
 
         public bool Has(LogPosition answered)
         {
-            lock (driver.gate) { return driver.replicas[shard].Core.Has(answered); }
+            lock (driver.gate)
+            {
+                ShardReplica replica = driver.replicas[shard].Core;
+                return replica.Reign?.Entry.Loss?.Took(answered) != true && replica.Has(answered);
+            }
         }
 
         public Status Resume()

@@ -162,10 +162,30 @@ public sealed partial class ReplicationDriver : IDisposable
         }
     }
 
-    /// <summary>Hands a shard that this node is primary of to an in-sync replica.</summary>
-    public void HandOver(ShardId shard, NodeId to)
+    /// <summary>How far this node's copy of a shard is, and whom it hears: not only was told of.</summary>
+    public CopyReport CopyOf(ShardId shard)
     {
-        lock (gate) { Find(shard)?.Core.HandOverTo(to); }
+        lock (gate)
+        {
+            TimeSpan now = SuspendClock.Now;
+            return new(
+                options.Process,
+                hasFailed || Find(shard) is not { IsBroken: false } replica ? null : replica.Core.Last,
+                [.. core.Peers.Nodes.Where(node => core.Peers.BootOf(node).Value != 0 && !core.Peers.IsSilent(node, now))]);
+        }
+    }
+
+    /// <summary>Hands a shard that this node is primary of to an in-sync replica.</summary>
+    /// <returns>Ok: it will be tried; StaleEpoch: this node is not the primary; Invalid: that one is not in sync.</returns>
+    public Status HandOver(ShardId shard, NodeId to)
+    {
+        lock (gate)
+        {
+            if (hasFailed || Find(shard)?.Core is not { IsPrimary: true, Reign: { } reign } replica) { return Status.StaleEpoch; }
+            if (!reign.Entry.IsInSync(to)) { return Status.Invalid; }
+            replica.HandOverTo(to);
+            return Status.Ok;
+        }
     }
 
     /// <summary>Hands what this node is primary of to others, and is given nothing any more. Ends when nothing is left, or nobody is there

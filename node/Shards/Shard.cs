@@ -57,7 +57,7 @@ public sealed class Shard
     /// <summary>The place of <see cref="Published"/>.</summary>
     public LogPosition Position => log.Position;
 
-    /// <summary>Whether an entry that was answered is still in the log.</summary>
+    /// <summary>Whether an entry that was answered is still in the log, or was until it was forgotten.</summary>
     public bool Has(LogPosition answered) => log.Has(answered);
 
     /// <summary>Applies what is in the log and could not be applied for want of space. Call with the gate held, before

@@ -17,15 +17,17 @@ public static class PlacementPlanner
     /// <param name="map">What is.</param>
     /// <param name="limits">What may be under way at a time.</param>
     /// <param name="presence">Who is there.</param>
+    /// <param name="evenly">Primacies are shared as evenly as can be, and are the ring's first nodes' as far as that allows; nodes
+    /// by themselves stop before that, so that nothing moves for little.</param>
     public static ImmutableArray<PlacementStep> Plan(
-        PoolMap map, PlacementLimits limits, Func<NodeId, NodePresence> presence)
+        PoolMap map, PlacementLimits limits, Func<NodeId, NodePresence> presence, bool evenly = false)
     {
         HashRing ring = map.Ring(node => presence(node) == NodePresence.Lost);
         ImmutableArray<ShardPlacement> shards = ShardPlacement.OfAll(map, ring, presence);
         List<PlacementStep> steps = [];
         foreach (ShardPlacement shard in shards) { AddEndings(shard, steps); }
         AddLearners(shards, limits, presence, steps);
-        AddPrimaryMoves(map, ring, shards, limits, presence, steps);
+        AddPrimaryMoves(map, ring, shards, limits, presence, evenly, steps);
         return [.. steps];
     }
 
@@ -83,12 +85,13 @@ public static class PlacementPlanner
         ImmutableArray<ShardPlacement> shards,
         PlacementLimits limits,
         Func<NodeId, NodePresence> presence,
+        bool evenly,
         List<PlacementStep> steps)
     {
         NodeId[] primaries = [.. map.Shards.Select(static entry => entry.Primary)];
         ImmutableArray<NodeId>[] candidates = [.. shards.Select(static shard => shard.Successors())];
         RingNode[] here = [.. ring.Nodes.Where(node => presence(node.Node) == NodePresence.Here)];
-        PrimaryBalance balance = new(here, candidates, primaries);
+        PrimaryBalance balance = new(here, candidates, primaries, evenly);
         int left = limits.PrimaryMoves;
         foreach (ShardPlacement shard in shards
             .Where(static shard => shard.MustMovePrimary)
@@ -106,6 +109,14 @@ public static class PlacementPlanner
                 if (left-- <= 0) { return; }
                 Move(shard, to);
             }
+        }
+
+        for (int shard = 0; evenly && shard < candidates.Length; shard++)
+        {
+            if (candidates[shard] is not [NodeId first, ..] || first == primaries[shard]) { continue; }
+            if (!balance.HasRoom(first) || !balance.CanGive(primaries[shard])) { continue; }
+            if (left-- <= 0) { return; }
+            Move(shard, first);
         }
 
         void Move(int shard, NodeId to)

@@ -68,6 +68,9 @@ public sealed class PoolHealth
     /// <summary>Copies that it has nodes for: those that are up and not lost.</summary>
     public int PossibleCopies { get; }
 
+    /// <summary>Copies that are not in sync on a node that is here, of all shards together.</summary>
+    public int CopiesMissing => Shards.Sum(shard => Math.Max(0, WantedCopies - shard.Present));
+
     /// <summary>The worst condition of any shard.</summary>
     public ShardCondition Worst => Shards.Max(static shard => shard.Condition);
 

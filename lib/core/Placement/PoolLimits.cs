@@ -30,6 +30,9 @@ public static class PoolLimits
     /// <summary>Highest weight, in percent: ten shares. Bounds the ring to 1,500 points a node.</summary>
     public const uint MaxWeight = 1000;
 
+    /// <summary>Characters that say who accepted a loss, and why: a name, a sentence or two.</summary>
+    public const int LossTextBytes = 200;
+
     /// <summary>Bytes of an encoded map. A larger one is refused before it is parsed.</summary>
     public const int MapBytes = 8 << 20;
 }

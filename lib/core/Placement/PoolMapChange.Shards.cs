@@ -139,10 +139,21 @@ public static partial class PoolMapChange
         ?? (compared.IsInSync(leader.Node) ? Put(map, shard, compared.LedBy(leader)) : NoCopy(shard, leader.Node, "in sync"));
 
     /// <summary>As <see cref="ColdStart"/>, but with any copy, whatever it lacks, and that one is enough: what only the
-    /// others had is lost. For people who have said that they accept this.</summary>
-    public static MapChange Force(PoolMap map, ShardId shard, ShardEntry compared, InSyncReplica leader) =>
-        Compare(map, shard, compared) ?? CheckDisk(map, leader)
-        ?? Put(map, shard, compared.LedBy(leader) with { Enough = 1 });
+    /// others had is lost. For people who have said that they accept this, which stands in the map from then on.</summary>
+    /// <param name="map">The map to change.</param>
+    /// <param name="shard">The shard.</param>
+    /// <param name="compared">The entry that the caller decided by.</param>
+    /// <param name="leader">A copy that is not in sync, as the process that it is now: <see cref="ForcedStart"/> finds it.</param>
+    /// <param name="end">The last entry that it has.</param>
+    /// <param name="acceptance">Who accepts the loss.</param>
+    public static MapChange Force(
+        PoolMap map, ShardId shard, ShardEntry compared, InSyncReplica leader, LogPosition end, LossAcceptance acceptance)
+    {
+        if ((Compare(map, shard, compared) ?? CheckDisk(map, leader)) is { } refusal) { return refusal; }
+        return compared.IsInSync(leader.Node)
+            ? MapChange.Refuse(Status.NotPermitted, $"node {leader.Node.Value} was in sync last: it starts the shard without a loss")
+            : Put(map, shard, compared.ForcedTo(leader, end, acceptance));
+    }
 
     private static MapChange? CheckDrop(PoolMap map, ShardId shard, ShardEntry compared, NodeId node, bool byMajority)
     {

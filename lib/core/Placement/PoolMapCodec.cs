@@ -9,13 +9,18 @@ namespace KvFs.Core;
 /// <c>{"format":1,"minInSync":2,"nextNode":4,"nodes":[{"addresses":["a:1"],"disk":"(32
 /// hex)","id":1,"name":"a","place":"a", "state":"up","weight":100,"zone":"z"}],"pool":"(32
 /// hex)","replicas":3,"revision":7,"shards":[{"enough":1,"epoch":2,"inSync":[{"boot": "(32 hex)","disk":"(32
-/// hex)","node":1}],"learners":[],"primary":1,"signedOver":false}]}</c>. A format that is not known is refused, and so is every field
+/// hex)","node":1}],"learners":[],"primary":1,"signedOver":false}]}</c>. A map with a shard that ever lost something is of format 2:
+/// each shard has a field more, <c>"loss":null</c> or <c>"loss":{"at":1,"by":"x","endEpoch":1,"endIndex":9,"epoch":2,"gone":[1],
+/// "why":""}</c>. A format that is not known is refused, and so is every field
 /// that the format does not have, that is missing or stands twice: a change of the fields is another format. Encoding
 /// gives the same bytes for the same map. Source: docs/placement.md#the-text-of-the-map.
 /// </remarks>
 public static class PoolMapCodec
 {
     public const int Format = 1;
+
+    /// <summary>Of a map in which a loss is on record.</summary>
+    public const int FormatWithLosses = 2;
 
     internal static readonly string[] StateNames = ["up", "draining", "gone"];
 
@@ -26,10 +31,11 @@ public static class PoolMapCodec
     public static byte[] Encode(PoolMap map)
     {
         ArrayBufferWriter<byte> buffer = new(16 << 10);
+        bool hasLosses = map.Shards.Any(static entry => entry.Loss is not null);
         using (Utf8JsonWriter json = new(buffer, Plain))
         {
             json.WriteStartObject();
-            json.WriteNumber("format"u8, Format);
+            json.WriteNumber("format"u8, hasLosses ? FormatWithLosses : Format);
             json.WriteNumber("minInSync"u8, map.Settings.MinInSync);
             json.WriteNumber("nextNode"u8, map.NextNode.Value);
             json.WriteStartArray("nodes"u8);
@@ -39,7 +45,7 @@ public static class PoolMapCodec
             json.WriteNumber("replicas"u8, map.Settings.Replicas);
             json.WriteNumber("revision"u8, map.Revision);
             json.WriteStartArray("shards"u8);
-            foreach (ShardEntry entry in map.Shards) { Write(json, entry); }
+            foreach (ShardEntry entry in map.Shards) { Write(json, entry, hasLosses); }
             json.WriteEndArray();
             json.WriteEndObject();
         }
@@ -77,7 +83,7 @@ public static class PoolMapCodec
         json.WriteEndObject();
     }
 
-    private static void Write(Utf8JsonWriter json, ShardEntry entry)
+    private static void Write(Utf8JsonWriter json, ShardEntry entry, bool hasLosses)
     {
         json.WriteStartObject();
         json.WriteNumber("enough"u8, entry.Enough);
@@ -96,8 +102,31 @@ public static class PoolMapCodec
         json.WriteStartArray("learners"u8);
         foreach (NodeId learner in entry.Learners) { json.WriteNumberValue(learner.Value); }
         json.WriteEndArray();
+        if (hasLosses) { Write(json, entry.Loss); }
         json.WriteNumber("primary"u8, entry.Primary.Value);
         json.WriteBoolean("signedOver"u8, entry.IsSignedOver);
+        json.WriteEndObject();
+    }
+
+    private static void Write(Utf8JsonWriter json, ShardLoss? loss)
+    {
+        json.WritePropertyName("loss"u8);
+        if (loss is null)
+        {
+            json.WriteNullValue();
+            return;
+        }
+
+        json.WriteStartObject();
+        json.WriteNumber("at"u8, loss.AtMs);
+        json.WriteString("by"u8, loss.By);
+        json.WriteNumber("endEpoch"u8, loss.End.Epoch.Value);
+        json.WriteNumber("endIndex"u8, loss.End.Index.Value);
+        json.WriteNumber("epoch"u8, loss.Epoch.Value);
+        json.WriteStartArray("gone"u8);
+        foreach (NodeId node in loss.Gone) { json.WriteNumberValue(node.Value); }
+        json.WriteEndArray();
+        json.WriteString("why"u8, loss.Why);
         json.WriteEndObject();
     }
 }

@@ -27,6 +27,10 @@ internal static class PoolMapReader
 
     private static readonly string[] ShardFields = ["enough", "epoch", "inSync", "learners", "primary", "signedOver"];
 
+    private static readonly string[] ShardFieldsWithLoss = [.. ShardFields, "loss"];
+
+    private static readonly string[] LossFields = ["at", "by", "endEpoch", "endIndex", "epoch", "gone", "why"];
+
     private static readonly string[] CopyFields = ["boot", "disk", "node"];
 
     internal static Status Read(ReadOnlyMemory<byte> text, out PoolMap? map, out string reason)
@@ -46,9 +50,9 @@ internal static class PoolMapReader
             if (root.ValueKind == JsonValueKind.Object
                 && root.TryGetProperty("format"u8, out JsonElement format)
                 && format.ValueKind == JsonValueKind.Number
-                && format.GetRawText() is var number && number != "1")
+                && format.GetRawText() is var number && number is not ("1" or "2"))
             {
-                reason = $"it is of format {Shorten(number)}, and this program knows format {PoolMapCodec.Format}";
+                reason = $"it is of format {Shorten(number)}, and this program knows up to format {PoolMapCodec.FormatWithLosses}";
                 return Status.NotSupported;
             }
 
@@ -69,14 +73,19 @@ internal static class PoolMapReader
     private static bool ReadMap(JsonElement root, out PoolMap? map, out string reason)
     {
         JsonElement[] fields = Fields(root, MapFields, "the map");
-        if (Number(fields[0], PoolMapCodec.Format, "format") != PoolMapCodec.Format) { throw new MapTextException("format is not known"); }
+        bool hasLosses = Number(fields[0], PoolMapCodec.FormatWithLosses, "format") switch
+        {
+            PoolMapCodec.Format => false,
+            PoolMapCodec.FormatWithLosses => true,
+            _ => throw new MapTextException("format is not known"),
+        };
         return PoolMap.TryCreate(
             new(Hex(fields[4], "pool")),
             Number(fields[6], ulong.MaxValue, "revision"),
             new((int)Number(fields[5], int.MaxValue, "replicas"), (int)Number(fields[1], int.MaxValue, "minInSync")),
             Node(fields[2], "nextNode"),
             [.. Items(fields[3], PoolLimits.Nodes, "nodes").Select(static (node, at) => ReadNode(node, $"nodes[{at}]"))],
-            [.. Items(fields[7], PoolLimits.Shards, "shards").Select(static (shard, at) => ReadShard(shard, $"shards[{at}]"))],
+            [.. Items(fields[7], PoolLimits.Shards, "shards").Select((shard, at) => ReadShard(shard, hasLosses, $"shards[{at}]"))],
             out map,
             out reason);
     }
@@ -97,16 +106,29 @@ internal static class PoolMapReader
             new(Hex(fields[1], $"{at}.disk")));
     }
 
-    private static ShardEntry ReadShard(JsonElement element, string at)
+    private static ShardEntry ReadShard(JsonElement element, bool hasLoss, string at)
     {
-        JsonElement[] fields = Fields(element, ShardFields, at);
+        JsonElement[] fields = Fields(element, hasLoss ? ShardFieldsWithLoss : ShardFields, at);
         return new(
             new(Number(fields[1], ulong.MaxValue, $"{at}.epoch")),
             Node(fields[4], $"{at}.primary"),
             [.. Items(fields[2], PoolLimits.Copies, $"{at}.inSync").Select(copy => ReadCopy(copy, $"{at}.inSync"))],
             [.. Items(fields[3], PoolLimits.Copies, $"{at}.learners").Select(learner => Node(learner, $"{at}.learners"))],
             (int)Number(fields[0], int.MaxValue, $"{at}.enough"),
-            Flag(fields[5], $"{at}.signedOver"));
+            Flag(fields[5], $"{at}.signedOver"),
+            hasLoss && fields[6].ValueKind != JsonValueKind.Null ? ReadLoss(fields[6], $"{at}.loss") : null);
+    }
+
+    private static ShardLoss ReadLoss(JsonElement element, string at)
+    {
+        JsonElement[] fields = Fields(element, LossFields, at);
+        return new(
+            new(Number(fields[4], ulong.MaxValue, $"{at}.epoch")),
+            new(new(Number(fields[2], ulong.MaxValue, $"{at}.endEpoch")), new(Number(fields[3], ulong.MaxValue, $"{at}.endIndex"))),
+            [.. Items(fields[5], PoolLimits.Copies, $"{at}.gone").Select(node => Node(node, $"{at}.gone"))],
+            Number(fields[0], ulong.MaxValue, $"{at}.at"),
+            Text(fields[1], $"{at}.by"),
+            Text(fields[6], $"{at}.why"));
     }
 
     private static InSyncReplica ReadCopy(JsonElement element, string at)

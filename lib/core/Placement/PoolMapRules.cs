@@ -113,7 +113,18 @@ public static class PoolMapRules
         }
 
         if (!entry.IsInSync(entry.Primary)) { return $"its primary, node {entry.Primary.Value}, is not in sync"; }
-        return FindBrokenLearner(map, entry);
+        return FindBrokenLearner(map, entry) ?? (entry.Loss is { } loss ? FindBroken(loss, entry.Epoch) : null);
+    }
+
+    private static string? FindBroken(ShardLoss loss, Epoch now)
+    {
+        if (loss.Epoch.Value == 0 || loss.Epoch > now) { return $"its loss is of epoch {loss.Epoch}, and it is at {now}"; }
+        if (loss.End.Epoch >= loss.Epoch) { return $"its loss begins behind an entry of epoch {loss.End.Epoch}"; }
+        if (loss.End.Index.Value > MaxNumber || loss.AtMs > MaxNumber) { return "its loss has a number above 2^53 - 1"; }
+        if (loss.Gone.IsDefaultOrEmpty || loss.Gone.Length > PoolLimits.Copies) { return "its loss does not say who was in sync"; }
+        return loss.By.Length > 0 && ShardLoss.IsText(loss.By) && ShardLoss.IsText(loss.Why)
+            ? null
+            : $"its loss does not say by whom and why in at most {PoolLimits.LossTextBytes} plain characters each";
     }
 
     private static string? FindBrokenLearner(PoolMap map, ShardEntry entry)

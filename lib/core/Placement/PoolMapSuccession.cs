@@ -54,6 +54,7 @@ public static class PoolMapSuccession
             ShardEntry @is = next.Shards[shard];
             if (@is.Epoch < was.Epoch) { return $"epoch {@is.Epoch} of shard {shard} is below {was.Epoch}"; }
             if (@is.Epoch == was.Epoch && !@is.Equals(was)) { return $"shard {shard} differs within epoch {was.Epoch}"; }
+            if (was.Loss is { } loss && !(@is.Loss?.Epoch >= loss.Epoch)) { return $"a loss of shard {shard} is on record no more"; }
         }
 
         return null;

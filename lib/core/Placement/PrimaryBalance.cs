@@ -22,9 +22,11 @@ internal sealed class PrimaryBalance
     /// <param name="nodes">Who has a share.</param>
     /// <param name="candidates">For each shard, who may be its primary, the best first; empty: it stays as it is.</param>
     /// <param name="primaries">For each shard, who is its primary. Changed by the moves.</param>
+    /// <param name="evenly">Nobody has more or less than its share, rounded.</param>
     internal PrimaryBalance(
-        IReadOnlyList<RingNode> nodes, IReadOnlyList<ImmutableArray<NodeId>> candidates, IList<NodeId> primaries)
+        IReadOnlyList<RingNode> nodes, IReadOnlyList<ImmutableArray<NodeId>> candidates, IList<NodeId> primaries, bool evenly = false)
     {
+        (ulong lower, ulong upper) = evenly ? (Tolerance, Tolerance) : (Tolerance - 1, Tolerance + 1);
         this.candidates = candidates;
         this.primaries = primaries;
         ulong weights = nodes.Aggregate(0UL, static (sum, node) => sum + node.Weight);
@@ -34,8 +36,8 @@ internal sealed class PrimaryBalance
             ulong parts = Tolerance * weights;
             loads[node.Node.Value] = new Load
             {
-                Low = (int)(share * (Tolerance - 1) / parts),
-                High = (int)(((share * (Tolerance + 1)) + parts - 1) / parts),
+                Low = (int)(share * lower / parts),
+                High = (int)(((share * upper) + parts - 1) / parts),
             };
         }
 
@@ -47,6 +49,9 @@ internal sealed class PrimaryBalance
 
     /// <summary>Whether a node can be given one more without having too many.</summary>
     internal bool HasRoom(NodeId node) => loads.TryGetValue(node.Value, out Load? load) && load.Count < load.High;
+
+    /// <summary>Whether a node can give one away without having too few.</summary>
+    internal bool CanGive(NodeId node) => !loads.TryGetValue(node.Value, out Load? load) || load.Count > load.Low;
 
     /// <summary>Notes that a shard's primacy moves.</summary>
     internal void Move(int shard, NodeId to)

@@ -15,19 +15,21 @@ public readonly record struct InSyncReplica(NodeId Node, DiskId Disk, BootId Boo
 /// majority of votes called the others silent, or there never were so many.</param>
 /// <param name="IsSignedOver">The primary of the reign before has handed over to this one, and serves no more: nobody need
 /// wait for its lease.</param>
+/// <param name="Loss">That a person had it begin anew without what was acknowledged; null: nobody ever did.</param>
 public sealed record ShardEntry(
     Epoch Epoch,
     NodeId Primary,
     ImmutableArray<InSyncReplica> InSync,
     ImmutableArray<NodeId> Learners,
     int Enough = 1,
-    bool IsSignedOver = false)
+    bool IsSignedOver = false,
+    ShardLoss? Loss = null)
 {
     public bool Equals(ShardEntry? other) =>
         other is not null && Epoch == other.Epoch && Primary == other.Primary
         && InSync.AsSpan().SequenceEqual(other.InSync.AsSpan())
         && Learners.AsSpan().SequenceEqual(other.Learners.AsSpan())
-        && Enough == other.Enough && IsSignedOver == other.IsSignedOver;
+        && Enough == other.Enough && IsSignedOver == other.IsSignedOver && Loss == other.Loss;
 
     public override int GetHashCode() => HashCode.Combine(Epoch, Primary, InSync.Length, Learners.Length);
 
@@ -98,6 +100,19 @@ public sealed record ShardEntry(
         InSync = [leader],
         Learners = Sorted(InSync.Select(static replica => replica.Node).Concat(Learners).Where(node => node != leader.Node)),
     };
+
+    /// <summary>The entry of the next reign that a copy begins alone which lacks what the others had: that one is enough, and who
+    /// accepted the loss is on record.</summary>
+    /// <param name="leader">Whose copy.</param>
+    /// <param name="end">The last entry that it has.</param>
+    /// <param name="acceptance">Who accepted it.</param>
+    public ShardEntry ForcedTo(InSyncReplica leader, LogPosition end, LossAcceptance acceptance)
+    {
+        ArgumentNullException.ThrowIfNull(acceptance);
+        ShardEntry next = LedBy(leader);
+        ImmutableArray<NodeId> gone = [.. InSync.Select(static replica => replica.Node)];
+        return next with { Enough = 1, Loss = new(next.Epoch, end, gone, acceptance.AtMs, acceptance.By, acceptance.Why) };
+    }
 
     /// <summary>The entry of the next reign with another number of copies that are enough.</summary>
     internal ShardEntry WithEnough(int enough) => Next() with { Enough = enough };

@@ -165,6 +165,25 @@ public readonly record struct IdMarks(ulong Cow, ulong VNode, ulong Block, ulong
 {
     public const int PayloadBytes = 32;
 
+    /// <summary>Ids that each loss skips: more than a drive uses between two, and room for 2^26 of them.</summary>
+    private const int SkippedBits = 36;
+
+    private const ulong MostSteps = 1UL << 26;
+
+    /// <summary>Where ids go on after a shard began anew without what was acknowledged (<see cref="ShardLoss"/>): above all that may
+    /// have been handed out in what is lost, which a copy that comes back may still have things under.</summary>
+    /// <remarks>Grows with the epoch, so that asking twice skips once. Beyond any epoch that is to be expected each time skips.
+    /// </remarks>
+    public IdMarks After(ShardLoss loss)
+    {
+        ArgumentNullException.ThrowIfNull(loss);
+        ulong floor = loss.Epoch.Value << SkippedBits;
+        bool isKnown = loss.Epoch.Value < MostSteps;
+        return new(Skip(Cow), Skip(VNode), Skip(Block), Skip(Session));
+
+        ulong Skip(ulong mark) => isKnown ? Math.Max(mark, floor) : mark + (1UL << SkippedBits);
+    }
+
     public void Encode(Span<byte> payload)
     {
         BinaryPrimitives.WriteUInt64LittleEndian(payload, Cow);

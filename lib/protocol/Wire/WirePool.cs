@@ -14,6 +14,27 @@ public static class PoolMethods
         "GetMap",
         Marshaller.Protobuf(V1.GetMapRequest.Parser),
         Marshaller.Protobuf(V1.PoolMapReply.Parser));
+
+    public static GrpcMethod<V1.GetActivityRequest, V1.ActivityReply> GetActivity { get; } = new(
+        GrpcMethodKind.Unary,
+        "kvfs.v1.Pool",
+        "GetActivity",
+        Marshaller.Protobuf(V1.GetActivityRequest.Parser),
+        Marshaller.Protobuf(V1.ActivityReply.Parser));
+
+    public static GrpcMethod<V1.GetCopyRequest, V1.ShardCopyReply> GetCopy { get; } = new(
+        GrpcMethodKind.Unary,
+        "kvfs.v1.Pool",
+        "GetCopy",
+        Marshaller.Protobuf(V1.GetCopyRequest.Parser),
+        Marshaller.Protobuf(V1.ShardCopyReply.Parser));
+
+    public static GrpcMethod<V1.HandOverRequest, V1.HandOverReply> HandOver { get; } = new(
+        GrpcMethodKind.Unary,
+        "kvfs.v1.Pool",
+        "HandOver",
+        Marshaller.Protobuf(V1.HandOverRequest.Parser),
+        Marshaller.Protobuf(V1.HandOverReply.Parser));
 }
 
 /// <summary>What a client knows of a pool: where its nodes are, and who leads which shard.</summary>

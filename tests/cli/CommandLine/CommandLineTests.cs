@@ -54,6 +54,14 @@ public sealed class CommandLineTests
     [InlineData("pki issue --dir a --role node --name n --out b --usage none", "is not one of server, client, both")]
     [InlineData("pki issue --dir a --role node --name n --out b --days 0", "from 1 to 3650")]
     [InlineData("pki renew --dir a --out b --days 3651", "from 1 to 3650")]
+    [InlineData("top --interval 2h", "is no such time")]
+    [InlineData("top --interval 10ms", "from 100ms to 60m")]
+    [InlineData("top --reports -1", "0 or more")]
+    [InlineData("top --once -n 3", "contradict")]
+    [InlineData("pool force --authority file:a", "Required argument")]
+    [InlineData("pool force 70000 --authority file:a", "70000")]
+    [InlineData("pool force 3 --authority file:a --reason a\\b", "plain ASCII")]
+    [InlineData("pool rebalance", "--authority")]
     public void A_wrong_word_is_refused_with_what_would_be_right(string line, string expected)
     {
         ParseResult parsed = Root.Parse(line);
@@ -64,6 +72,7 @@ public sealed class CommandLineTests
     [InlineData("status --output ", "json table")]
     [InlineData("pki issue --role ", "admin client csi node operator")]
     [InlineData("pki ", "init issue renew show")]
+    [InlineData("pool ", "drain force nodes rebalance remove shards status undrain")]
     public void The_shell_is_offered_words_that_are_understood(string line, string expected) => Assert.Equal(
         expected.Split(' '),
         Root.Parse(line).GetCompletions(line.Length).Select(item => item.Label).Where(label => char.IsAsciiLetter(label[0])).Order());

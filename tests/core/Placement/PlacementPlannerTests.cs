@@ -197,6 +197,39 @@ public sealed class PlacementPlannerTests
         Assert.All(more.Map.Shards, static entry => Assert.Equal(4, entry.InSync.Length));
     }
 
+    [Theory]
+    [InlineData(3, 16)]
+    [InlineData(4, 64)]
+    [InlineData(5, 64)]
+    public void Asked_to_a_plan_evens_primacies_out_to_the_last_one_and_nothing_moves_back(int nodes, int shards)
+    {
+        PoolMap map = Pools.Found(nodes, shards);
+
+        // A node was away, and has its copies again: others lead what it led.
+        for (ushort at = 0; at < shards; at++)
+        {
+            ShardEntry entry = map[new(at)];
+            if (entry.Primary != new NodeId(1) || Plan(map).Length > 0) { continue; }
+            PoolMap handed = Pools.Done(PoolMapChange.HandOver(map, new(at), entry, entry.InSync[^1].Node), map);
+            if (Plan(handed).IsEmpty) { map = handed; }
+        }
+
+        Assert.Empty(Plan(map));
+        int moves = 0;
+        while (PlacementPlanner.Plan(map, new(8, 2, 4), Everybody, evenly: true) is { IsEmpty: false } plan)
+        {
+            Assert.All(plan, static step => Assert.Equal(PlacementStepKind.MovePrimary, step.Kind));
+            foreach (PlacementStep step in plan) { map = Pools.Done(PoolMapChange.HandOver(map, step.Shard, map[step.Shard], step.Node), map); }
+            moves += plan.Length;
+            Assert.True(moves <= 2 * shards);
+        }
+
+        Assert.True(moves > 0);
+        int[] led = [.. map.Nodes.Select(node => map.Shards.Count(entry => entry.Primary == node.Id))];
+        Assert.True(led.Max() - led.Min() <= 1);
+        Assert.Empty(Plan(map));
+    }
+
     private static NodePresence Everybody(NodeId node) => NodePresence.Here;
 
     private static ImmutableArray<PlacementStep> Plan(PoolMap map) => PlacementPlanner.Plan(map, Limits, Everybody);

@@ -73,6 +73,7 @@ public sealed class PoolHealthTests
     {
         PoolHealth health = PoolHealth.Of(Pools.Found(2, shards: 4, minInSync: 2), Everybody);
         Assert.Equal(4, health.Count(ShardCondition.MissingCopies));
+        Assert.Equal(4, health.CopiesMissing);
         Assert.Equal("4 shards: 4 missing copies; 3 copies are wanted, and there are nodes for 2", health.Summarize());
     }
 

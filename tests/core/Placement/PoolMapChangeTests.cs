@@ -12,6 +12,8 @@ public sealed class PoolMapChangeTests
 
     private NodeId Follower => Entry.InSync.Select(static copy => copy.Node).First(id => id != Entry.Primary);
 
+    private static readonly LossAcceptance Accepted = new(1_700_000_000_000, "root@here", "two disks broke");
+
     [Fact]
     public void A_pool_is_founded_where_the_ring_has_it_with_even_primaries()
     {
@@ -150,7 +152,7 @@ public sealed class PoolMapChangeTests
             compared => PoolMapChange.HandOver(map, Shard, compared, Follower),
             compared => PoolMapChange.Relist(map, Shard, compared, copy),
             compared => PoolMapChange.ColdStart(map, Shard, compared, copy),
-            compared => PoolMapChange.Force(map, Shard, compared, copy),
+            compared => PoolMapChange.Force(map, Shard, compared, Pools.Copy(map, Outsider.Value, new(56)), new(new(1), new(4)), Accepted),
         ];
         Assert.All(changes, change =>
         {
@@ -219,7 +221,8 @@ public sealed class PoolMapChangeTests
         InSyncReplica leader = two with { Boot = new(98) };
         PoolMap cold = Pools.Done(PoolMapChange.ColdStart(back, Shard, back[Shard], leader), back);
         Assert.Equal((1, 2), (cold[Shard].InSync.Length, cold[Shard].Enough));
-        PoolMap forced = Pools.Done(PoolMapChange.Force(back, Shard, back[Shard], leader), back);
+        InSyncReplica stale = Pools.Copy(map, dead.Value, new(97));
+        PoolMap forced = Pools.Done(PoolMapChange.Force(back, Shard, back[Shard], stale, new(new(1), new(4)), Accepted), back);
         Assert.Equal((1, 1), (forced[Shard].InSync.Length, forced[Shard].Enough));
     }
 
@@ -308,9 +311,37 @@ public sealed class PoolMapChangeTests
             Entry.InSync.Select(static copy => copy.Node).Where(node => node != leader.Node), started[Shard].Learners);
         InSyncReplica stale = Pools.Copy(map, Outsider.Value, new(5));
         Pools.Refused(Status.NotFound, PoolMapChange.ColdStart(map, Shard, Entry, stale));
-        PoolMap forced = Pools.Done(PoolMapChange.Force(map, Shard, Entry, stale), map);
+    }
+
+    [Fact]
+    public void A_forced_start_stands_in_the_map_for_good_and_lets_those_that_were_in_sync_learn()
+    {
+        InSyncReplica stale = Pools.Copy(map, Outsider.Value, new(5));
+        LogPosition end = new(new(0), new(4));
+        PoolMap forced = Pools.Done(PoolMapChange.Force(map, Shard, Entry, stale, end, Accepted), map);
         Assert.Equal(Outsider, forced[Shard].Primary);
-        Assert.Equal(3, forced[Shard].Learners.Length);
+        Assert.Equal([stale], forced[Shard].InSync.AsEnumerable());
+        Assert.Equal(Entry.InSync.Select(static copy => copy.Node), forced[Shard].Learners);
+        ShardLoss loss = forced[Shard].Loss!;
+        Assert.Equal((forced[Shard].Epoch, end, Accepted.By, Accepted.Why, Accepted.AtMs), (loss.Epoch, loss.End, loss.By, loss.Why, loss.AtMs));
+        Assert.Equal(Entry.InSync.Select(static copy => copy.Node), loss.Gone);
+        Assert.True(loss.Took(new(Entry.Epoch, new(5))));
+        Assert.False(loss.Took(end));
+        Assert.False(loss.Took(new(loss.Epoch, new(5))));
+
+        // A copy that was in sync last starts without a loss: whoever has one is not to accept any.
+        Pools.Refused(
+            Status.NotPermitted, PoolMapChange.Force(map, Shard, Entry, Entry.Find(Follower)!.Value with { Boot = new(321) }, end, Accepted));
+        Pools.Refused(Status.Invalid, PoolMapChange.Force(map, Shard, Entry, stale, end, Accepted with { By = "" }));
+        Pools.Refused(Status.Invalid, PoolMapChange.Force(map, Shard, Entry, stale, end, Accepted with { Why = "a \"quote\"" }));
+        Pools.Refused(Status.Invalid, PoolMapChange.Force(map, Shard, Entry, stale, end, Accepted with { Why = new('x', 201) }));
+
+        // Later changes keep it, and a map that has forgotten it is refused.
+        PoolMap later = Pools.Done(PoolMapChange.Promote(forced, Shard, forced[Shard], Pools.Copy(map, Follower.Value, new(322))), forced);
+        Assert.Equal(loss, later[Shard].Loss);
+        PoolMap forgetful = Pools.With(later, Shard, later[Shard] with { Loss = null, Epoch = new(later[Shard].Epoch.Value + 1) });
+        PoolMap next = Pools.Done(PoolMapChange.Drain(forgetful, Outsider));
+        Assert.NotNull(PoolMapSuccession.FindBroken(later, next));
     }
 
     [Fact]

@@ -13,6 +13,14 @@ public sealed class PoolMapCodecTests
     public void A_map_has_the_bytes_that_it_always_had() => Golden.Check("pool-map-v1.json", PoolMapCodec.Encode(Sample));
 
     [Fact]
+    public void A_map_with_a_loss_on_record_has_the_bytes_that_it_always_had()
+    {
+        ShardEntry entry = Sample[new(0)];
+        ShardLoss loss = new(entry.Epoch, new(new(entry.Epoch.Value - 1), new(401)), [new(1), new(2)], 1_700_000_000_000, "root@here", "two disks broke");
+        Golden.Check("pool-map-v2.json", PoolMapCodec.Encode(Pools.With(Sample, new(0), entry with { Loss = loss })));
+    }
+
+    [Fact]
     public void Any_map_is_read_as_it_was_written_and_written_alike() => Prop.ForAll<int>(static seed =>
     {
         PoolMap map = Pools.Draw(new(seed));
@@ -34,7 +42,8 @@ public sealed class PoolMapCodecTests
     }
 
     [Theory]
-    [InlineData("\"format\":1", "\"format\":2", Status.NotSupported, "format 2")]
+    [InlineData("\"format\":1", "\"format\":3", Status.NotSupported, "format 3")]
+    [InlineData("\"format\":1", "\"format\":2", Status.Corrupt, "no field loss")]
     [InlineData("\"format\":1", "\"format\":\"1\"", Status.Corrupt, "format")]
     [InlineData("\"format\":1,", "", Status.Corrupt, "format")]
     [InlineData("\"minInSync\":2", "\"minInSync\":2,\"more\":1", Status.Corrupt, "more")]

@@ -81,14 +81,16 @@ internal static class Pools
             PoolNode[] drawn = [.. there.OrderBy(_ => random.Next())];
             int copies = random.Next(1, Math.Min(drawn.Length, replicas + 2) + 1);
             int learners = random.Next(0, Math.Min(drawn.Length - copies, 2) + 1);
+            ulong epoch = (ulong)random.Next(1, 9);
             shards.Add(new(
-                new((ulong)random.Next(1, 9)),
+                new(epoch),
                 drawn[0].Id,
                 [.. drawn[..copies].OrderBy(static node => node.Id.Value)
                     .Select(node => new InSyncReplica(node.Id, node.Disk, Boot(random.Next(1, 99))))],
                 [.. drawn[copies..(copies + learners)].Select(static node => node.Id).OrderBy(static id => id.Value)],
                 random.Next(1, replicas + 1),
-                random.Next(2) == 0));
+                random.Next(2) == 0,
+                random.Next(12) == 0 ? Lost(new(epoch), drawn[0].Id, random) : null));
         }
 
         bool made = PoolMap.TryCreate(
@@ -97,4 +99,7 @@ internal static class Pools
         Assert.True(made, reason);
         return map!;
     }
+
+    private static ShardLoss Lost(Epoch epoch, NodeId gone, Random random) => new(
+        epoch, new(new(epoch.Value - 1), new((ulong)random.Next(9))), [gone], (ulong)random.Next(), "root", random.Next(2) == 0 ? "" : "fire & water");
 }

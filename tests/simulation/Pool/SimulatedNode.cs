@@ -142,6 +142,12 @@ internal sealed class SimulatedNode
     public bool MayAnswer(ShardId shard) =>
         IsUp && !isPaused && core!.Find(shard) is { } replica && replica.IsPrimary && CanServe(replica);
 
+    /// <summary>How far its copy of a shard is, and whom it hears: what it would tell a person who asks.</summary>
+    public CopyReport CopyOf(ShardId shard) => new(
+        new(Id, PoolWorld.DiskOf(Id), Boot),
+        core!.Find(shard)?.Last,
+        [.. core.Peers.Nodes.Where(node => core.Peers.BootOf(node).Value != 0 && !core.Peers.IsSilent(node, Clock))]);
+
     public bool IsHealthy(ShardId shard) =>
         MayAnswer(shard) && core!.Find(shard)!.Reign is { Learners.Length: 0, InSync.Length: PoolWorld.Replicas };
 

@@ -1,0 +1,117 @@
+using System.Collections.Concurrent;
+using KvFs.Cli.Top;
+using KvFs.Core;
+using KvFs.Grpc;
+using KvFs.Peers;
+using KvFs.Protocol;
+using KvFs.Protocol.Wire;
+using V1 = KvFs.Protocol.V1;
+
+namespace KvFs.Cli.Pool;
+
+/// <summary>Asks the nodes of a pool, all at once. Who does not answer in time is left out.</summary>
+/// <remarks>Thread safe.</remarks>
+internal sealed class PoolCalls(PeerSecurity security) : IDisposable
+{
+    /// <summary>A node that is there answers in milliseconds; one that is busy is given some time.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+
+    /// <summary>Longer, where one that is only slow must not be taken for gone.</summary>
+    private static readonly TimeSpan s_copyPatience = TimeSpan.FromSeconds(15);
+
+    private readonly ConcurrentDictionary<string, Lazy<GrpcChannel>> channels = new(StringComparer.Ordinal);
+
+    public void Dispose()
+    {
+        foreach (Lazy<GrpcChannel> channel in channels.Values)
+        {
+            if (channel.IsValueCreated) { channel.Value.Dispose(); }
+        }
+    }
+
+    /// <summary>The newest map that one of the nodes at these addresses knows; null: none answers.</summary>
+    public async Task<V1.PoolMapReply?> FindMapAsync(IEnumerable<string> addresses, CancellationToken cancel)
+    {
+        V1.PoolMapReply?[] told = await Task.WhenAll(
+            addresses.Select(address => AskAsync(address, PoolMethods.GetMap, new(), static reply => reply, cancel))).ConfigureAwait(false);
+        return told.MaxBy(static one => one?.Revision ?? 0);
+    }
+
+    /// <summary>The nodes as they are now, and the pool as the one of them sees it that knows most.</summary>
+    public async Task<TopSample> SampleAsync(V1.PoolMapReply map, CancellationToken cancel)
+    {
+        V1.MapNode[] nodes = [.. map.Nodes.Where(static node => node.State != V1.MapNodeState.Gone)];
+        NodeActivity?[] did = await Task.WhenAll(nodes.Select(node => ActivityOfAsync(node, cancel))).ConfigureAwait(false);
+        return new(
+            Best(did)?.Condition,
+            [.. nodes.Zip(did, (node, activity) => new TopNodeSample(
+                node.Name,
+                node.Zone,
+                node.State == V1.MapNodeState.Draining ? "draining" : "up",
+                new(
+                    map.Shards.Count(shard => shard.Primary == node.Id),
+                    map.Shards.Count(shard => shard.InSync.Contains(node.Id)),
+                    map.Shards.Count(shard => shard.Learners.Contains(node.Id))),
+                activity is null ? null : TopCounters.Of(activity)))]);
+    }
+
+    /// <summary>Who of a pool is there: who answers; of the others what those say that do.</summary>
+    public async Task<Func<NodeId, NodePresence>> PresenceAsync(PoolMap map, CancellationToken cancel)
+    {
+        PoolNode[] nodes = [.. map.Nodes.Where(static node => node.State != NodeState.Gone)];
+        NodeActivity?[] did = await Task.WhenAll(nodes.Select(node => AskAsync(
+            node.Addresses[0], PoolMethods.GetActivity, new(), static reply => reply.ToCore(), cancel))).ConfigureAwait(false);
+        HashSet<NodeId> here = [.. nodes.Zip(did).Where(static one => one.Second?.Node == one.First.Id).Select(static one => one.First.Id)];
+        NodeActivity? best = Best(did);
+        return node => here.Contains(node) ? NodePresence.Here
+            : best?.Peers.GetValueOrDefault(node, NodePresence.Silent) == NodePresence.Lost ? NodePresence.Lost
+            : NodePresence.Silent;
+    }
+
+    /// <summary>How far the copies of a shard are, of the nodes that answer.</summary>
+    public async Task<IReadOnlyList<CopyReport>> CopiesAsync(PoolMap map, ShardId shard, CancellationToken cancel)
+    {
+        CopyReport?[] told = await Task.WhenAll(map.Nodes
+            .Where(static node => node.State != NodeState.Gone)
+            .SelectMany(static node => node.Addresses)
+            .Distinct(StringComparer.Ordinal)
+            .Select(address => AskAsync(
+                address, PoolMethods.GetCopy, new() { Shard = shard.Value }, static reply => reply.ToCore(), cancel, s_copyPatience))).ConfigureAwait(false);
+        return [.. told.OfType<CopyReport>().DistinctBy(static report => report.Process)];
+    }
+
+    /// <summary>Has a shard's primary hand it over. Null: it does not answer.</summary>
+    public Task<V1.HandOverReply?> HandOverAsync(PoolMap map, ShardId shard, NodeId to, CancellationToken cancel) => AskAsync(
+        map.Find(map[shard].Primary)!.Addresses[0],
+        PoolMethods.HandOver,
+        new() { Shard = shard.Value, Node = to.Value },
+        static reply => reply,
+        cancel);
+
+    private Task<NodeActivity?> ActivityOfAsync(V1.MapNode node, CancellationToken cancel) => node.Addresses.Count == 0
+        ? Task.FromResult<NodeActivity?>(null)
+        : AskAsync(node.Addresses[0], PoolMethods.GetActivity, new(), reply => reply.Node == node.Id ? reply.ToCore() : null, cancel);
+
+    /// <summary>The node that knows the newest map and hears most.</summary>
+    private static NodeActivity? Best(IEnumerable<NodeActivity?> did) => did
+        .OfType<NodeActivity>()
+        .OrderByDescending(static one => one.Revision)
+        .ThenByDescending(static one => one.Peers.Values.Count(static presence => presence == NodePresence.Here))
+        .FirstOrDefault();
+
+    private async Task<TResult?> AskAsync<TRequest, TReply, TResult>(
+        string address, GrpcMethod<TRequest, TReply> method, TRequest request, Func<TReply, TResult?> read, CancellationToken cancel,
+        TimeSpan? patience = null)
+        where TResult : class
+    {
+        try
+        {
+            GrpcChannel channel = channels.GetOrAdd(address, one => new(() => PoolOptions.Dial(security, one, WireLimits.OfClient))).Value;
+            return read(await channel.UnaryAsync(method, request, new() { Timeout = patience ?? s_patience }, cancel).ConfigureAwait(false));
+        }
+        catch (Exception e) when (e is GrpcException or InvalidDataException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,54 @@
+using System.Collections.Immutable;
+using Google.Protobuf;
+using KvFs.Core;
+using KvFs.Protocol.Wire;
+
+namespace KvFs.Protocol.Tests;
+
+/// <summary>What nodes say of themselves, on the wire.</summary>
+public sealed class ActivityTests
+{
+    private static readonly InSyncReplica s_process = new(new(3), new(1003), new((UInt128)7 << 64));
+
+    [Fact]
+    public void What_a_node_did_arrives_as_it_was_told()
+    {
+        NodeActivity told = new(
+            s_process.Node, s_process.Boot, TimeSpan.FromMicroseconds(1_234_567), false, "smoke", 1, 2, 3, 4, 5, 6,
+            [new(new((UInt128)9), "drive", 10, 11, 12, 13, 14, TimeSpan.FromMilliseconds(15), 16)])
+        {
+            Revision = 17,
+            Condition = new(1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
+            Peers = ImmutableDictionary<NodeId, NodePresence>.Empty
+                .Add(new(1), NodePresence.Here).Add(new(2), NodePresence.Silent).Add(new(4), NodePresence.Lost),
+        };
+        NodeActivity heard = V1.ActivityReply.Parser.ParseFrom(told.ToWire().ToByteArray()).ToCore();
+        ImmutableDictionary<NodeId, NodePresence> nobody = ImmutableDictionary<NodeId, NodePresence>.Empty;
+        ImmutableArray<DriveActivity> nothing = [];
+        Assert.Equal(told with { Drives = nothing, Peers = nobody }, heard with { Drives = nothing, Peers = nobody });
+        Assert.Equal(told.Drives.AsEnumerable(), heard.Drives);
+        Assert.Equal(told.Peers.OrderBy(static peer => peer.Key.Value), heard.Peers.OrderBy(static peer => peer.Key.Value));
+    }
+
+    [Fact]
+    public void How_far_a_copy_is_arrives_as_it_was_told()
+    {
+        foreach (LogPosition? last in (LogPosition?[])[null, default(LogPosition), new(new(5), new(6))])
+        {
+            CopyReport told = new(s_process, last, [new(1), new(2)]);
+            CopyReport heard = V1.ShardCopyReply.Parser.ParseFrom(told.ToWire().ToByteArray()).ToCore();
+            Assert.Equal((told.Process, told.Last), (heard.Process, heard.Last));
+            Assert.Equal(told.Heard.AsEnumerable(), heard.Heard);
+        }
+    }
+
+    [Fact]
+    public void A_node_without_a_process_or_a_disk_is_none()
+    {
+        Assert.Throws<InvalidDataException>(static () => new V1.ActivityReply().ToCore());
+        Assert.Throws<InvalidDataException>(static () => new V1.ShardCopyReply().ToCore());
+        V1.ShardCopyReply half = new CopyReport(s_process, null, []).ToWire();
+        half.Boot = ByteString.CopyFrom(1, 2, 3);
+        Assert.Throws<InvalidDataException>(() => half.ToCore());
+    }
+}
