@@ -57,8 +57,13 @@ public sealed class PoolDriveAdmin : IDriveAdmin, ISessionRoute, IDisposable
             cancellationToken);
     }
 
-    public ValueTask<Reply<DriveInfo>> GetDriveAsync(string name, CancellationToken cancellationToken) =>
-        AtDriveAsync(name, admin => admin.GetDriveAsync(name, cancellationToken), cancellationToken);
+    public ValueTask<Reply<DriveInfo>> GetDriveAsync(string name, CancellationToken cancellationToken) => RepeatAsync(
+        async () =>
+        {
+            Reply<(RemoteDriveAdmin Admin, DriveInfo Drive)> found = await FindAsync(name, cancellationToken);
+            return new Reply<DriveInfo>(found.Status, found.Value.Drive);
+        },
+        cancellationToken);
 
     public ValueTask<Reply<DriveInfo>> ResizeDriveAsync(
         string name, ulong quotaBytes, ulong quotaInodes, CancellationToken cancellationToken) =>
@@ -238,7 +243,14 @@ public sealed class PoolDriveAdmin : IDriveAdmin, ISessionRoute, IDisposable
         async () =>
         {
             Reply<(RemoteDriveAdmin Admin, DriveInfo Drive)> found = await FindAsync(name, cancellation);
-            return found.IsOk ? await ask(found.Value.Admin) : Reply.Failed<T>(found.Status);
+            if (!found.IsOk) { return Reply.Failed<T>(found.Status); }
+            Reply<T> reply = await ask(found.Value.Admin);
+            if (reply.Status != Status.NotFound) { return reply; }
+
+            // Something of the drive is not there; or the drive is not there any more, and elsewhere.
+            Reply<(RemoteDriveAdmin Admin, DriveInfo Drive)> again = await FindAsync(name, cancellation);
+            bool isElsewhere = again.IsOk && again.Value.Admin.Channel != found.Value.Admin.Channel;
+            return !again.IsOk ? Reply.Failed<T>(again.Status) : isElsewhere ? Reply.Failed<T>(Status.Busy) : reply;
         },
         cancellation);
 

@@ -14,6 +14,9 @@ public sealed class RemoteDriveAdmin(GrpcChannel channel, RemoteClientOptions op
 {
     private readonly GrpcCallOptions call = new() { Limits = WireLimits.OfClient, Timeout = options.AdminTime };
 
+    /// <summary>Where it leads.</summary>
+    internal GrpcChannel Channel => channel;
+
     public ValueTask<Reply<DriveInfo>> CreateDriveAsync(DriveSpec spec, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(spec);
