@@ -138,11 +138,11 @@ internal sealed class EndingShardLog(LocalShardLog log) : IShardLog
 
     public Status Resume() => CanServe ? log.Resume() : Status.StaleEpoch;
 
-    public Status Commit(DriveId drive, RecordBatch changes)
+    public Status Commit(DriveId drive, RecordBatch changes, bool wantsDurable)
     {
         if (!CanServe) { return Status.StaleEpoch; }
         Interlocked.Decrement(ref left);
-        return log.Commit(drive, changes);
+        return log.Commit(drive, changes, wantsDurable);
     }
 
     public Status Sync() => log.Sync();
