@@ -69,7 +69,7 @@ internal sealed class TakingUpNode : IAsyncDisposable
     public void TakeUp()
     {
         Log = new(new LocalShardLog(store, s_shard, new(++epoch)));
-        Node.TakeUp(s_shard, Log);
+        Node.TakeUp(s_shard, Log, null);
     }
 
     /// <summary>It is primary no more.</summary>
