@@ -79,6 +79,7 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
         healer = new(driver, blocks, channels, logger);
         sentCopies = new(driver, links, channels, first.Shards.Length);
         blocks.Copies = sentCopies;
+        blocks.Mender.Source = new BlockFetcher(driver, channels, first.Shards.Length);
         placement = new(map, driver, options.Storage.Clock, logger);
         storage = StorageNode.StartOneOfSeveral(
             options.Storage, store, blocks, identity, first.Shards.Length, loggers.CreateLogger<StorageNode>());

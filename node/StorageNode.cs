@@ -81,6 +81,7 @@ public sealed partial class StorageNode : IAsyncDisposable
         flattener = new(host);
         work.FoldNow = (drive, file, cluster) => packer.Fold(drive, file, cluster, FoldCopies.Inline, SpaceUse.Data);
         LocalAdmin = new(host, blocks, work);
+        blocks.Mender.Logger = logger;
         AddInstruments();
     }
 
@@ -95,6 +96,12 @@ public sealed partial class StorageNode : IAsyncDisposable
 
     /// <summary>The drives, for who drives the background by hand.</summary>
     internal DriveHost Host => host;
+
+    /// <summary>The blocks, for who looks at them behind the node's back.</summary>
+    internal BlockStore Blocks => blocks;
+
+    /// <summary>The records, for who damages them.</summary>
+    internal IKeyValueStore Store => store;
 
     /// <summary>Folds clusters, for who drives the background by hand.</summary>
     internal Packer Packer => packer;

@@ -172,6 +172,7 @@ internal sealed class NodeChecker(DriveHost host, IKeyValueStore store, BlockSto
     private void CheckStore(
         HostedDrive drive, Action<NodeCheckProgress>? onProgress, CancellationToken cancellationToken)
     {
+        if (options.Repair) { ReleaseQuarantine(drive); }
         long before = blockCount;
         DriveReport? report = blocks.VerifyDrive(
             drive.Id,
@@ -190,17 +191,18 @@ internal sealed class NodeChecker(DriveHost host, IKeyValueStore store, BlockSto
         {
             string place = problem.Block is { } block ? $"block {block.Id}" : "idvd";
             problems.Add(
-                Describe(problem.Kind), problem.Offset < 0 ? place : $"{place}, byte {problem.Offset}", repaired: false);
+                StoreProblems.Describe(problem.Kind), problem.Offset < 0 ? place : $"{place}, byte {problem.Offset}", repaired: false);
         }
     }
 
-    private static string Describe(DriveProblemKind kind) => kind switch
+    private void ReleaseQuarantine(HostedDrive drive)
     {
-        DriveProblemKind.BadEntry => "An entry of the block index cannot be read.",
-        DriveProblemKind.OutOfBounds => "A block lies beyond the end of the drive's file.",
-        DriveProblemKind.Overlap => "Two blocks claim the same bytes.",
-        DriveProblemKind.BadBytes => "A block's bytes do not have their checksum, or cannot be read.",
-        DriveProblemKind.UsedMarkedFree => "A block's bytes are marked as free.",
-        _ => "Bytes are marked as used that no block claims; the next start after an unclean stop frees them.",
-    };
+        List<BlockName> released = [];
+        Status status = blocks.ReleaseQuarantine(drive.Id, released);
+        if (status != Status.Ok) { problems.Add($"What is kept of bad blocks cannot be released ({status}).", "idvd", repaired: false); }
+        foreach (BlockName block in released)
+        {
+            repaired.Add(new(problems.Drive, StoreProblems.Describe(DriveProblemKind.Quarantined), $"block {block.Id}", Repaired: true));
+        }
+    }
 }

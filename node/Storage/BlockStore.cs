@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 using KvFs.Core;
 
 namespace KvFs.Node.Storage;
@@ -36,6 +37,7 @@ public sealed partial class BlockStore : IDisposable
         this.context = context;
         this.diskId = diskId;
         this.heldLock = heldLock;
+        Mender = new(this, context.Counters);
     }
 
     /// <summary>The identity of this disk.</summary>
@@ -52,6 +54,9 @@ public sealed partial class BlockStore : IDisposable
 
     /// <summary>Where else blocks are kept; null: nowhere.</summary>
     public IBlockCopies? Copies { get; set; }
+
+    /// <summary>Sees to blocks that are bad here.</summary>
+    public BlockMender Mender { get; }
 
     /// <summary>What opening found that needs a person: folders of unknown drives, left alone.</summary>
     public ImmutableArray<string> Findings { get; private set; } = [];
@@ -106,10 +111,18 @@ public sealed partial class BlockStore : IDisposable
         }
     }
 
-    /// <summary>Reads a range of a block. Every 64 KiB that it touches is checked.</summary>
+    /// <summary>Reads a range of a block. Every 64 KiB that it touches is checked; what is bad here is fetched from who has it.
+    /// </summary>
     /// <returns>Ok: the destination is full; NotFound; Invalid: the range exceeds the block; Corrupt: the disk does not
-    /// give back what was written, and the destination is undefined.</returns>
+    /// give back what was written, nobody else has it, and the destination is undefined.</returns>
     public Status ReadBlock(BlockName block, int offset, Span<byte> destination)
+    {
+        Status status = ReadOwnCopy(block, offset, destination);
+        return status is Status.Corrupt or Status.NotFound ? Mender.Read(block, offset, destination, status) : status;
+    }
+
+    /// <summary>As <see cref="ReadBlock"/>, but here alone.</summary>
+    public Status ReadOwnCopy(BlockName block, int offset, Span<byte> destination)
     {
         if (!TryEnter(block.Owner, out DriveStore? drive)) { return Status.NotFound; }
         try
@@ -168,6 +181,7 @@ public sealed partial class BlockStore : IDisposable
     /// <summary>As <see cref="DropBlocks"/>, but here alone.</summary>
     public Status DropOwnCopies(DriveId owner, ReadOnlySpan<BlockId> ids)
     {
+        Mender.Forget(owner, ids);
         if (!TryEnter(owner, out DriveStore? drive)) { return Status.NotFound; }
         try
         {
@@ -196,6 +210,23 @@ public sealed partial class BlockStore : IDisposable
         {
             using DriveMoment moment = drive!.TakeMoment();
             return new DriveVerifier(context, owner, drive, moment, readBytes, onProgress).Run(cancellation);
+        }
+        finally
+        {
+            drive!.Leave();
+        }
+    }
+
+    /// <summary>Gives the room of bad blocks back whose place a good copy has taken.</summary>
+    /// <param name="owner">Of which drive; it must be open.</param>
+    /// <param name="released">Gets the blocks whose bad bytes are gone.</param>
+    /// <returns>Ok, also if some stay because their block is not good; NotFound: it is not open; ReadOnly; NoSpace; IoError.</returns>
+    public Status ReleaseQuarantine(DriveId owner, List<BlockName> released)
+    {
+        if (!TryEnter(owner, out DriveStore? drive)) { return Status.NotFound; }
+        try
+        {
+            return drive!.ReleaseQuarantine(released);
         }
         finally
         {
@@ -240,8 +271,34 @@ public sealed partial class BlockStore : IDisposable
         return status == Status.Ok ? status : context.Latch.Fail($"Syncing the key-value log failed: {status}.");
     }
 
+    /// <summary>What is kept of bad blocks, of all drives that are open.</summary>
+    internal QuarantineTotals Quarantine
+    {
+        get
+        {
+            QuarantineTotals sum = default;
+            foreach (DriveStore drive in Volatile.Read(ref open).Values)
+            {
+                QuarantineTotals totals = drive.Quarantine;
+                sum = new(sum.Blocks + totals.Blocks, sum.Bytes + totals.Bytes);
+            }
+
+            return sum;
+        }
+    }
+
+    /// <summary>Forgets what is remembered of a block's index entry: the next read asks the index.</summary>
+    internal void ForgetEntry(BlockName block) => context.Cache.Remove(block);
+
+    /// <summary>Whether a record says that something refers to a block. Ids never come to life again.</summary>
+    internal bool IsReferredTo(BlockName block)
+    {
+        RecordKey key = RecordKey.Numbered(RecordKind.BlockLive, block.Id.Value);
+        return context.Store.TryGet(Family.Namespace, key.In(block.Owner), new ByteBuffer());
+    }
+
     /// <summary>Keeps an open drive open until its Leave.</summary>
-    private bool TryEnter(DriveId owner, out DriveStore? drive) =>
+    internal bool TryEnter(DriveId owner, [NotNullWhen(true)] out DriveStore? drive) =>
         Volatile.Read(ref open).TryGetValue(owner, out drive) && drive.TryEnter();
 
     private Status Read(DriveStore drive, BlockName block, int offset, Span<byte> destination)
