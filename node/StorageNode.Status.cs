@@ -78,6 +78,12 @@ public sealed partial class StorageNode
         meter.CreateObservableCounter(
             "kvfs_node_corrupt_reads", () => blocks.GetStatistics().CorruptReads, null, "Reads whose checksum did not match.");
         meter.CreateObservableCounter(
+            "kvfs_node_scrubbed_bytes", () => scrubber.ScrubbedBytes, "bytes",
+            "Bytes of blocks that were read in the background and compared with their checksums.");
+        meter.CreateObservableGauge(
+            "kvfs_node_scrub_last_pass_timestamp_seconds", () => scrubber.LastEnded.Nanoseconds / 1e9, null,
+            "When all blocks had been read last, in seconds since 1970; 0: never yet.");
+        meter.CreateObservableCounter(
             "kvfs_node_bad_blocks", () => blocks.Mender.GetStatistics().BadBlocks, null,
             "Blocks that were found damaged, or lacking though they are referred to.");
         meter.CreateObservableCounter(

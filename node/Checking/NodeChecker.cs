@@ -172,7 +172,7 @@ internal sealed class NodeChecker(DriveHost host, IKeyValueStore store, BlockSto
     private void CheckStore(
         HostedDrive drive, Action<NodeCheckProgress>? onProgress, CancellationToken cancellationToken)
     {
-        if (options.Repair) { ReleaseQuarantine(drive); }
+        if (options.Repair) { MemberFolderChecker.Release(blocks, drive.Id, problems, repaired); }
         long before = blockCount;
         DriveReport? report = blocks.VerifyDrive(
             drive.Id,
@@ -187,22 +187,6 @@ internal sealed class NodeChecker(DriveHost host, IKeyValueStore store, BlockSto
 
         blockCount += report.Blocks;
         byteCount += report.Bytes;
-        foreach (DriveProblem problem in report.Problems)
-        {
-            string place = problem.Block is { } block ? $"block {block.Id}" : "idvd";
-            problems.Add(
-                StoreProblems.Describe(problem.Kind), problem.Offset < 0 ? place : $"{place}, byte {problem.Offset}", repaired: false);
-        }
-    }
-
-    private void ReleaseQuarantine(HostedDrive drive)
-    {
-        List<BlockName> released = [];
-        Status status = blocks.ReleaseQuarantine(drive.Id, released);
-        if (status != Status.Ok) { problems.Add($"What is kept of bad blocks cannot be released ({status}).", "idvd", repaired: false); }
-        foreach (BlockName block in released)
-        {
-            repaired.Add(new(problems.Drive, StoreProblems.Describe(DriveProblemKind.Quarantined), $"block {block.Id}", Repaired: true));
-        }
+        StoreProblems.AddTo(problems, report);
     }
 }

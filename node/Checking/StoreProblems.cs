@@ -5,6 +5,17 @@ namespace KvFs.Node.Checking;
 /// <summary>What is wrong with a drive's store, for people.</summary>
 internal static class StoreProblems
 {
+    /// <summary>Adds what was found of a drive's store.</summary>
+    internal static void AddTo(ProblemList problems, DriveReport report)
+    {
+        foreach (DriveProblem problem in report.Problems)
+        {
+            string place = problem.Block is { } block ? $"block {block.Id}" : "idvd";
+            problems.Add(
+                Describe(problem.Kind), problem.Offset < 0 ? place : $"{place}, byte {problem.Offset}", repaired: false);
+        }
+    }
+
     internal static string Describe(DriveProblemKind kind) => kind switch
     {
         DriveProblemKind.BadEntry => "An entry of the block index cannot be read.",

@@ -73,8 +73,7 @@ internal sealed class BlockFetcher(ReplicationDriver driver, PeerChannels channe
     private Status Ask(NodeId node, BlockName block, out byte[]? content)
     {
         (Status Status, byte[]? Content) answer = (Status.Busy, null);
-        Task asking = AskAsync();
-        Task.WaitAll(asking);
+        AskAsync().Wait(CancellationToken.None);
         content = answer.Content;
         return answer.Status;
 

@@ -60,6 +60,12 @@ public sealed partial class BlockMender
         if (suspects.Count < MaxKnown) { suspects[block] = true; }
     }
 
+    /// <summary>Has those tried again that nobody had: a node may have come back that has them.</summary>
+    public void SuspectLost()
+    {
+        foreach (BlockName block in lost.Keys) { Suspect(block); }
+    }
+
     /// <summary>Takes a block that may be bad; false: none is suspected.</summary>
     public bool TryTakeSuspect(out BlockName block)
     {

@@ -287,6 +287,43 @@ public sealed partial class BlockStore : IDisposable
         }
     }
 
+    /// <summary>Bytes that the blocks of all open drives use.</summary>
+    internal long UsedBytes
+    {
+        get
+        {
+            long bytes = 0;
+            foreach (DriveStore drive in Volatile.Read(ref open).Values) { bytes += drive.UsedBytes; }
+            return bytes;
+        }
+    }
+
+    /// <summary>Reads a part of a block from the disk itself, and compares it with its checksums.</summary>
+    /// <param name="block">Which; its drive is opened if it is not.</param>
+    /// <param name="entry">Its entry, as it was a moment ago.</param>
+    /// <param name="offset">A multiple of 64 KiB.</param>
+    /// <param name="length">To the end of the block, or a multiple of 64 KiB.</param>
+    /// <param name="buffer">Gets the bytes.</param>
+    /// <returns>Ok; Corrupt, IoError: it is bad, or was dropped and its room used again; NotFound: its drive is not open.
+    /// </returns>
+    internal Status VerifyOwnCopy(BlockName block, BlockIndexEntry entry, int offset, int length, AlignedMemory buffer)
+    {
+        if (!TryEnter(block.Owner, out DriveStore? drive))
+        {
+            // One that cannot be opened says nothing of its blocks.
+            if (!OpenDrive(block.Owner).IsOk || !TryEnter(block.Owner, out drive)) { return Status.NotFound; }
+        }
+
+        try
+        {
+            return drive.Verify(entry, offset, length, buffer);
+        }
+        finally
+        {
+            drive.Leave();
+        }
+    }
+
     /// <summary>Forgets what is remembered of a block's index entry: the next read asks the index.</summary>
     internal void ForgetEntry(BlockName block) => context.Cache.Remove(block);
 

@@ -137,6 +137,10 @@ internal sealed partial class DriveStore
         return Status.Ok;
     }
 
+    /// <summary>As <see cref="BlockBytes.Verify"/>.</summary>
+    internal Status Verify(BlockIndexEntry entry, int offset, int length, AlignedMemory buffer) =>
+        BlockBytes.Verify(idvd, entry, offset, length, buffer);
+
     private bool IsGoodOrGone(BlockId id)
     {
         Status found = Find(id, useCache: false, out BlockIndexEntry? entry);

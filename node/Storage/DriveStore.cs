@@ -121,6 +121,14 @@ internal sealed partial class DriveStore
     internal void Prefetch(BlockIndexEntry entry, int offset, int length) =>
         BlockBytes.Prefetch(idvd, entry, offset, length);
 
+    internal long UsedBytes
+    {
+        get
+        {
+            lock (gate) { return allocator.CapacityBytes - allocator.FreeBytes; }
+        }
+    }
+
     internal DriveStatistics GetStatistics()
     {
         lock (gate)

@@ -1,6 +1,7 @@
 using KvFs.Client;
 using KvFs.Core;
 using KvFs.Node;
+using KvFs.Node.Checking;
 using KvFs.Node.Storage;
 using KvFs.Protocol;
 
@@ -30,6 +31,26 @@ public sealed class BadBlockTests
         Assert.Equal(Status.Ok, primary.Storage.Blocks.ReleaseQuarantine(drive, released));
         Assert.Equal(block, Assert.Single(released));
         Rot.IsWhole(primary, drive, kept: 0);
+    }
+
+    [Fact]
+    public async Task What_is_kept_of_bad_blocks_is_shown_and_released_by_a_check_of_the_folder()
+    {
+        await using PoolWorld world = await PoolWorld.StartAsync(3);
+        (DriveId drive, PoolMemberNode primary) = await WriteAsync(world, "drive");
+        BlockName block = Rot.Flip(primary, drive);
+        await ReadAsync(world, "drive");
+        (NodeId _, NodeHealth health) = (await world.Admin.HealthAsync(CancellationToken.None)).Single(one => one.Node == primary.Process.Node);
+        Assert.Equal((1ul, 1ul, 0ul), (health.RepairedBlocks, health.QuarantinedBlocks, health.UnrepairableBlocks));
+        await world.StopAsync(primary);
+        string folder = primary.Storage.Options.DataPath;
+        NodeProblem shown = Assert.Single(MemberFolderChecker.Check(folder, new(ReadBytes: true, Repair: false), null, CancellationToken.None)!.Problems);
+        Assert.Equal((drive.ToString(), false), (shown.Drive, shown.Repaired));
+        Assert.Contains($"block {block.Id}", shown.Place, StringComparison.Ordinal);
+        NodeCheckReport repaired = MemberFolderChecker.Check(folder, new(ReadBytes: true, Repair: true), null, CancellationToken.None)!;
+        Assert.True(repaired.IsClean);
+        Assert.True(Assert.Single(repaired.Problems).Repaired);
+        Assert.Equal(0, MemberFolderChecker.Check(folder, new(ReadBytes: true, Repair: false), null, CancellationToken.None)!.ProblemCount);
     }
 
     [Theory]

@@ -65,6 +65,19 @@ public class StorageCodecTests
     }
 
     [Fact]
+    public void A_digest_of_blocks_is_the_same_in_every_version_and_in_any_order()
+    {
+        Assert.Equal(Status.Ok, BlockIndexEntry.Read(MakeEntry(), out BlockIndexEntry? entry));
+        ulong one = BlockSetDigest.HashOf(new(1), entry!);
+        ulong two = BlockSetDigest.HashOf(new(2), entry!);
+        Assert.NotEqual(one, two);
+        BlockSetDigest digest = default(BlockSetDigest).With(one).With(two);
+        Assert.Equal(digest, default(BlockSetDigest).With(two).With(one));
+        Assert.NotEqual(digest, default(BlockSetDigest).With(one).With(one));
+        Golden.Check("block-digest-v1.bin", [.. BitConverter.GetBytes(one), .. BitConverter.GetBytes(digest.Sum)]);
+    }
+
+    [Fact]
     public void System_records_read_as_they_were_written_in_every_version()
     {
         byte[] folder = MakeFolderRecord();
