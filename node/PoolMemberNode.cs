@@ -1,9 +1,11 @@
 using System.Collections.Immutable;
+using System.Diagnostics.Metrics;
 using System.Runtime.Versioning;
 using KvFs.Authority;
 using KvFs.Core;
 using KvFs.Grpc;
 using KvFs.Node.Drives;
+using KvFs.Node.Maintenance;
 using KvFs.Node.Remote;
 using KvFs.Node.Replication;
 using KvFs.Node.Shards;
@@ -36,6 +38,9 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
 
     private static readonly TimeSpan s_leavePause = TimeSpan.FromMilliseconds(20);
 
+    /// <summary>How often is asked whether it is time to compare copies.</summary>
+    private static readonly TimeSpan s_compareLook = TimeSpan.FromSeconds(10);
+
     private readonly StorageNode storage;
     private readonly ReplicationDriver driver;
     private readonly MapKeeper map;
@@ -46,7 +51,12 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
     private readonly BlockCopyService copies;
     private readonly BlockCopies sentCopies;
     private readonly BlockHealer healer;
+    private readonly BlockCompareService compared;
+    private readonly CopyComparer comparer;
+    private readonly Meter meter = new("KvFs.Pool");
+    private BackgroundLoop? comparing;
     private readonly RemoteServices remote;
+    private readonly ILogger logger;
     private bool isStopped;
 
     private PoolMemberNode(
@@ -84,11 +94,17 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
         healer = new(driver, blocks, channels, logger);
         sentCopies = new(driver, links, channels, first.Shards.Length);
         blocks.Copies = sentCopies;
+        blocks.Mender.Source = new BlockFetcher(driver, channels, first.Shards.Length);
         placement = new(map, driver, options.Storage.Clock, logger);
         storage = StorageNode.StartOneOfSeveral(
             options.Storage, store, blocks, identity, first.Shards.Length, loggers.CreateLogger<StorageNode>());
         storage.Host.KnowsAll = KnowsAll;
         storage.Host.IsToServe = shard => map.Map[shard].Primary == driver.Process.Node;
+
+        compared = new(driver, blocks, first.Shards.Length);
+        comparer = new(storage, driver, channels, first.Shards.Length, logger);
+        this.logger = logger;
+        AddInstruments();
         remote = new(storage, options.Remote with { Direct = options.Direct }, options.Storage.Clock, loggers);
     }
 
@@ -140,6 +156,7 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
     {
         peers.AddTo(services);
         copies.AddTo(services);
+        compared.AddTo(services);
         remote.AddTo(services);
         new PoolService(this, driver).AddTo(services);
     }
@@ -164,6 +181,22 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
 
     void IBlockMessages.OnStored(Protocol.V1.BlockStored answer) => sentCopies.OnStored(answer);
 
+    /// <summary>How the copies of blocks are that this node has.</summary>
+    public NodeHealth GetHealth()
+    {
+        RepairStatistics repairs = storage.Blocks.Mender.GetStatistics();
+        CopyTally found = comparer.Last;
+        return new(
+            (ulong)repairs.UnrepairableBlocks,
+            (ulong)repairs.RepairedBlocks,
+            (ulong)repairs.QuarantinedBlocks,
+            (ulong)repairs.QuarantinedBytes,
+            (ulong)found.LackingBlocks,
+            (ulong)found.DifferingBlocks,
+            (ulong)found.SurplusBlocks,
+            storage.LastScrub);
+    }
+
     /// <summary>Takes part in the pool, once its server listens.</summary>
     public async Task StartAsync()
     {
@@ -171,6 +204,7 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
         driver.Start();
         placement.Start();
         healer.Start();
+        comparing = new("comparing", s_compareLook, logger, comparer.Run);
     }
 
     /// <summary>Hands over what this node is primary of, as far as somebody is there, has itself listed as a copy that does not count, and
@@ -225,14 +259,38 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
         if (isStopped) { return; }
         isStopped = true;
         await remote.DisposeAsync();
+        if (comparing is not null) { await comparing.DisposeAsync(); }
+        meter.Dispose();
         await healer.DisposeAsync();
         await placement.DisposeAsync();
         driver.Dispose();
         await map.DisposeAsync();
         await copies.DisposeAsync();
+        compared.Dispose();
         await links.DisposeAsync();
         channels.Dispose();
         await storage.DisposeAsync();
+    }
+
+    /// <summary>Compares copies, for who drives the background by hand.</summary>
+    internal CopyComparer Comparer => comparer;
+
+    private void AddInstruments()
+    {
+        meter.CreateObservableCounter(
+            "kvfs_copies_returned_blocks", () => comparer.ReturnedBlocks, null, "Blocks that copies lacked and were given.");
+        meter.CreateObservableGauge(
+            "kvfs_copies_lacking_blocks", () => comparer.Last.LackingBlocks, null,
+            "Blocks that a copy of this node's drives lacked at the last comparison, and could not be given.");
+        meter.CreateObservableGauge(
+            "kvfs_copies_differing_blocks", () => comparer.Last.DifferingBlocks, null,
+            "Blocks of which a copy had other bytes under right checksums at the last comparison.");
+        meter.CreateObservableGauge(
+            "kvfs_copies_surplus_blocks", () => comparer.Last.SurplusBlocks, null,
+            "Blocks that a copy had at the last comparison and nothing refers to.");
+        meter.CreateObservableGauge(
+            "kvfs_copies_last_comparison_timestamp_seconds", () => comparer.Last.EndedAt, null,
+            "When the copies were compared last, in seconds since 1970; 0: not yet.");
     }
 
     private bool KnowsAll()

@@ -10,10 +10,13 @@ internal static class PoolRecord
 {
     private static ReadOnlySpan<byte> Key => "P\x01"u8;
 
+    /// <summary>Whether a folder is that of a node of a pool.</summary>
+    public static bool IsOfMember(IKeyValueStore store) => store.TryGet(Family.System, Key, new ByteBuffer());
+
     /// <exception cref="StorageException">A node of its own has drives here.</exception>
     public static void CheckFolderOfMember(IKeyValueStore store)
     {
-        if (store.TryGet(Family.System, Key, new ByteBuffer())) { return; }
+        if (IsOfMember(store)) { return; }
         using IRecordCursor records = store.OpenCursor(Family.Namespace, [], []);
         if (!records.MoveNext()) { return; }
         throw new StorageException(
@@ -23,7 +26,7 @@ internal static class PoolRecord
     /// <exception cref="StorageException">It is that of a node of a pool.</exception>
     public static void CheckFolderOfOne(IKeyValueStore store)
     {
-        if (!store.TryGet(Family.System, Key, new ByteBuffer())) { return; }
+        if (!IsOfMember(store)) { return; }
         throw new StorageException(
             Status.InUse, "This data folder belongs to a node of a pool (`kvfs node`). Name another one for a node of its own.");
     }

@@ -30,6 +30,12 @@ public sealed partial class StorageNode
 
         bool isWaiting = host.Shards.Any(static shard => shard.IsWaiting);
         if (trouble is null && isWaiting) { trouble = "The disk is full: some drives acknowledge nothing until there is room."; }
+        RepairStatistics repairs = blocks.Mender.GetStatistics();
+        if (trouble is null && repairs.UnrepairableBlocks > 0)
+        {
+            trouble = $"{repairs.UnrepairableBlocks} blocks are bad, and there is no other copy of them that is whole: reads of them fail.";
+        }
+
         if (trouble is null && work.CorruptRecords > 0)
         {
             trouble = $"{work.CorruptRecords} damaged records were met. Look with 'kvfs fsck'.";
@@ -71,6 +77,27 @@ public sealed partial class StorageNode
             "kvfs_node_blocks_written", () => blocks.GetStatistics().BlocksWritten, null, "Blocks written.");
         meter.CreateObservableCounter(
             "kvfs_node_corrupt_reads", () => blocks.GetStatistics().CorruptReads, null, "Reads whose checksum did not match.");
+        meter.CreateObservableCounter(
+            "kvfs_node_scrubbed_bytes", () => scrubber.ScrubbedBytes, "bytes",
+            "Bytes of blocks that were read in the background and compared with their checksums.");
+        meter.CreateObservableGauge(
+            "kvfs_node_scrub_last_pass_timestamp_seconds", () => scrubber.LastEnded.Nanoseconds / 1e9, null,
+            "When all blocks had been read last, in seconds since 1970; 0: never yet.");
+        meter.CreateObservableCounter(
+            "kvfs_node_bad_blocks", () => blocks.Mender.GetStatistics().BadBlocks, null,
+            "Blocks that were found damaged, or lacking though they are referred to.");
+        meter.CreateObservableCounter(
+            "kvfs_node_repaired_blocks", () => blocks.Mender.GetStatistics().RepairedBlocks, null,
+            "Bad blocks in whose place a good copy was put.");
+        meter.CreateObservableGauge(
+            "kvfs_node_unrepairable_blocks", () => blocks.Mender.GetStatistics().UnrepairableBlocks, null,
+            "Blocks that are bad now, and that no other node has whole.");
+        meter.CreateObservableGauge(
+            "kvfs_node_quarantined_blocks", () => blocks.Mender.GetStatistics().QuarantinedBlocks, null,
+            "Bad blocks that are kept although a good copy has taken their place.");
+        meter.CreateObservableGauge(
+            "kvfs_node_quarantined_bytes", () => blocks.Mender.GetStatistics().QuarantinedBytes, "bytes",
+            "Bytes that kept bad blocks take.");
         meter.CreateObservableCounter(
             "kvfs_node_corrupt_records", () => work.CorruptRecords, null, "Damaged records that were met.");
         meter.CreateObservableCounter(

@@ -22,6 +22,9 @@ public sealed record StorageNodeOptions
 
     public TimeProvider Clock { get; init; } = TimeProvider.System;
 
+    /// <summary>How fast it reads its own blocks to find bad ones.</summary>
+    public ScrubOptions Scrub { get; init; } = new();
+
     /// <summary>Draws the ids of new drives: a UUIDv7 of a moment.</summary>
     internal Func<DateTimeOffset, Guid> DrawId { get; init; } = Guid.CreateVersion7;
 
@@ -52,6 +55,7 @@ public sealed partial class StorageNode : IAsyncDisposable
     private readonly CrowdSearch search;
     private readonly Repacker repacker;
     private readonly Flattener flattener;
+    private readonly Scrubber scrubber;
     private readonly ILogger logger;
     private readonly List<BackgroundLoop> loops = [];
     private long restedAt;
@@ -79,8 +83,10 @@ public sealed partial class StorageNode : IAsyncDisposable
         search = new(host, work);
         repacker = new(host, blocks, options.Clock);
         flattener = new(host);
+        scrubber = new(blocks, store, options.Clock, options.Scrub, logger);
         work.FoldNow = (drive, file, cluster) => packer.Fold(drive, file, cluster, FoldCopies.Inline, SpaceUse.Data);
         LocalAdmin = new(host, blocks, work);
+        blocks.Mender.Logger = logger;
         AddInstruments();
     }
 
@@ -96,8 +102,20 @@ public sealed partial class StorageNode : IAsyncDisposable
     /// <summary>The drives, for who drives the background by hand.</summary>
     internal DriveHost Host => host;
 
+    /// <summary>The blocks, for who looks at them behind the node's back.</summary>
+    internal BlockStore Blocks => blocks;
+
+    /// <summary>The records, for who damages them.</summary>
+    internal IKeyValueStore Store => store;
+
     /// <summary>Folds clusters, for who drives the background by hand.</summary>
     internal Packer Packer => packer;
+
+    /// <summary>When all blocks had been read and compared last; zero: never yet.</summary>
+    public Timestamp LastScrub => scrubber.LastEnded;
+
+    /// <summary>Another one that reads all blocks, for who drives the background by hand. The caller disposes it.</summary>
+    internal Scrubber NewScrubber() => new(blocks, store, Options.Clock, Options.Scrub, logger);
 
     /// <summary>A repacker that has looked at no drive yet, for who drives the background by hand.</summary>
     internal Repacker NewRepacker() => new(host, blocks, Options.Clock);
@@ -201,6 +219,7 @@ public sealed partial class StorageNode : IAsyncDisposable
     {
         foreach (BackgroundLoop loop in loops) { await loop.DisposeAsync(); }
         meter.Dispose();
+        scrubber.Dispose();
         if (store.SyncLog() is var status && status != Status.Ok) { LogSyncFailed(logger, status); }
         blocks.Dispose();
         store.Dispose();
@@ -231,13 +250,21 @@ public sealed partial class StorageNode : IAsyncDisposable
         loops.Add(packing);
         loops.Add(tidying);
         loops.Add(flattening);
+        loops.Add(new("scrubbing", s_loopInterval, logger, RunScrubber));
         loops.Add(new("repacking", s_loopInterval, logger, stop => repacker.Run(stop, PaceUntil(stop))));
         work.ReapNoted = removal.Signal;
         work.FoldNoted = packing.Signal;
         work.FlattenNoted = flattening.Signal;
     }
 
-    private Pace PaceUntil(CancellationToken stop) => Pace.Until(() => host.Requests, Options.Clock, stop);
+    /// <summary>Looks at blocks that are suspected to be bad, and at as many others as there is time for.</summary>
+    private bool RunScrubber(CancellationToken stop)
+    {
+        scrubber.Run(PaceUntil(stop), stop);
+        return false;
+    }
+
+    internal Pace PaceUntil(CancellationToken stop) => Pace.Until(() => host.Requests, Options.Clock, stop);
 
     internal bool RunReaper(CancellationToken cancellationToken)
     {

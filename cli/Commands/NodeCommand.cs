@@ -5,6 +5,7 @@ using KvFs.Cli.CommandLine;
 using KvFs.Cli.Hosting;
 using KvFs.Cli.Pool;
 using KvFs.Core;
+using KvFs.Node.Maintenance;
 using KvFs.Peers;
 using KvFs.Protocol.Wire;
 using Microsoft.Extensions.Logging;
@@ -64,6 +65,13 @@ internal static class NodeCommand
         DefaultValueFactory = _ => HomeShard.DefaultCount,
     };
 
+    private static readonly Option<int> ScrubRate = new("--scrub-rate")
+    {
+        Description = "MiB of its blocks that it reads a second at the most, to find bad ones; 0: none. All of them take a week at the least.",
+        HelpName = "MIB",
+        DefaultValueFactory = _ => (int)(new ScrubOptions().BytesPerSecond >> 20),
+    };
+
     private static readonly Option<LogLevel?> Level = SharedOptions.Choice<LogLevel>(
         "--log-level", "The least important lines that are logged. Default: information.");
 
@@ -75,7 +83,7 @@ internal static class NodeCommand
 
     public static Command Build() => new Command("node", "Runs a storage node of a pool of several, until Ctrl-C.")
     {
-        Name, Listen, Advertise, Zone, Weight, Found, Replicas, MinInSync, Shards, Level, Format, WithParent,
+        Name, Listen, Advertise, Zone, Weight, Found, Replicas, MinInSync, Shards, ScrubRate, Level, Format, WithParent,
         PoolOptions.Authority, PoolOptions.Certificates, PoolOptions.Pool, PoolOptions.Insecure,
     }
     .WithExamples(
@@ -102,7 +110,13 @@ internal static class NodeCommand
             PoolServer server = await PoolServer.StartAsync(
                 new()
                 {
-                    Storage = new() { DataPath = context.DataPath, NodeName = context.Get(Name), ShardCount = context.Get(Shards) },
+                    Storage = new()
+                    {
+                        DataPath = context.DataPath,
+                        NodeName = context.Get(Name),
+                        ShardCount = context.Get(Shards),
+                        Scrub = new() { BytesPerSecond = (long)context.Get(ScrubRate) << 20 },
+                    },
                     Authority = authority,
                     Addresses = [context.Get(Advertise) ?? new IPEndPoint(address, port).ToString()],
                     Dial = node => PoolOptions.Dial(security, node.Addresses[0], WireReplication.Limits),

@@ -56,23 +56,28 @@ internal sealed class EmbeddedNode : IDriveSource
         CancellationToken cancel)
     {
         progress.Report(new ProgressReport("opening the node", 0, null));
+        NodeCheckOptions options = new(readBytes, repair);
+        if (await Task.Run(() => MemberFolderChecker.Check(dataPath, options, Tell(progress), cancel), cancel).ConfigureAwait(false) is { } ofMember)
+        {
+            return ReportOf(ofMember);
+        }
+
         EmbeddedNode offline = Open(dataPath, Environment.MachineName, loggers);
         await using (offline.ConfigureAwait(false))
         {
-            return offline.Check(new NodeCheckOptions(readBytes, repair), progress, cancel);
+            return offline.Check(options, progress, cancel);
         }
     }
 
     public ValueTask DisposeAsync() => node.DisposeAsync();
 
-    private CheckReport Check(NodeCheckOptions options, IProgress<ProgressReport> progress, CancellationToken cancel)
-    {
-        NodeCheckReport report = node.Check(
-            options,
-            step => progress.Report(new ProgressReport($"drive {step.Drive}: {step.Activity}", step.Blocks, null)),
-            cancel);
-        return new(
-            report.IsClean, report.Drives, report.Blocks, report.Bytes, report.ProblemCount,
-            [.. report.Problems.Select(found => new CheckProblem(found.Drive, found.Problem, found.Place, found.Repaired))]);
-    }
+    private CheckReport Check(NodeCheckOptions options, IProgress<ProgressReport> progress, CancellationToken cancel) =>
+        ReportOf(node.Check(options, Tell(progress), cancel));
+
+    private static Action<NodeCheckProgress> Tell(IProgress<ProgressReport> progress) =>
+        step => progress.Report(new ProgressReport($"drive {step.Drive}: {step.Activity}", step.Blocks, null));
+
+    private static CheckReport ReportOf(NodeCheckReport report) => new(
+        report.IsClean, report.Drives, report.Blocks, report.Bytes, report.ProblemCount,
+        [.. report.Problems.Select(found => new CheckProblem(found.Drive, found.Problem, found.Place, found.Repaired))]);
 }

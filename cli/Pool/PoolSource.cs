@@ -61,9 +61,25 @@ internal sealed class PoolSource : IDriveSource
             return new("pool", null, false, "No node of the pool answers.");
         }
 
+        string? bad = await BadBlocksAsync(cancel).ConfigureAwait(false);
         int atRisk = pool.Copies.Count(copies => copies < Math.Min(pool.Replicas, pool.Nodes.Count));
         string name = $"pool of {pool.Nodes.Count} nodes, {pool.Replicas} copies";
-        return new(name, null, true, atRisk == 0 ? null : $"{atRisk} of {pool.Copies.Length} shards have fewer copies than they are to have.");
+        string? few = atRisk == 0 ? null : $"{atRisk} of {pool.Copies.Length} shards have fewer copies than they are to have.";
+        return new(name, null, true, bad is null ? few : $"{bad} {few}".TrimEnd());
+    }
+
+    /// <summary>What nodes say of blocks that are at risk; null: nothing.</summary>
+    private async ValueTask<string?> BadBlocksAsync(CancellationToken cancel)
+    {
+        List<string> found = [];
+        foreach ((NodeId node, NodeHealth health) in await admin.HealthAsync(cancel).ConfigureAwait(false))
+        {
+            if (health.UnrepairableBlocks > 0) { found.Add($"Node {node}: {health.UnrepairableBlocks} blocks are bad, and no other node has them whole."); }
+            if (health.LackingBlocks > 0) { found.Add($"Node {node}: copies lack {health.LackingBlocks} blocks of its drives."); }
+            if (health.DifferingBlocks > 0) { found.Add($"Node {node}: copies have {health.DifferingBlocks} blocks of its drives with other bytes."); }
+        }
+
+        return found.Count == 0 ? null : string.Join(' ', found);
     }
 
     public async Task<TopSample> SampleAsync(CancellationToken cancel) =>
@@ -82,7 +98,7 @@ internal sealed class PoolSource : IDriveSource
         throw new CommandException(
             ExitCode.Refused,
             "A pool of several nodes checks its drives by itself.",
-            "Stop a node, and check its data folder: kvfs fsck --data DIR.");
+            "Stop a node, and check its data folder: kvfs fsck --offline --data DIR.");
 
     public async ValueTask DisposeAsync()
     {

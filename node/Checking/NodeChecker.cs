@@ -172,6 +172,7 @@ internal sealed class NodeChecker(DriveHost host, IKeyValueStore store, BlockSto
     private void CheckStore(
         HostedDrive drive, Action<NodeCheckProgress>? onProgress, CancellationToken cancellationToken)
     {
+        if (options.Repair) { MemberFolderChecker.Release(blocks, drive.Id, problems, repaired); }
         long before = blockCount;
         DriveReport? report = blocks.VerifyDrive(
             drive.Id,
@@ -186,21 +187,6 @@ internal sealed class NodeChecker(DriveHost host, IKeyValueStore store, BlockSto
 
         blockCount += report.Blocks;
         byteCount += report.Bytes;
-        foreach (DriveProblem problem in report.Problems)
-        {
-            string place = problem.Block is { } block ? $"block {block.Id}" : "idvd";
-            problems.Add(
-                Describe(problem.Kind), problem.Offset < 0 ? place : $"{place}, byte {problem.Offset}", repaired: false);
-        }
+        StoreProblems.AddTo(problems, report);
     }
-
-    private static string Describe(DriveProblemKind kind) => kind switch
-    {
-        DriveProblemKind.BadEntry => "An entry of the block index cannot be read.",
-        DriveProblemKind.OutOfBounds => "A block lies beyond the end of the drive's file.",
-        DriveProblemKind.Overlap => "Two blocks claim the same bytes.",
-        DriveProblemKind.BadBytes => "A block's bytes do not have their checksum, or cannot be read.",
-        DriveProblemKind.UsedMarkedFree => "A block's bytes are marked as free.",
-        _ => "Bytes are marked as used that no block claims; the next start after an unclean stop frees them.",
-    };
 }

@@ -2,6 +2,7 @@ using System.Runtime.Versioning;
 using KvFs.Core;
 using KvFs.Grpc;
 using KvFs.Node.Replication;
+using KvFs.Protocol;
 using KvFs.Protocol.Wire;
 using V1 = KvFs.Protocol.V1;
 
@@ -21,5 +22,6 @@ internal sealed class PoolService(PoolMemberNode node, ReplicationDriver driver)
         {
             Status = driver.HandOver(WireReplication.ToShard(request.Shard), new(request.Node)).ToWire(),
         }));
+        services.Unary(PoolMethods.GetHealth, (_, _) => new ValueTask<V1.NodeHealthReply>(node.GetHealth().ToWire()));
     }
 }

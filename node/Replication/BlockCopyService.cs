@@ -191,8 +191,15 @@ internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore bloc
 
         BlockName name = new(DriveId.Read(request.Owner.Span), new(request.Id));
         Status status = blocks.GetBlockLength(name, out int length);
+        if (status == Status.NotFound && blocks.OpenDrive(name.Owner).IsOk)
+        {
+            // Nobody has asked for anything of the drive since the start.
+            status = blocks.GetBlockLength(name, out length);
+        }
+
         if (status != Status.Ok)
         {
+            if (status != Status.NotFound) { blocks.Mender.Suspect(name); }
             writer.Write(new() { Status = status.ToWire() });
             return;
         }
@@ -200,9 +207,11 @@ internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore bloc
         byte[] buffer = ArrayPool<byte>.Shared.Rent(length);
         try
         {
-            status = blocks.ReadBlock(name, 0, buffer.AsSpan(0, length));
+            // Own bytes only: who asks may be the one that would be asked.
+            status = blocks.ReadOwnCopy(name, 0, buffer.AsSpan(0, length));
             if (status != Status.Ok)
             {
+                if (status == Status.Corrupt) { blocks.Mender.Suspect(name); }
                 writer.Write(new() { Status = status.ToWire() });
                 return;
             }
@@ -239,9 +248,12 @@ internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore bloc
         ShardId shard = HomeShard.Of(owner, shardCount);
         if (shard.Value != request.Shard) { return new(Reply(Status.Invalid)); }
         if (!driver.MayCopy(shard, new(request.Epoch))) { return new(Reply(Status.StaleEpoch)); }
-        Status status = request.Ids.Count == 0
-            ? blocks.DeleteOwnCopy(owner).Status
-            : blocks.DropOwnCopies(owner, request.Ids.Select(static id => new BlockId(id)).ToArray());
+        if (request.Ids.Count == 0) { return new(Reply(blocks.DeleteOwnCopy(owner).Status)); }
+        BlockId[] ids = [.. request.Ids.Select(static id => new BlockId(id))];
+        Status status = blocks.DropOwnCopies(owner, ids);
+
+        // It is not open: nobody has asked for anything of the drive since the start.
+        if (status == Status.NotFound && blocks.OpenDrive(owner).IsOk) { status = blocks.DropOwnCopies(owner, ids); }
         return new(Reply(status));
     }
 

@@ -165,25 +165,9 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
     /// <exception cref="StorageException">It could not be read there, or written here.</exception>
     private async Task<bool> FetchAsync(GrpcChannel channel, BlockName block, CancellationToken cancellation)
     {
-        using GrpcCall<V1.FetchRequest, V1.FetchPart> call = channel.ServerStreaming(
-            BlockCopyMethods.Fetch,
-            new V1.FetchRequest { Owner = block.Owner.ToWire(), Id = block.Id.Value },
-            new() { Timeout = s_fetchTime },
-            cancellation);
-        byte[]? content = null;
-        int filled = 0;
-        await foreach (V1.FetchPart part in call.ReadAllAsync(cancellation))
-        {
-            Status status = part.Status.ToCore();
-            if (status == Status.NotFound) { return false; }
-            if (status != Status.Ok) { throw new StorageException(status, $"block {block} cannot be read there ({status})"); }
-            content ??= new byte[part.Length is > 0 and <= Limits.BlockBytes ? part.Length : throw Nonsense(block)];
-            if (part.Data.Length > content.Length - filled || part.Crc32C != Crc32C.Compute(part.Data.Span)) { throw Nonsense(block); }
-            part.Data.Span.CopyTo(content.AsSpan(filled));
-            filled += part.Data.Length;
-        }
-
-        if (content is null || filled != content.Length) { throw Nonsense(block); }
+        (Status status, byte[]? content) = await BlockFetcher.FetchAsync(channel, block, s_fetchTime, cancellation);
+        if (status == Status.NotFound) { return false; }
+        if (status != Status.Ok) { throw new StorageException(status, $"block {block} cannot be read there ({status})"); }
         Status kept = blocks.WriteOwnCopy(block, content, SpaceUse.Data);
         if (kept == Status.Ok) { kept = blocks.SyncBlocks(block.Owner); }
         return kept == Status.Ok ? true : throw new StorageException(kept, $"block {block} cannot be kept here ({kept})");
@@ -194,9 +178,6 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
         StorageResult opened = blocks.OpenOrCreateDrive(owner);
         if (!opened.IsOk) { throw new StorageException(opened.Status, opened.Message); }
     }
-
-    private static StorageException Nonsense(BlockName block) =>
-        new(Status.Corrupt, $"block {block} did not come as it was announced");
 
     /// <summary>What one primary is asked, shard after shard.</summary>
     private sealed class Round(CancellationTokenSource stop)

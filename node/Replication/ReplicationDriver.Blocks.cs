@@ -34,6 +34,17 @@ public sealed partial class ReplicationDriver
         }
     }
 
+    /// <summary>The other nodes that may have a shard's blocks: first its primary, then those that count, then those that do not yet.
+    /// </summary>
+    internal IReadOnlyList<NodeId> HoldersOf(ShardId shard)
+    {
+        lock (gate)
+        {
+            if (Find(shard)?.Core.Reign is not { } reign) { return []; }
+            return [.. reign.Members.Where(node => node != Process.Node).OrderBy(node => node == reign.Primary ? 0 : 1)];
+        }
+    }
+
     /// <summary>Whether it is worth waiting until a copy has a block: it counts, or is about to, and is there.</summary>
     internal bool IsWaitedFor(ShardId shard, InSyncReplica copy)
     {

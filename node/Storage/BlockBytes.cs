@@ -82,6 +82,44 @@ internal static class BlockBytes
         return Status.Ok;
     }
 
+    /// <summary>Reads whole checksum units of a block from the disk itself, and checks them.</summary>
+    /// <param name="idvd">Where it is.</param>
+    /// <param name="entry">Which block.</param>
+    /// <param name="offset">A multiple of 64 KiB.</param>
+    /// <param name="length">To the end of the block, or a multiple of 64 KiB.</param>
+    /// <param name="buffer">Aligned memory, with room for the length in whole pages.</param>
+    /// <returns>As <see cref="Read"/>.</returns>
+    internal static Status Verify(IDiskFile idvd, BlockIndexEntry entry, int offset, int length, AlignedMemory buffer)
+    {
+        Span<byte> all = buffer.GetSpan()[..length];
+        int unit = offset / Limits.ChecksumUnitBytes;
+        int filled = 0;
+        foreach (Extent extent in entry.Extents)
+        {
+            if (offset < extent.Length && filled < length)
+            {
+                // Whole pages: what is behind the block's end in its last one is its own.
+                int part = Math.Min(extent.Length - offset, length - filled);
+                int pages = Extent.UnitsOf(part) * Extent.UnitBytes;
+                Status status = idvd.ReadPastCache(extent.Offset + offset, buffer.GetSpan().Slice(filled, pages), out int read);
+                if (status != Status.Ok) { return status; }
+                if (read < part) { return Status.Corrupt; }
+                filled += part;
+            }
+
+            offset = Math.Max(0, offset - extent.Length);
+        }
+
+        for (; !all.IsEmpty; unit++)
+        {
+            ReadOnlySpan<byte> bytes = all[..Math.Min(Limits.ChecksumUnitBytes, all.Length)];
+            if (Crc32C.Compute(bytes) != entry.Checksums[unit]) { return Status.Corrupt; }
+            all = all[bytes.Length..];
+        }
+
+        return Status.Ok;
+    }
+
     /// <summary>Calls for each run of the idvd that holds a part of a range of the block.</summary>
     internal static void Prefetch(IDiskFile idvd, BlockIndexEntry entry, int offset, int length)
     {

@@ -121,6 +121,7 @@ public sealed partial class BlockStore
         {
             if (IsFailed) { return Failed(); }
             if (FindRecord(drive) is not { } record) { return new(Status.NotFound, $"There is no drive {drive}."); }
+            Mender.Forget(drive);
             if (open.TryGetValue(drive, out DriveStore? store))
             {
                 Volatile.Write(ref open, open.Remove(drive));
@@ -207,6 +208,9 @@ public sealed partial class BlockStore
         BlockKey.WriteEnd(drive, to);
         KeyValueBatch batch = new();
         batch.DeleteRange(Family.Block, from, to);
+        QuarantineRecord.WritePrefix(drive, from);
+        QuarantineRecord.WriteEnd(drive, to);
+        batch.DeleteRange(Family.Block, from, to);
         Status status = Commit(batch);
         if (status != Status.Ok) { return status; }
 
@@ -240,7 +244,8 @@ public sealed partial class BlockStore
             return new(Status.NotFound, $"There is no drive {drive}.");
         }
 
-        StorageResult result = DriveOpening.Open(context, drive, diskId, record.Generation, readOnly, out store);
+        StorageResult result = DriveOpening.Open(
+            context, drive, diskId, record.Generation, readOnly, mayMend: Mender.Source is not null, out store);
         if (store is not null) { Volatile.Write(ref open, open.Add(drive, store)); }
         return result;
     }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 using KvFs.Core;
 
 namespace KvFs.Node.Storage;
@@ -36,6 +37,7 @@ public sealed partial class BlockStore : IDisposable
         this.context = context;
         this.diskId = diskId;
         this.heldLock = heldLock;
+        Mender = new(this, context.Counters);
     }
 
     /// <summary>The identity of this disk.</summary>
@@ -52,6 +54,9 @@ public sealed partial class BlockStore : IDisposable
 
     /// <summary>Where else blocks are kept; null: nowhere.</summary>
     public IBlockCopies? Copies { get; set; }
+
+    /// <summary>Sees to blocks that are bad here.</summary>
+    public BlockMender Mender { get; }
 
     /// <summary>What opening found that needs a person: folders of unknown drives, left alone.</summary>
     public ImmutableArray<string> Findings { get; private set; } = [];
@@ -114,10 +119,18 @@ public sealed partial class BlockStore : IDisposable
         }
     }
 
-    /// <summary>Reads a range of a block. Every 64 KiB that it touches is checked.</summary>
+    /// <summary>Reads a range of a block. Every 64 KiB that it touches is checked; what is bad here is fetched from who has it.
+    /// </summary>
     /// <returns>Ok: the destination is full; NotFound; Invalid: the range exceeds the block; Corrupt: the disk does not
-    /// give back what was written, and the destination is undefined.</returns>
+    /// give back what was written, nobody else has it, and the destination is undefined.</returns>
     public Status ReadBlock(BlockName block, int offset, Span<byte> destination)
+    {
+        Status status = ReadOwnCopy(block, offset, destination);
+        return status is Status.Corrupt or Status.NotFound ? Mender.Read(block, offset, destination, status) : status;
+    }
+
+    /// <summary>As <see cref="ReadBlock"/>, but here alone.</summary>
+    public Status ReadOwnCopy(BlockName block, int offset, Span<byte> destination)
     {
         if (!TryEnter(block.Owner, out DriveStore? drive)) { return Status.NotFound; }
         try
@@ -176,6 +189,7 @@ public sealed partial class BlockStore : IDisposable
     /// <summary>As <see cref="DropBlocks"/>, but here alone.</summary>
     public Status DropOwnCopies(DriveId owner, ReadOnlySpan<BlockId> ids)
     {
+        Mender.Forget(owner, ids);
         if (!TryEnter(owner, out DriveStore? drive)) { return Status.NotFound; }
         try
         {
@@ -204,6 +218,23 @@ public sealed partial class BlockStore : IDisposable
         {
             using DriveMoment moment = drive!.TakeMoment();
             return new DriveVerifier(context, owner, drive, moment, readBytes, onProgress).Run(cancellation);
+        }
+        finally
+        {
+            drive!.Leave();
+        }
+    }
+
+    /// <summary>Gives the room of bad blocks back whose place a good copy has taken.</summary>
+    /// <param name="owner">Of which drive; it must be open.</param>
+    /// <param name="released">Gets the blocks whose bad bytes are gone.</param>
+    /// <returns>Ok, also if some stay because their block is not good; NotFound: it is not open; ReadOnly; NoSpace; IoError.</returns>
+    public Status ReleaseQuarantine(DriveId owner, List<BlockName> released)
+    {
+        if (!TryEnter(owner, out DriveStore? drive)) { return Status.NotFound; }
+        try
+        {
+            return drive!.ReleaseQuarantine(released);
         }
         finally
         {
@@ -248,8 +279,71 @@ public sealed partial class BlockStore : IDisposable
         return status == Status.Ok ? status : context.Latch.Fail($"Syncing the key-value log failed: {status}.");
     }
 
+    /// <summary>What is kept of bad blocks, of all drives that are open.</summary>
+    internal QuarantineTotals Quarantine
+    {
+        get
+        {
+            QuarantineTotals sum = default;
+            foreach (DriveStore drive in Volatile.Read(ref open).Values)
+            {
+                QuarantineTotals totals = drive.Quarantine;
+                sum = new(sum.Blocks + totals.Blocks, sum.Bytes + totals.Bytes);
+            }
+
+            return sum;
+        }
+    }
+
+    /// <summary>Bytes that the blocks of all open drives use.</summary>
+    internal long UsedBytes
+    {
+        get
+        {
+            long bytes = 0;
+            foreach (DriveStore drive in Volatile.Read(ref open).Values) { bytes += drive.UsedBytes; }
+            return bytes;
+        }
+    }
+
+    /// <summary>Reads a part of a block from the disk itself, and compares it with its checksums.</summary>
+    /// <param name="block">Which; its drive is opened if it is not.</param>
+    /// <param name="entry">Its entry, as it was a moment ago.</param>
+    /// <param name="offset">A multiple of 64 KiB.</param>
+    /// <param name="length">To the end of the block, or a multiple of 64 KiB.</param>
+    /// <param name="buffer">Gets the bytes.</param>
+    /// <returns>Ok; Corrupt, IoError: it is bad, or was dropped and its room used again; NotFound: its drive is not open.
+    /// </returns>
+    internal Status VerifyOwnCopy(BlockName block, BlockIndexEntry entry, int offset, int length, AlignedMemory buffer)
+    {
+        if (!TryEnter(block.Owner, out DriveStore? drive))
+        {
+            // One that cannot be opened says nothing of its blocks.
+            if (!OpenDrive(block.Owner).IsOk || !TryEnter(block.Owner, out drive)) { return Status.NotFound; }
+        }
+
+        try
+        {
+            return drive.Verify(entry, offset, length, buffer);
+        }
+        finally
+        {
+            drive.Leave();
+        }
+    }
+
+    /// <summary>Forgets what is remembered of a block's index entry: the next read asks the index.</summary>
+    internal void ForgetEntry(BlockName block) => context.Cache.Remove(block);
+
+    /// <summary>Whether a record says that something refers to a block. Ids never come to life again.</summary>
+    internal bool IsReferredTo(BlockName block)
+    {
+        RecordKey key = RecordKey.Numbered(RecordKind.BlockLive, block.Id.Value);
+        return context.Store.TryGet(Family.Namespace, key.In(block.Owner), new ByteBuffer());
+    }
+
     /// <summary>Keeps an open drive open until its Leave.</summary>
-    private bool TryEnter(DriveId owner, out DriveStore? drive) =>
+    internal bool TryEnter(DriveId owner, [NotNullWhen(true)] out DriveStore? drive) =>
         Volatile.Read(ref open).TryGetValue(owner, out drive) && drive.TryEnter();
 
     private Status Read(DriveStore drive, BlockName block, int offset, Span<byte> destination)

@@ -44,18 +44,21 @@ internal sealed partial class DriveStore
     private readonly List<KeyValuePair<ulong, BlockIndexEntry>> syncing = [];
     private readonly KeyValueBatch indexBatch = new();
     private readonly ByteBuffer recordBuffer = new();
+    private readonly bool isSealed;
+    private QuarantineTotals quarantine;
     private int pendingCount;
 
     internal DriveStore(
-        StoreContext context, DriveId drive, DriveFolder folder, IDiskFile idvd, BuddyAllocator allocator,
-        ulong generation, bool isReadOnly)
+        StoreContext context, DriveId drive, DriveFolder folder, IDiskFile idvd, DriveRoom room, ulong generation, bool isReadOnly)
     {
         this.context = context;
         this.drive = drive;
         this.folder = folder;
         this.idvd = idvd;
-        this.allocator = allocator;
         this.generation = generation;
+        allocator = room.Allocator;
+        isSealed = room.IsSealed;
+        quarantine = room.Quarantine;
         IsReadOnly = isReadOnly;
         sync = new GroupCommit(SyncPending);
     }
@@ -118,12 +121,21 @@ internal sealed partial class DriveStore
     internal void Prefetch(BlockIndexEntry entry, int offset, int length) =>
         BlockBytes.Prefetch(idvd, entry, offset, length);
 
+    internal long UsedBytes
+    {
+        get
+        {
+            lock (gate) { return allocator.CapacityBytes - allocator.FreeBytes; }
+        }
+    }
+
     internal DriveStatistics GetStatistics()
     {
         lock (gate)
         {
             return new DriveStatistics(
-                allocator.CapacityBytes, allocator.FreeBytes, pending.Count, sync.Runs, allocator.CountFreeBuddies());
+                allocator.CapacityBytes, allocator.FreeBytes, pending.Count, sync.Runs, allocator.CountFreeBuddies(),
+                quarantine.Blocks, quarantine.Bytes);
         }
     }
 
@@ -154,7 +166,9 @@ internal sealed partial class DriveStore
             // The length that the bitmap tells of must be there, even if the last growth was for nothing.
             if (status == Status.Ok) { status = idvd.Sync(); }
             Invariant.Check(writing.Count == 0);
-            if (status == Status.Ok && releasing.Count == 0) { status = folder.SaveBitmap(generation, allocator); }
+
+            // A sealed drive's bitmap says that all is used: the next opening looks again.
+            if (status == Status.Ok && releasing.Count == 0 && !isSealed) { status = folder.SaveBitmap(generation, allocator); }
         }
 
         idvd.Dispose();
@@ -298,6 +312,7 @@ internal sealed partial class DriveStore
         Span<byte> key = stackalloc byte[BlockKey.Size];
         BlockKey.Write(new BlockName(drive, id), key);
         ByteBuffer value = t_value ??= new ByteBuffer();
+        value.Clear();
         try
         {
             if (!context.Store.TryGet(Family.Block, key, value)) { return Status.NotFound; }

@@ -22,6 +22,12 @@ public enum DriveProblemKind
 
     /// <summary>Bytes are marked as used, and no block claims them: space is lost until the bitmap is rebuilt.</summary>
     FreeMarkedUsed,
+
+    /// <summary>A block was bad, and a good copy has taken its place: what was bad is kept.</summary>
+    Quarantined,
+
+    /// <summary>What is kept of a bad block cannot be read.</summary>
+    BadQuarantine,
 }
 
 /// <param name="Kind">What.</param>
@@ -75,6 +81,7 @@ internal sealed class DriveVerifier(
             }
         }
 
+        CheckQuarantine();
         CompareBitmaps();
         onProgress?.Invoke(new(blocks, bytes, problemCount));
         return new DriveReport(blocks, bytes, problemCount, problems);
@@ -88,23 +95,43 @@ internal sealed class DriveVerifier(
             return;
         }
 
-        foreach (Extent extent in entry.Extents)
+        Claim(cursor.Name, entry.Extents);
+        if (readBytes) { CheckBytes(cursor.Name, entry); }
+    }
+
+    private void CheckQuarantine()
+    {
+        using QuarantineCursor cursor = new(moment.Snapshot, drive);
+        while (cursor.MoveNext())
+        {
+            if (cursor.Record is not { } record)
+            {
+                Report(DriveProblemKind.BadQuarantine, cursor.Block, -1);
+                continue;
+            }
+
+            Claim(cursor.Block, record.Extents);
+            Report(DriveProblemKind.Quarantined, cursor.Block, record.Extents.IsEmpty ? -1 : record.Extents[0].Offset);
+        }
+    }
+
+    private void Claim(BlockName name, ReadOnlySpan<Extent> extents)
+    {
+        foreach (Extent extent in extents)
         {
             if (extent.End * Extent.UnitBytes > claimed.CapacityBytes)
             {
-                Report(DriveProblemKind.OutOfBounds, cursor.Name, extent.Offset);
+                Report(DriveProblemKind.OutOfBounds, name, extent.Offset);
             }
             else if (!claimed.TryReserve(extent))
             {
-                Report(DriveProblemKind.Overlap, cursor.Name, extent.Offset);
+                Report(DriveProblemKind.Overlap, name, extent.Offset);
             }
             else if (!moment.Allocator.IsAllocated(extent))
             {
-                Report(DriveProblemKind.UsedMarkedFree, cursor.Name, extent.Offset);
+                Report(DriveProblemKind.UsedMarkedFree, name, extent.Offset);
             }
         }
-
-        if (readBytes) { CheckBytes(cursor.Name, entry); }
     }
 
     private void CheckBytes(BlockName name, BlockIndexEntry entry)

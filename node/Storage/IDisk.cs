@@ -53,6 +53,10 @@ public interface IDiskFile : IDisposable
     /// <summary>Reads until the span is full or the file ends; <paramref name="read"/> says how far it came.</summary>
     Status Read(long offset, Span<byte> destination, out int read);
 
+    /// <summary>As <see cref="Read"/>, but from the disk itself, where it can: what the page cache has says nothing of the disk, and
+    /// what is read once need not be kept.</summary>
+    Status ReadPastCache(long offset, Span<byte> destination, out int read) => Read(offset, destination, out read);
+
     /// <summary>Writes all of the span. It need not be whole after a failure.</summary>
     Status Write(long offset, ReadOnlySpan<byte> source);
 

@@ -6,7 +6,7 @@ namespace KvFs.Node.Storage;
 
 /// <summary>An open file of a Linux file system.</summary>
 /// <remarks>Two descriptors: writes whose memory, offset and length are multiples of 4 KiB go past the page cache
-/// (O_DIRECT); all other writes, and all reads, go through it. The kernel keeps the two coherent: a direct write flushes
+/// (O_DIRECT), and so do reads that ask for it; all others go through it. The kernel keeps the two coherent: a direct write flushes
 /// and drops the pages it covers.</remarks>
 internal sealed class LinuxDiskFile(SafeFileHandle buffered, SafeFileHandle? direct) : IDiskFile
 {
@@ -24,7 +24,12 @@ internal sealed class LinuxDiskFile(SafeFileHandle buffered, SafeFileHandle? dir
         return length >= 0 ? Status.Ok : LinuxCalls.LastStatus();
     }
 
-    public unsafe Status Read(long offset, Span<byte> destination, out int read)
+    public Status Read(long offset, Span<byte> destination, out int read) => Read(offset, destination, mayGoDirect: false, out read);
+
+    public Status ReadPastCache(long offset, Span<byte> destination, out int read) =>
+        Read(offset, destination, mayGoDirect: true, out read);
+
+    private unsafe Status Read(long offset, Span<byte> destination, bool mayGoDirect, out int read)
     {
         read = 0;
         // Safe: the span is pinned for the calls, and no call is asked for more than what is left of it.
@@ -32,11 +37,18 @@ internal sealed class LinuxDiskFile(SafeFileHandle buffered, SafeFileHandle? dir
         {
             while (read < destination.Length)
             {
-                nint count = LinuxCalls.pread(buffered, start + read, destination.Length - read, offset + read);
+                byte* rest = start + read;
+                int left = destination.Length - read;
+                bool goDirect = mayGoDirect && directWorks && (((long)rest | (offset + read) | (long)left) & (DirectAlignment - 1)) == 0;
+                nint count = LinuxCalls.pread(goDirect ? direct! : buffered, rest, left, offset + read);
                 if (count == 0) { break; }
                 if (count > 0)
                 {
                     read += (int)count;
+                }
+                else if (goDirect && LinuxCalls.LastStatus() == Status.Invalid)
+                {
+                    directWorks = false;
                 }
                 else if (Marshal.GetLastPInvokeError() != LinuxCalls.EINTR)
                 {

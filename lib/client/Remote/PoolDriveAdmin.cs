@@ -123,6 +123,16 @@ public sealed class PoolDriveAdmin : IDriveAdmin, ISessionRoute, IDisposable
         return newest is null ? null : Learn(newest);
     }
 
+    /// <summary>How the copies of blocks are on the nodes, as far as they answer; in the order of their numbers.</summary>
+    public async ValueTask<IReadOnlyList<(NodeId Node, NodeHealth Health)>> HealthAsync(CancellationToken cancellation)
+    {
+        if (await DirectoryAsync(cancellation) is not { } pool) { return []; }
+        NodeId[] nodes = [.. pool.Nodes.Keys.OrderBy(static node => node.Value)];
+        NodeHealth?[] told = await Task.WhenAll(nodes.Select(node => AskHealthAsync(pool.Nodes[node], cancellation)));
+        cancellation.ThrowIfCancellationRequested();
+        return [.. nodes.Zip(told).Where(static one => one.Second is not null).Select(static one => (one.First, one.Second!))];
+    }
+
     TimeSpan? ISessionRoute.ResumeTime => options.ResumeTime;
 
     async ValueTask<GrpcChannel?> ISessionRoute.FindAsync(DriveId drive, CancellationToken cancellation)
@@ -148,6 +158,19 @@ public sealed class PoolDriveAdmin : IDriveAdmin, ISessionRoute, IDisposable
                 PoolMethods.GetMap, new(), new() { Timeout = options.LookTime }, cancellation)).ToDirectory();
         }
         catch (Exception e) when (e is GrpcException or InvalidDataException or OperationCanceledException or ObjectDisposedException)
+        {
+            return null;
+        }
+    }
+
+    private async Task<NodeHealth?> AskHealthAsync(string address, CancellationToken cancellation)
+    {
+        try
+        {
+            return (await ChannelTo(address).UnaryAsync(
+                PoolMethods.GetHealth, new(), new() { Timeout = options.LookTime }, cancellation)).ToHealth();
+        }
+        catch (Exception e) when (e is GrpcException or OperationCanceledException or ObjectDisposedException)
         {
             return null;
         }

@@ -35,6 +35,47 @@ public static class PoolMethods
         "HandOver",
         Marshaller.Protobuf(V1.HandOverRequest.Parser),
         Marshaller.Protobuf(V1.HandOverReply.Parser));
+
+    public static GrpcMethod<V1.GetHealthRequest, V1.NodeHealthReply> GetHealth { get; } = new(
+        GrpcMethodKind.Unary,
+        "kvfs.v1.Pool",
+        "GetHealth",
+        Marshaller.Protobuf(V1.GetHealthRequest.Parser),
+        Marshaller.Protobuf(V1.NodeHealthReply.Parser));
+}
+
+/// <summary>The health of a node on the wire.</summary>
+public static class WireHealth
+{
+    public static V1.NodeHealthReply ToWire(this NodeHealth health)
+    {
+        ArgumentNullException.ThrowIfNull(health);
+        return new()
+        {
+            UnrepairableBlocks = health.UnrepairableBlocks,
+            RepairedBlocks = health.RepairedBlocks,
+            QuarantinedBlocks = health.QuarantinedBlocks,
+            QuarantinedBytes = health.QuarantinedBytes,
+            LackingBlocks = health.LackingBlocks,
+            DifferingBlocks = health.DifferingBlocks,
+            SurplusBlocks = health.SurplusBlocks,
+            LastScrub = health.LastScrub.Nanoseconds,
+        };
+    }
+
+    public static NodeHealth ToHealth(this V1.NodeHealthReply reply)
+    {
+        ArgumentNullException.ThrowIfNull(reply);
+        return new(
+            reply.UnrepairableBlocks,
+            reply.RepairedBlocks,
+            reply.QuarantinedBlocks,
+            reply.QuarantinedBytes,
+            reply.LackingBlocks,
+            reply.DifferingBlocks,
+            reply.SurplusBlocks,
+            new(reply.LastScrub));
+    }
 }
 
 /// <summary>What a client knows of a pool: where its nodes are, and who leads which shard.</summary>

@@ -55,6 +55,20 @@ public static class BlockCopyMethods
         "Drop",
         Marshaller.Protobuf(V1.DropRequest.Parser),
         Marshaller.Protobuf(V1.CopyReply.Parser));
+
+    public static GrpcMethod<V1.CompareRequest, V1.ComparePart> Compare { get; } = new(
+        GrpcMethodKind.ServerStreaming,
+        Service,
+        "Compare",
+        Marshaller.Protobuf(V1.CompareRequest.Parser),
+        Marshaller.Protobuf(V1.ComparePart.Parser));
+
+    public static GrpcMethod<V1.MendRequest, V1.CopyReply> Mend { get; } = new(
+        GrpcMethodKind.Unary,
+        Service,
+        "Mend",
+        Marshaller.Protobuf(V1.MendRequest.Parser),
+        Marshaller.Protobuf(V1.CopyReply.Parser));
 }
 
 /// <summary>What nodes tell one another, on the wire and in core. The contents of entries and snapshots are the drivers'

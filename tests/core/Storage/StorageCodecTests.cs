@@ -49,6 +49,35 @@ public class StorageCodecTests
     }
 
     [Fact]
+    public void A_record_of_a_bad_block_reads_as_it_was_written_in_every_version()
+    {
+        byte[] bytes = MakeQuarantine();
+        Assert.Equal(Status.Ok, QuarantineRecord.Read(bytes, out QuarantineRecord? read));
+        Assert.Equal([new Extent(5, 17), new Extent(0xFFFF_FFFF, 1)], read!.Extents.ToArray());
+        Assert.Equal([1, 2, 3], read.DamagedEntry.ToArray());
+        Assert.Equal(18 * 4096, read.Bytes);
+        byte[] key = new byte[QuarantineRecord.KeySize];
+        BlockName name = new(Drive, new BlockId(0x0102_0304_0506_0708));
+        read.WriteKey(name, key);
+        Assert.True(QuarantineRecord.TryReadKey(key, out BlockName again));
+        Assert.Equal(name, again);
+        Golden.Check("quarantine-v1.bin", [.. key, .. bytes]);
+    }
+
+    [Fact]
+    public void A_digest_of_blocks_is_the_same_in_every_version_and_in_any_order()
+    {
+        Assert.Equal(Status.Ok, BlockIndexEntry.Read(MakeEntry(), out BlockIndexEntry? entry));
+        ulong one = BlockSetDigest.HashOf(new(1), entry!);
+        ulong two = BlockSetDigest.HashOf(new(2), entry!);
+        Assert.NotEqual(one, two);
+        BlockSetDigest digest = default(BlockSetDigest).With(one).With(two);
+        Assert.Equal(digest, default(BlockSetDigest).With(two).With(one));
+        Assert.NotEqual(digest, default(BlockSetDigest).With(one).With(one));
+        Golden.Check("block-digest-v1.bin", [.. BitConverter.GetBytes(one), .. BitConverter.GetBytes(digest.Sum)]);
+    }
+
+    [Fact]
     public void System_records_read_as_they_were_written_in_every_version()
     {
         byte[] folder = MakeFolderRecord();
@@ -71,6 +100,7 @@ public class StorageCodecTests
         Assert.Equal(Status.NotSupported, Superblock.Read(Resealed(MakeSuperblock(), 100, 1), out _));
         Assert.Equal(Status.NotSupported, BitmapCheckpoint.Read(Resealed(MakeBitmap(), 8, 2), Drive, out _, out _));
         Assert.Equal(Status.NotSupported, BlockIndexEntry.Read(Resealed(MakeEntry(), 0, 2), out _));
+        Assert.Equal(Status.NotSupported, QuarantineRecord.Read(Resealed(MakeQuarantine(), 0, 2), out _));
         Assert.Equal(Status.NotSupported, DriveFolderRecord.Read(Resealed(MakeFolderRecord(), 0, 2), out _));
         Assert.Equal(Status.NotSupported, DiskIdentityRecord.Read(Resealed(MakeIdentity(), 0, 2), out _));
     }
@@ -78,7 +108,7 @@ public class StorageCodecTests
     [Fact]
     public void Every_flipped_bit_and_every_cut_is_corrupt()
     {
-        foreach (byte[] good in (byte[][])[MakeSuperblock(), MakeEntry(), MakeFolderRecord(), MakeIdentity()])
+        foreach (byte[] good in (byte[][])[MakeSuperblock(), MakeEntry(), MakeQuarantine(), MakeFolderRecord(), MakeIdentity()])
         {
             for (int bit = 0; bit < good.Length * 8; bit += good.Length > 1000 ? 13 : 1)
             {
@@ -101,13 +131,14 @@ public class StorageCodecTests
     {
         Prop.ForAll<byte[], int>(static (garbage, choice) =>
         {
-            byte[][] good = [MakeSuperblock(), MakeBitmap(), MakeEntry(), MakeFolderRecord(), MakeIdentity()];
+            byte[][] good = [MakeSuperblock(), MakeBitmap(), MakeEntry(), MakeQuarantine(), MakeFolderRecord(), MakeIdentity()];
             byte[] bytes = (byte[])good[Math.Abs(choice % good.Length)].Clone();
             for (int i = 0; i < garbage.Length; i++) { bytes[(garbage[i] * 31 + i) % (bytes.Length - 4)] = garbage[i]; }
             Seal(bytes);
             ReadAll(bytes);
             ReadAll(garbage);
             BlockKey.TryRead(garbage, out _);
+            QuarantineRecord.TryReadKey(garbage, out _);
             DriveFolderRecord.TryReadKey(garbage, out _);
             return true;
         }).QuickCheckThrowOnFailure();
@@ -127,9 +158,17 @@ public class StorageCodecTests
         Superblock.Read(bytes, out _),
         BitmapCheckpoint.Read(bytes, Drive, out _, out _),
         BlockIndexEntry.Read(bytes, out _),
+        QuarantineRecord.Read(bytes, out _),
         DriveFolderRecord.Read(bytes, out _),
         DiskIdentityRecord.Read(bytes, out _),
     ];
+
+    private static byte[] MakeQuarantine()
+    {
+        ByteBuffer value = new();
+        new QuarantineRecord([new Extent(5, 17), new Extent(0xFFFF_FFFF, 1)], [1, 2, 3]).Write(value);
+        return value.Span.ToArray();
+    }
 
     private static byte[] MakeSuperblock()
     {

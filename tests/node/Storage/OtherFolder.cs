@@ -1,0 +1,21 @@
+using KvFs.Core;
+using KvFs.Node.Storage;
+
+namespace KvFs.Node.Tests.Storage;
+
+/// <summary>Blocks of another data folder, as a node's that has copies.</summary>
+internal sealed class OtherFolder(DataFolder folder) : IBlockSource
+{
+    /// <summary>Happens before a block is given.</summary>
+    internal Action<BlockName> Asked { get; set; } = static _ => { };
+
+    public Status Fetch(BlockName block, BlockIndexEntry? expected, out byte[]? content)
+    {
+        Asked(block);
+        content = null;
+        Status status = folder.Blocks.GetBlockLength(block, out int length);
+        if (status != Status.Ok) { return status; }
+        content = new byte[length];
+        return folder.Blocks.ReadOwnCopy(block, 0, content);
+    }
+}
