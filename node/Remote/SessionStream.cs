@@ -116,6 +116,7 @@ internal sealed class SessionStream : IDisposable
                 }
 
                 writer.Write(next.Message);
+                next.Message.Answer?.Lent?.Dispose();
             }
 
             return await writer.FlushAsync(Ended);

@@ -31,24 +31,23 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerLinks links, Pee
     /// <summary>Between two looks whether who does not answer still counts.</summary>
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(50);
 
-    public Status Store(BlockName block, ReadOnlySpan<byte> content, BlockWrite writeHere)
+    public Status Store(BlockName block, ReadOnlySpan<byte> content, Func<Status> meanwhile)
     {
         ShardId shard = HomeShard.Of(block.Owner, shardCount);
         HashSet<InSyncReplica> has = [];
-        bool isHere = false;
+        bool isDone = false;
         while (true)
         {
-            // Asked after the block was written here, too: whoever began a list of what is here before does not have it in its list.
             if (driver.CopiesOf(shard) is not { } copies) { return Status.StaleEpoch; }
             InSyncReplica[] lacking = [.. copies.Others.Where(copy => !has.Contains(copy))];
-            if (lacking.Length == 0 && isHere) { return Status.Ok; }
+            if (lacking.Length == 0 && isDone) { return Status.Ok; }
             using Sending sending = new(this, shard, lacking);
             sending.Begin(HeadOf(shard, copies.Epoch, block, content.Length), content);
-            if (!isHere)
+            if (!isDone)
             {
-                Status written = writeHere(content);
-                if (written != Status.Ok) { return written; }
-                isHere = true;
+                Status done = meanwhile();
+                if (done != Status.Ok) { return done; }
+                isDone = true;
             }
 
             bool mustPause = false;
@@ -124,7 +123,7 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerLinks links, Pee
         ulong number = Interlocked.Increment(ref lastSent);
         TaskCompletionSource<Status> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
         sent[number] = answer;
-        links.Send(node, new() { Number = number, Head = head, Crc32C = checksum }, content);
+        if (!links.TrySend(node, new() { Number = number, Head = head, Crc32C = checksum }, content)) { answer.TrySetResult(Status.Busy); }
         return AwaitAsync(number, answer.Task, unwanted);
     }
 

@@ -55,19 +55,20 @@ internal sealed partial class PeerLink : IAsyncDisposable
 
     /// <param name="message">What to say.</param>
     /// <param name="attached">What goes with it: over a direct stream only, without one all of it is lost.</param>
-    public void Send(V1.PeerMessage message, ReadOnlySpan<byte> attached = default)
+    /// <returns>False: it is lost.</returns>
+    public bool TrySend(V1.PeerMessage message, ReadOnlySpan<byte> attached = default)
     {
-        if (!isOpen || WaitingBytes > MaxWaitingBytes) { return; }
+        if (!isOpen || WaitingBytes > MaxWaitingBytes) { return false; }
         if (direct is { } way)
         {
             way.Send(ReplicationMethods.Connect.Requests, message, attached);
-            return;
+            return true;
         }
 
-        if (!attached.IsEmpty) { return; }
+        if (!attached.IsEmpty) { return false; }
 
         Interlocked.Add(ref waitingBytes, message.CalculateSize());
-        waiting.Writer.TryWrite(message);
+        return waiting.Writer.TryWrite(message);
     }
 
     public async ValueTask DisposeAsync()

@@ -34,14 +34,13 @@ public sealed class PeerLinks : IPeerSender, IAsyncDisposable
 
     public void Send(NodeId to, V1.PeerMessage message)
     {
-        if (Volatile.Read(ref links).TryGetValue(to, out (PeerLink Link, ImmutableArray<string>) found)) { found.Link.Send(message); }
+        if (Volatile.Read(ref links).TryGetValue(to, out (PeerLink Link, ImmutableArray<string>) found)) { found.Link.TrySend(message); }
     }
 
-    /// <summary>Sends a block, as <see cref="PeerLink.Send"/> does: it is the caller's again when this returns.</summary>
-    internal void Send(NodeId to, V1.StoreBlock block, ReadOnlySpan<byte> content)
-    {
-        if (Volatile.Read(ref links).TryGetValue(to, out (PeerLink Link, ImmutableArray<string>) found)) { found.Link.Send(new() { StoreBlock = block }, content); }
-    }
+    /// <summary>Sends a block, as <see cref="PeerLink.TrySend"/> does: it is the caller's again when this returns.</summary>
+    internal bool TrySend(NodeId to, V1.StoreBlock block, ReadOnlySpan<byte> content) =>
+        Volatile.Read(ref links).TryGetValue(to, out (PeerLink Link, ImmutableArray<string>) found)
+        && found.Link.TrySend(new() { StoreBlock = block }, content);
 
     /// <summary>Names the direct stream to a node that there is now: what was sent on another one may be lost. 0: there is none.</summary>
     internal long DirectNumber(NodeId to) =>

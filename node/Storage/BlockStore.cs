@@ -74,19 +74,19 @@ public sealed partial class BlockStore : IDisposable
 
     /// <summary>Writes a block's bytes; nothing may refer to it before <see cref="SyncBlocks"/>.</summary>
     /// <returns>As <see cref="WriteBlock"/>.</returns>
-    public Status WriteBlockUnsynced(BlockName block, ReadOnlySpan<byte> content, SpaceUse use = SpaceUse.Data) => Copies is { } copies
-        ? copies.Store(block, content, bytes => WriteOwnCopy(block, bytes, use))
-        : WriteOwnCopy(block, content, use);
+    public Status WriteBlockUnsynced(BlockName block, ReadOnlySpan<byte> content, SpaceUse use = SpaceUse.Data)
+    {
+        Status status = WriteOwnCopy(block, content, use);
+        return status == Status.Ok && Copies is { } copies ? copies.Store(block, content, static () => Status.Ok) : status;
+    }
 
-    /// <summary>As <see cref="WriteBlockUnsynced"/> and <see cref="SyncBlocks"/>.</summary>
-    public Status WriteBlockSynced(BlockName block, ReadOnlySpan<byte> content) => Copies is { } copies
-        ? copies.Store(block, content, bytes => WriteAndSyncOwnCopy(block, bytes))
-        : WriteAndSyncOwnCopy(block, content);
-
-    private Status WriteAndSyncOwnCopy(BlockName block, ReadOnlySpan<byte> content)
+    /// <summary>As <see cref="WriteBlockUnsynced"/> and <see cref="SyncBlocks"/>: this disk syncs while the other copies get the
+    /// block.</summary>
+    public Status WriteBlockSynced(BlockName block, ReadOnlySpan<byte> content)
     {
         Status status = WriteOwnCopy(block, content, SpaceUse.Data);
-        return status == Status.Ok ? SyncBlocks(block.Owner) : status;
+        if (status != Status.Ok) { return status; }
+        return Copies is { } copies ? copies.Store(block, content, () => SyncBlocks(block.Owner)) : SyncBlocks(block.Owner);
     }
 
     /// <summary>As <see cref="WriteBlockUnsynced"/>, but here alone: for who keeps a copy for another node.</summary>

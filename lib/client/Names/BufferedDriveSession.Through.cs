@@ -31,16 +31,24 @@ public sealed partial class BufferedDriveSession
         static failure => failure,
         async () => TakeCommitted(await inner.CommitAsync(commits, results), results));
 
-    /// <remarks>What of earlier changes is lost, <see cref="SyncAsync"/> has to say.</remarks>
-    public ValueTask<Reply<bool>> CommitDurablyAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results) => ThroughAsync(
-        removes: false,
-        Reply.Failed<bool>,
-        async () =>
-        {
-            Reply<bool> reply = await inner.CommitDurablyAsync(commits, results);
-            Status status = TakeCommitted(reply.Status, results);
-            lock (gate) { return new Reply<bool>(status, reply.Value && lost == Status.Ok); }
-        });
+    /// <remarks>What of earlier changes is lost, <see cref="SyncAsync"/> has to say. While disks sync, the turn is taken: only who is alone
+    /// asks for it. Others share one sync behind their commits, and names go on meanwhile.</remarks>
+    public ValueTask<Reply<bool>> CommitDurablyAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results)
+    {
+        bool isBusy;
+        lock (gate) { isBusy = pending.Count > 0; }
+        return ThroughAsync(
+            removes: false,
+            Reply.Failed<bool>,
+            async () =>
+            {
+                Reply<bool> reply = isBusy || Volatile.Read(ref waitingForTurn) > 0
+                    ? new(await inner.CommitAsync(commits, results), false)
+                    : await inner.CommitDurablyAsync(commits, results);
+                Status status = TakeCommitted(reply.Status, results);
+                lock (gate) { return new Reply<bool>(status, reply.Value && lost == Status.Ok); }
+            });
+    }
 
     private Status TakeCommitted(Status status, IList<NodeInfo> results)
     {
@@ -246,7 +254,9 @@ public sealed partial class BufferedDriveSession
     /// <param name="ask">Asks, and takes what the answer says.</param>
     private async ValueTask<T> ThroughAsync<T>(bool removes, Func<Status, T> fail, Func<ValueTask<T>> ask)
     {
+        Interlocked.Increment(ref waitingForTurn);
         await turn.WaitAsync();
+        Interlocked.Decrement(ref waitingForTurn);
         lock (gate)
         {
             isThrough = true;

@@ -49,6 +49,9 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
     /// <summary>Whoever changes something at the primary has it: what is told stays in order.</summary>
     private readonly SemaphoreSlim turn = new(1);
 
+    /// <summary>How many want to ask the primary for a change, and wait until others have.</summary>
+    private int waitingForTurn;
+
     private readonly DriveMirror mirror = new();
     private readonly DriveTransaction transaction = new();
     private readonly RecordBatch batch = new();

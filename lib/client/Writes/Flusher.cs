@@ -57,7 +57,6 @@ internal sealed class Flusher : IAsyncDisposable
         }
     }
 
-    /// <summary>Each ends with the flusher, or fails with a bug that it met.</summary>
     /// <summary>Why data of some file was dropped first, or Ok.</summary>
     public Status FirstLost
     {
@@ -67,6 +66,7 @@ internal sealed class Flusher : IAsyncDisposable
         }
     }
 
+    /// <summary>Each ends with the flusher, or fails with a bug that it met.</summary>
     public IReadOnlyList<Task> Ends => [.. threads, order.Completion];
 
     public int DirtyFiles => queue.DirtyCount;
@@ -112,7 +112,7 @@ internal sealed class Flusher : IAsyncDisposable
         if (!isDirty) { return new(Status.Ok, false); }
         DurableWish wish = new();
         Status status = await CaptureAndRunAsync(file, isOwner: false, wish);
-        lock (order.Gate) { return new(status, status == Status.Ok && wish.Batch != 0 && file.DurableBatch == wish.Batch); }
+        lock (order.Gate) { return new(status, status == Status.Ok && wish.Batch != 0 && file.DurableBatch >= wish.Batch); }
     }
 
     /// <summary>Waits for what was captured of a file, and captures nothing.</summary>

@@ -170,7 +170,14 @@ public sealed class GrpcCall<TRequest, TResponse> : IMessageSink, IDisposable
             {
                 // The call is over, and whoever waits for room to write more would wait for as long as the server says nothing else.
                 isRefused = true;
-                output?.CancelPendingFlush();
+                try
+                {
+                    output?.CancelPendingFlush();
+                }
+                catch (ObjectDisposedException)
+                {
+                    // Nobody writes any more.
+                }
             }
 
             return answered;
