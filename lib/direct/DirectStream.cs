@@ -235,10 +235,11 @@ public sealed class DirectStream : IDisposable
         while (outgoing.Length > 0)
         {
             int taken = SocketCalls.TrySend(socket, outgoing.Next);
-            if (taken == 0) { return; }
+            if (taken == 0) { break; }
             outgoing.Take(taken);
         }
 
+        // Who waits until less waits to leave looks again.
         Monitor.PulseAll(gate);
     }
 
@@ -279,9 +280,10 @@ public sealed class DirectStream : IDisposable
                 {
                     int length = BinaryPrimitives.ReadInt32LittleEndian(buffer.AsSpan(start));
                     attachedBytes = BinaryPrimitives.ReadInt32LittleEndian(buffer.AsSpan(start + 8));
-                    if (length < 0 || length > maxMessageBytes || attachedBytes < 0 || attachedBytes > maxMessageBytes)
+                    int maxAttachedBytes = Math.Min(maxMessageBytes, Limits.BlockBytes);
+                    if (length < 0 || length > maxMessageBytes || attachedBytes < 0 || attachedBytes > maxAttachedBytes)
                     {
-                        return $"a message of {length} bytes with {attachedBytes} attached, and no more than {maxMessageBytes} are taken";
+                        return $"a message of {length} bytes with {attachedBytes} attached, and no more than {maxMessageBytes} and {maxAttachedBytes} are taken";
                     }
 
                     wanted += length;

@@ -77,7 +77,8 @@ public sealed class PoolClientTests
         });
         for (int round = 0; round < 2; round++)
         {
-            PoolMemberNode primary = await ServerOfAsync(world, "clone");
+            (PoolMemberNode primary, DriveClient client) = await world.OpenAsync("clone");
+            await client.DisposeAsync();
             int number = world.NumberOf(primary);
             await world.StopAsync(primary);
             Assert.Equal(Status.Ok, (await world.Admin.GetDriveAsync("clone", s_none)).Status);
