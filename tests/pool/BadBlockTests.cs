@@ -16,7 +16,7 @@ public sealed class BadBlockTests
     public async Task A_rotten_block_of_the_primary_is_read_from_another_copy_and_made_good()
     {
         await using PoolWorld world = await PoolWorld.StartAsync(3);
-        (DriveId drive, PoolMemberNode primary) = await WriteAsync(world, "drive");
+        (DriveId drive, PoolMemberNode primary) = await Files.MakeDriveAsync(world, "drive", s_content);
         BlockName block = Rot.Flip(primary, drive);
         Assert.Contains(Rot.Verify(primary, drive).Problems, problem => problem.Kind == DriveProblemKind.BadBytes && problem.Block == block);
         await ReadAsync(world, "drive");
@@ -37,7 +37,7 @@ public sealed class BadBlockTests
     public async Task What_is_kept_of_bad_blocks_is_shown_and_released_by_a_check_of_the_folder()
     {
         await using PoolWorld world = await PoolWorld.StartAsync(3);
-        (DriveId drive, PoolMemberNode primary) = await WriteAsync(world, "drive");
+        (DriveId drive, PoolMemberNode primary) = await Files.MakeDriveAsync(world, "drive", s_content);
         BlockName block = Rot.Flip(primary, drive);
         await ReadAsync(world, "drive");
         (NodeId _, NodeHealth health) = (await world.Admin.HealthAsync(CancellationToken.None)).Single(one => one.Node == primary.Process.Node);
@@ -59,7 +59,7 @@ public sealed class BadBlockTests
     public async Task An_index_entry_of_the_primary_that_is_damaged_or_gone_comes_back(bool isGone)
     {
         await using PoolWorld world = await PoolWorld.StartAsync(3);
-        (DriveId drive, PoolMemberNode primary) = await WriteAsync(world, "drive");
+        (DriveId drive, PoolMemberNode primary) = await Files.MakeDriveAsync(world, "drive", s_content);
         BlockName block = Rot.FirstBlock(primary, drive);
         Rot.Entry(primary, block, isGone);
         Assert.Equal(isGone ? Status.NotFound : Status.Corrupt, primary.Storage.Blocks.ReadOwnCopy(block, 0, new byte[100]));
@@ -73,7 +73,7 @@ public sealed class BadBlockTests
     public async Task A_block_that_is_bad_everywhere_is_corrupt_and_harms_nothing_else()
     {
         await using PoolWorld world = await PoolWorld.StartAsync(3);
-        (DriveId drive, PoolMemberNode primary) = await WriteAsync(world, "drive");
+        (DriveId drive, PoolMemberNode primary) = await Files.MakeDriveAsync(world, "drive", s_content);
         BlockName block = default;
         foreach (PoolMemberNode node in world.Nodes) { block = Rot.Flip(node, drive); }
         await using (DriveClient client = await OpenAsync(world, "drive"))
@@ -103,7 +103,7 @@ public sealed class BadBlockTests
     public async Task A_node_that_may_keep_no_more_bad_bytes_still_answers_with_good_ones()
     {
         await using PoolWorld world = await PoolWorld.StartAsync(3);
-        (DriveId drive, PoolMemberNode primary) = await WriteAsync(world, "drive");
+        (DriveId drive, PoolMemberNode primary) = await Files.MakeDriveAsync(world, "drive", s_content);
         primary.Storage.Blocks.Mender.QuarantineBytes = 4096;
         BlockName block = Rot.Flip(primary, drive);
         await ReadAsync(world, "drive");
@@ -118,7 +118,7 @@ public sealed class BadBlockTests
     public async Task A_block_that_nothing_refers_to_any_more_does_not_come_back()
     {
         await using PoolWorld world = await PoolWorld.StartAsync(3);
-        (DriveId drive, PoolMemberNode primary) = await WriteAsync(world, "drive");
+        (DriveId drive, PoolMemberNode primary) = await Files.MakeDriveAsync(world, "drive", s_content);
         BlockName never = new(drive, new(1UL << 40));
         foreach (PoolMemberNode node in world.Nodes.Where(node => node != primary))
         {
@@ -128,17 +128,6 @@ public sealed class BadBlockTests
 
         Assert.Equal(Status.NotFound, primary.Storage.Blocks.ReadBlock(never, 0, new byte[100]));
         Assert.Equal(Status.NotFound, primary.Storage.Blocks.GetBlockLength(never, out _));
-    }
-
-    /// <summary>Makes a drive with two files, f and g, whose bytes are blocks.</summary>
-    private static async Task<(DriveId Drive, PoolMemberNode Primary)> WriteAsync(PoolWorld world, string name)
-    {
-        DriveInfo drive = await world.CreateDriveAsync(name);
-        (PoolMemberNode primary, DriveClient client) = await world.OpenAsync(name);
-        await Files.WriteAsync(client, "f", s_content);
-        await Files.WriteAsync(client, "g", s_content);
-        await client.DisposeAsync();
-        return (drive.Id, primary);
     }
 
     /// <summary>A client that knows nothing yet, on the other side of a socket.</summary>

@@ -1,6 +1,7 @@
 using System.Text;
 using KvFs.Client;
 using KvFs.Core;
+using KvFs.Node;
 using KvFs.Protocol;
 
 namespace KvFs.Pool.Tests;
@@ -8,6 +9,20 @@ namespace KvFs.Pool.Tests;
 /// <summary>Files in the root of a drive.</summary>
 internal static class Files
 {
+    /// <summary>Makes a drive with two files, f and g, and tells which node serves it when nothing is about to move any more.</summary>
+    public static async Task<(DriveId Drive, PoolMemberNode Primary)> MakeDriveAsync(PoolWorld world, string name, byte[] content)
+    {
+        DriveInfo drive = await world.CreateDriveAsync(name);
+        await using (DriveClient client = new(await world.OpenSessionAsync(name), new(), TimeProvider.System))
+        {
+            await WriteAsync(client, "f", content);
+            await WriteAsync(client, "g", content);
+        }
+
+        await world.WholeAsync();
+        return (drive.Id, await world.ServerOfAsync(name));
+    }
+
     public static async Task WriteAsync(DriveClient client, string name, byte[] content)
     {
         OpenFile file = await CreateAsync(client, name);

@@ -18,7 +18,7 @@ public sealed class ScrubTests
     public async Task A_rotten_block_of_a_replica_is_found_and_fetched_from_another_copy()
     {
         await using PoolWorld world = await PoolWorld.StartAsync(3);
-        (DriveId drive, PoolMemberNode primary) = await WriteAsync(world);
+        (DriveId drive, PoolMemberNode primary) = await Files.MakeDriveAsync(world, "drive", s_content);
         foreach (PoolMemberNode node in world.Nodes)
         {
             if (node != primary) { Rot.Flip(node, drive); }
@@ -38,7 +38,7 @@ public sealed class ScrubTests
     public async Task A_node_that_is_asked_for_a_block_that_is_bad_there_looks_at_it_in_its_own_time()
     {
         await using PoolWorld world = await PoolWorld.StartAsync(3);
-        (DriveId drive, PoolMemberNode primary) = await WriteAsync(world);
+        (DriveId drive, PoolMemberNode primary) = await Files.MakeDriveAsync(world, "drive", s_content);
 
         // The primary's and that of the first that is asked.
         foreach (PoolMemberNode node in world.Nodes.Where(node => node != primary).Take(1).Append(primary)) { Rot.Flip(node, drive); }
@@ -59,7 +59,7 @@ public sealed class ScrubTests
     public async Task A_counted_copy_that_lost_an_index_entry_gets_its_block_back(bool isDamaged)
     {
         await using PoolWorld world = await PoolWorld.StartAsync(3);
-        (DriveId drive, PoolMemberNode primary) = await WriteAsync(world);
+        (DriveId drive, PoolMemberNode primary) = await Files.MakeDriveAsync(world, "drive", s_content);
         BlockName block = Rot.FirstBlock(primary, drive);
         primary.Comparer.CompareAll(Unpaced(), CancellationToken.None);
         Assert.Equal(0, primary.Comparer.ReturnedBlocks);
@@ -77,7 +77,7 @@ public sealed class ScrubTests
     public async Task The_primary_fetches_what_it_lacks_itself_and_what_a_copy_has_too_much_is_counted_and_stays()
     {
         await using PoolWorld world = await PoolWorld.StartAsync(3);
-        (DriveId drive, PoolMemberNode primary) = await WriteAsync(world);
+        (DriveId drive, PoolMemberNode primary) = await Files.MakeDriveAsync(world, "drive", s_content);
         BlockName block = Rot.FirstBlock(primary, drive);
         Rot.Entry(primary, block, isTaken: true);
         PoolMemberNode replica = world.Nodes.First(node => node != primary);
@@ -95,7 +95,7 @@ public sealed class ScrubTests
     public async Task A_copy_that_has_other_bytes_under_right_checksums_is_told_and_left_alone()
     {
         await using PoolWorld world = await PoolWorld.StartAsync(3);
-        (DriveId drive, PoolMemberNode primary) = await WriteAsync(world);
+        (DriveId drive, PoolMemberNode primary) = await Files.MakeDriveAsync(world, "drive", s_content);
         BlockName block = Rot.FirstBlock(primary, drive);
         PoolMemberNode replica = world.Nodes.First(node => node != primary);
         Assert.Equal(Status.Ok, replica.Storage.Blocks.DropOwnCopies(drive, [block.Id]));
@@ -111,7 +111,7 @@ public sealed class ScrubTests
     public async Task Nothing_is_found_while_clients_write_and_remove_files()
     {
         await using PoolWorld world = await PoolWorld.StartAsync(3);
-        (DriveId _, PoolMemberNode primary) = await WriteAsync(world);
+        (DriveId _, PoolMemberNode primary) = await Files.MakeDriveAsync(world, "drive", s_content);
         using CancellationTokenSource done = new();
         Task comparing = Task.Run(() =>
         {
@@ -146,14 +146,4 @@ public sealed class ScrubTests
     }
 
     private static Pace Unpaced() => new(static () => 0, TimeProvider.System, static _ => { });
-
-    private static async Task<(DriveId Drive, PoolMemberNode Primary)> WriteAsync(PoolWorld world)
-    {
-        DriveInfo drive = await world.CreateDriveAsync("drive");
-        (PoolMemberNode primary, DriveClient client) = await world.OpenAsync("drive");
-        await Files.WriteAsync(client, "f", s_content);
-        await Files.WriteAsync(client, "g", s_content);
-        await client.DisposeAsync();
-        return (drive.Id, primary);
-    }
 }
