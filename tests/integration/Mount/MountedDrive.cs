@@ -28,6 +28,9 @@ public sealed class MountedDrive : IAsyncLifetime, IAsyncDisposable
             with open(path, 'wb') as f: f.write(data)
         def get(path):
             with open(path, 'rb') as f: return f.read()
+        def pause():
+            print('pause', flush=True)
+            assert sys.stdin.readline()
 
         """;
 
@@ -91,30 +94,42 @@ public sealed class MountedDrive : IAsyncLifetime, IAsyncDisposable
     public Task<string> RunAsync(string program) => RunAsync(NewFolder(), program);
 
     /// <summary>Runs a Python program in a folder; it must end well.</summary>
-    public static async Task<string> RunAsync(string workingFolder, string program)
+    /// <param name="workingFolder">The folder.</param>
+    /// <param name="program">The program.</param>
+    /// <param name="paused">What is done while it waits in its one call of <c>pause()</c>; null: it has none.</param>
+    /// <returns>What it printed.</returns>
+    public static async Task<string> RunAsync(string workingFolder, string program, Func<Task>? paused = null)
     {
         ProcessStartInfo start = new("python3", ["-c", Prelude + program])
         {
             WorkingDirectory = workingFolder,
+            RedirectStandardInput = paused is not null,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
         using Process process = Process.Start(start)!;
         using CancellationTokenSource timeout = new(s_programTimeout);
-        Task<string> output = process.StandardOutput.ReadToEndAsync(timeout.Token);
         Task<string> errors = process.StandardError.ReadToEndAsync(timeout.Token);
         try
         {
-            await process.WaitForExitAsync(timeout.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            process.Kill(entireProcessTree: true);
-            throw;
-        }
+            bool hasPaused = paused is not null && await process.StandardOutput.ReadLineAsync(timeout.Token) == "pause";
+            if (hasPaused)
+            {
+                await paused!();
+                await process.StandardInput.WriteLineAsync("go on");
+                await process.StandardInput.FlushAsync(timeout.Token);
+            }
 
-        Assert.True(process.ExitCode == 0, await errors);
-        return await output;
+            Task<string> output = process.StandardOutput.ReadToEndAsync(timeout.Token);
+            await process.WaitForExitAsync(timeout.Token);
+            Assert.True(process.ExitCode == 0, await errors);
+            Assert.Equal(paused is not null, hasPaused);
+            return await output;
+        }
+        finally
+        {
+            if (!process.HasExited) { process.Kill(entireProcessTree: true); }
+        }
     }
 
     /// <summary>Opens what the death of the process at this moment would leave of the node: a copy of its folder.

@@ -1,6 +1,4 @@
-using System.IO.MemoryMappedFiles;
 using KvFs.Core;
-using KvFs.Integration.Tests.Native;
 
 namespace KvFs.Integration.Tests.Mount;
 
@@ -108,17 +106,22 @@ public sealed class SnapshotFolderTests
             """);
     }
 
+    /// <remarks>The map is another process's, here and below: whoever serves a mount and touches a map of it waits for himself, sooner or
+    /// later.</remarks>
     [Fact]
     public async Task A_snapshot_has_what_was_written_through_a_map_until_then()
     {
         await using MountedDrive drive = await MountedDrive.StartAsync();
-        string file = Path.Combine(drive.Mount.Path, "f");
-        await File.WriteAllTextAsync(file, new string('a', 8192));
-        using MemoryMappedFile map = MemoryMappedFile.CreateFromFile(file, FileMode.Open);
-        using MemoryMappedViewAccessor view = map.CreateViewAccessor();
-        view.Write(5000, (byte)'b');
-        await SnapshotAsync(drive, "one");
-        view.Write(5000, (byte)'c');
+        await MountedDrive.RunAsync(
+            drive.Mount.Path,
+            """
+            put('f', b'a' * 8192)
+            m = mmap.mmap(os.open('f', os.O_RDWR), 8192)
+            m[5000] = ord('b')
+            pause()
+            m[5000] = ord('c')
+            """,
+            () => SnapshotAsync(drive, "one"));
         await RunAsync(drive, "assert get('.snapshots/one/f') == b'a' * 5000 + b'b' + b'a' * 3191");
     }
 
@@ -129,37 +132,30 @@ public sealed class SnapshotFolderTests
     [InlineData(true)]
     public async Task A_snapshot_has_the_pages_of_a_map_that_the_kernel_is_just_writing(bool writebackCache)
     {
-        const int Files = 32;
-        const int PagesPerFile = 256;
-        const int PageBytes = 4096;
+        const string Sizes = "files, pages, page = 32, 256, 4096\n";
         await using MountedDrive drive = await MountedDrive.StartAsync();
         await drive.Mount.UnmountAsync(lazy: false);
         KvFs.Mount.DriveMount mount = await drive.MountAsync(
             MountedDrive.DriveName, new() { WritebackCache = writebackCache });
-        Stack<IDisposable> open = [];
-        for (int i = 0; i < Files; i++)
-        {
-            FileStream file = File.Create(Path.Combine(mount.Path, $"f{i}"));
-            open.Push(file);
-            file.SetLength(PagesPerFile * PageBytes);
-            MemoryMappedFile map = MemoryMappedFile.CreateFromFile(
-                file, null, 0, MemoryMappedFileAccess.ReadWrite, HandleInheritability.None, leaveOpen: true);
-            open.Push(map);
-            MemoryMappedViewAccessor view = map.CreateViewAccessor();
-            open.Push(view);
-            for (int page = 0; page < PagesPerFile; page += 2) { view.Write(page * PageBytes, (byte)'b'); }
-            if (i % 2 == 1) { continue; }
-            Assert.Equal(0, LibC.sync_file_range(file.SafeFileHandle, 0, 0, LibC.SYNC_FILE_RANGE_WRITE));
-        }
-
-        await SnapshotAsync(drive, "one");
-        while (open.TryPop(out IDisposable? opened)) { opened.Dispose(); }
-        await MountedDrive.RunAsync(mount.Path, $"""
-            page = {PageBytes}
-            for i in range({Files}):
+        await MountedDrive.RunAsync(
+            mount.Path,
+            Sizes + """
+            SYNC_FILE_RANGE_WRITE, maps = 2, []
+            for i in range(files):
+                fd = os.open(f'f{i}', os.O_RDWR | os.O_CREAT)
+                os.ftruncate(fd, pages * page)
+                maps.append(mmap.mmap(fd, pages * page))
+                for at in range(0, pages, 2): maps[i][at * page] = ord('b')
+                if i % 2 == 0:
+                    assert libc.sync_file_range(fd, ctypes.c_long(0), ctypes.c_long(0), SYNC_FILE_RANGE_WRITE) == 0
+            pause()
+            """,
+            () => SnapshotAsync(drive, "one"));
+        await MountedDrive.RunAsync(mount.Path, Sizes + """
+            for i in range(files):
                 data = get('.snapshots/one/f' + str(i))
-                assert len(data) == {PagesPerFile} * page
-                for at in range(0, {PagesPerFile}, 2): assert data[at * page] == ord('b'), (i, at)
+                assert len(data) == pages * page
+                for at in range(0, pages, 2): assert data[at * page] == ord('b'), (i, at)
             """);
     }
 

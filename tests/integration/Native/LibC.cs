@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Microsoft.Win32.SafeHandles;
 
 namespace KvFs.Integration.Tests.Native;
 
@@ -12,7 +11,6 @@ internal static unsafe partial class LibC
     public const int AT_SYMLINK_FOLLOW = 0x400;
     public const int AT_EMPTY_PATH = 0x1000;
     public const uint STATX_BASIC_STATS = 0x7FF;
-    public const uint SYNC_FILE_RANGE_WRITE = 2;
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int open(string path, int flags, uint mode);
@@ -56,9 +54,6 @@ internal static unsafe partial class LibC
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int fdatasync(int fd);
-
-    [LibraryImport("libc", SetLastError = true)]
-    public static partial int sync_file_range(SafeFileHandle fd, long offset, long length, uint flags);
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int flock(int fd, int operation);
