@@ -4,7 +4,6 @@ using KvFs.Cli.CommandLine;
 using KvFs.Cli.Control;
 using KvFs.Cli.Pool;
 using KvFs.Core;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace KvFs.Cli.Commands;
 
@@ -52,14 +51,7 @@ internal static class PoolForceCommand
             .WithExamples(
                 ("kvfs pool force 3 --authority http://127.0.0.1:2379 --pki client --pool main", "only says what would be lost"),
                 ("kvfs pool force 3 --accept-loss --reason \"two disks broke\" --authority http://127.0.0.1:2379 --pki client --pool main", "asks, then does it"))
-            .Runs(RunAsync);
-    }
-
-    private static async Task RunAsync(CommandContext context, CancellationToken cancel)
-    {
-        using PoolCalls calls = new(PoolOptions.OpenSecurity(context, NullLoggerFactory.Instance));
-        IPoolAuthority authority = PoolOptions.OpenAuthority(context);
-        await using (authority.ConfigureAwait(false)) { await RunAsync(context, authority, calls, cancel).ConfigureAwait(false); }
+            .Runs((context, cancel) => PoolCalls.UseAsync(context, (authority, calls) => RunAsync(context, authority, calls, cancel)));
     }
 
     private static async Task RunAsync(CommandContext context, IPoolAuthority authority, PoolCalls calls, CancellationToken cancel)

@@ -6,7 +6,6 @@ using KvFs.Cli.Control;
 using KvFs.Cli.Output;
 using KvFs.Cli.Pool;
 using KvFs.Core;
-using Microsoft.Extensions.Logging.Abstractions;
 using V1 = KvFs.Protocol.V1;
 
 namespace KvFs.Cli.Commands;
@@ -33,14 +32,7 @@ internal static class PoolRebalanceCommand
         .WithExamples(
             ("kvfs pool rebalance --dry-run --authority http://127.0.0.1:2379 --pki client --pool main", "what would move"),
             ("kvfs pool rebalance --yes --authority http://127.0.0.1:2379 --pki client --pool main", "move it, without a question"))
-        .Runs(RunAsync);
-
-    private static async Task RunAsync(CommandContext context, CancellationToken cancel)
-    {
-        using PoolCalls calls = new(PoolOptions.OpenSecurity(context, NullLoggerFactory.Instance));
-        IPoolAuthority authority = PoolOptions.OpenAuthority(context);
-        await using (authority.ConfigureAwait(false)) { await RunAsync(context, authority, calls, cancel).ConfigureAwait(false); }
-    }
+        .Runs((context, cancel) => PoolCalls.UseAsync(context, (authority, calls) => RunAsync(context, authority, calls, cancel)));
 
     private static async Task RunAsync(CommandContext context, IPoolAuthority authority, PoolCalls calls, CancellationToken cancel)
     {

@@ -1,10 +1,13 @@
 using System.Collections.Concurrent;
+using KvFs.Authority;
+using KvFs.Cli.CommandLine;
 using KvFs.Cli.Top;
 using KvFs.Core;
 using KvFs.Grpc;
 using KvFs.Peers;
 using KvFs.Protocol;
 using KvFs.Protocol.Wire;
+using Microsoft.Extensions.Logging.Abstractions;
 using V1 = KvFs.Protocol.V1;
 
 namespace KvFs.Cli.Pool;
@@ -20,6 +23,14 @@ internal sealed class PoolCalls(PeerSecurity security) : IDisposable
     private static readonly TimeSpan s_copyPatience = TimeSpan.FromSeconds(15);
 
     private readonly ConcurrentDictionary<string, Lazy<GrpcChannel>> channels = new(StringComparer.Ordinal);
+
+    /// <summary>Does something with the authority and the nodes of the pool that a command is told.</summary>
+    public static async Task UseAsync(CommandContext context, Func<IPoolAuthority, PoolCalls, Task> work)
+    {
+        using PoolCalls calls = new(PoolOptions.OpenSecurity(context, NullLoggerFactory.Instance));
+        IPoolAuthority authority = PoolOptions.OpenAuthority(context);
+        await using (authority.ConfigureAwait(false)) { await work(authority, calls).ConfigureAwait(false); }
+    }
 
     public void Dispose()
     {

@@ -11,7 +11,7 @@ public static class BlockKey
     public const int Size = 26;
 
     /// <summary>Length of the bounds of a drive's range, in bytes.</summary>
-    public const int PrefixSize = 18;
+    public const int PrefixSize = BlockFamilyKey.PrefixSize;
 
     private const byte Kind = (byte)'B';
     private const byte KeyVersion = 1;
@@ -24,25 +24,16 @@ public static class BlockKey
     }
 
     /// <summary>Fills <see cref="PrefixSize"/> bytes: what no key of the drive's blocks comes before.</summary>
-    public static void WritePrefix(DriveId drive, Span<byte> key)
-    {
-        drive.Write(key);
-        key[16] = Kind;
-        key[17] = KeyVersion;
-    }
+    public static void WritePrefix(DriveId drive, Span<byte> key) => BlockFamilyKey.WritePrefix(drive, Kind, KeyVersion, key);
 
     /// <summary>Fills <see cref="PrefixSize"/> bytes: what every key of the drive's blocks comes before.</summary>
-    public static void WriteEnd(DriveId drive, Span<byte> key)
-    {
-        WritePrefix(drive, key);
-        key[17]++;
-    }
+    public static void WriteEnd(DriveId drive, Span<byte> key) => BlockFamilyKey.WriteEnd(drive, Kind, KeyVersion, key);
 
     /// <summary>Reads a key; false if it is none.</summary>
     public static bool TryRead(ReadOnlySpan<byte> key, out BlockName block)
     {
         block = default;
-        if (key.Length != Size || key[16] != Kind || key[17] != KeyVersion) { return false; }
+        if (key.Length != Size || !BlockFamilyKey.IsOf(key, Kind, KeyVersion)) { return false; }
         block = new BlockName(DriveId.Read(key), new BlockId(BinaryPrimitives.ReadUInt64BigEndian(key[PrefixSize..])));
         return true;
     }

@@ -16,7 +16,7 @@ public sealed class QuarantineRecord
     public const int KeySize = PrefixSize + 8 + 4;
 
     /// <summary>Length of the bounds of a drive's range, in bytes.</summary>
-    public const int PrefixSize = 18;
+    public const int PrefixSize = BlockFamilyKey.PrefixSize;
 
     public const byte RecordVersion = 1;
 
@@ -70,25 +70,16 @@ public sealed class QuarantineRecord
     }
 
     /// <summary>Fills <see cref="PrefixSize"/> bytes: what no key of the drive's records comes before.</summary>
-    public static void WritePrefix(DriveId drive, Span<byte> key)
-    {
-        drive.Write(key);
-        key[16] = Kind;
-        key[17] = KeyVersion;
-    }
+    public static void WritePrefix(DriveId drive, Span<byte> key) => BlockFamilyKey.WritePrefix(drive, Kind, KeyVersion, key);
 
     /// <summary>Fills <see cref="PrefixSize"/> bytes: what every key of the drive's records comes before.</summary>
-    public static void WriteEnd(DriveId drive, Span<byte> key)
-    {
-        WritePrefix(drive, key);
-        key[17]++;
-    }
+    public static void WriteEnd(DriveId drive, Span<byte> key) => BlockFamilyKey.WriteEnd(drive, Kind, KeyVersion, key);
 
     /// <summary>Reads which block a key is about; false if it is none.</summary>
     public static bool TryReadKey(ReadOnlySpan<byte> key, out BlockName block)
     {
         block = default;
-        if (key.Length != KeySize || key[16] != Kind || key[17] != KeyVersion) { return false; }
+        if (key.Length != KeySize || !BlockFamilyKey.IsOf(key, Kind, KeyVersion)) { return false; }
         block = new(DriveId.Read(key), new(BinaryPrimitives.ReadUInt64BigEndian(key[PrefixSize..])));
         return true;
     }

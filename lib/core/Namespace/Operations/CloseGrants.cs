@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-
 namespace KvFs.Core;
 
 /// <summary>Ends a session's grants: the ids that it never committed are dead, and blocks that it stored under them with
@@ -21,16 +19,10 @@ public static class CloseGrants
                 return Status.Ok;
             }
 
-            RecordKey key = RecordKey.FromRelative(cursor.Key);
-            ulong last = BinaryPrimitives.ReadUInt64BigEndian(cursor.Key[^8..]);
-            if (!BlockGrant.TryDecode(cursor.Payload, out BlockGrant grant) || grant.Count > last + 1)
-            {
-                transaction.ThrowCorrupt(ref key);
-            }
-
+            RecordKey key = GrantBlocks.Read(cursor, transaction, out ulong first, out ulong last);
             transaction.Delete(ref key);
-            RecordKey dead = RecordKey.Numbered(RecordKind.BlockDead, last + 1 - grant.Count);
-            new DeadBlocks(transaction.Cow, grant.Count).Encode(payload);
+            RecordKey dead = RecordKey.Numbered(RecordKind.BlockDead, first);
+            new DeadBlocks(transaction.Cow, (uint)(last - first + 1)).Encode(payload);
             transaction.Put(ref dead, payload);
             transaction.FreedBlocks = true;
         }

@@ -48,11 +48,18 @@ public static class GrantBlocks
         last = 0;
         using DriveCursor cursor = view.Walk(from, to);
         if (!cursor.MoveNext()) { return false; }
-        key = RecordKey.FromRelative(cursor.Key);
+        key = Read(cursor, view, out first, out last);
+        return block.Value >= first;
+    }
+
+    /// <summary>The grant that a cursor is at: its record, its first id and its last.</summary>
+    internal static RecordKey Read(DriveCursor cursor, DriveView view, out ulong first, out ulong last)
+    {
+        RecordKey key = RecordKey.FromRelative(cursor.Key);
         last = BinaryPrimitives.ReadUInt64BigEndian(cursor.Key[^8..]);
         if (!BlockGrant.TryDecode(cursor.Payload, out BlockGrant grant) || grant.Count > last + 1) { view.ThrowCorrupt(ref key); }
         first = last + 1 - grant.Count;
-        return block.Value >= first;
+        return key;
     }
 
     private static void Put(SessionId session, ulong first, ulong last, DriveTransaction transaction)
