@@ -170,7 +170,7 @@ internal sealed partial class MountTable(IDriveSource source, MountStart start, 
         }
 
         ControlErrors.ThrowIfFailed(opened.Status, $"drive '{request.Drive}'");
-        IDriveSession session = BufferedDriveSession.Around(opened.Value, clock);
+        IDriveSession session = SessionMemory.Around(opened.Value, clock);
         if (session is BufferedDriveSession buffered)
         {
             buffered.Lost = (status, operations) => LogLost(operations.Count, request.Drive, status, operations[0]);

@@ -28,8 +28,14 @@ internal static class DriveSessions
             (access, token),
             SpaceUse.Release,
             out id);
-        if (status == Status.Ok) { Invariant.Check(drive.Sessions.Admit(id, access) == Status.Ok); }
-        return status;
+        if (status != Status.Ok) { return status; }
+        if (access.IsShared())
+        {
+            lock (drive.Shard.Gate) { drive.Kept.Use(); }
+        }
+
+        Invariant.Check(drive.Sessions.Admit(id, access) == Status.Ok);
+        return Status.Ok;
     }
 
     /// <summary>Ends a session: what it held is let go, what it was granted and never committed is dead.</summary>

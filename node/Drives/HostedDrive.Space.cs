@@ -47,6 +47,8 @@ public sealed partial class HostedDrive
             Volatile.Write(ref isLetGo, true);
             blocks.Space.EndPromise((long)Quota.Clear().Bytes);
         }
+
+        Kept.End();
     }
 
     /// <summary>A session needs some of what it set aside no more, or has used it.</summary>

@@ -115,6 +115,9 @@ public sealed partial class HostedDrive
     /// <summary>Who has a session.</summary>
     public SessionTable Sessions { get; } = new();
 
+    /// <summary>What sessions that share it keep in their clients' memory.</summary>
+    public KeptNodes Kept { get; } = new();
+
     /// <summary>The transaction in the making. With the gate held.</summary>
     public DriveTransaction Transaction { get; } = new();
 
@@ -126,7 +129,8 @@ public sealed partial class HostedDrive
     /// <summary>Runs an operation as one transaction: all of it is committed, or nothing was changed.</summary>
     /// <remarks>With <paramref name="restores"/> it is a step of a restore: only these are let through while the whole drive
     /// is being restored. <paramref name="committed"/> is called once, if the answer is Ok; <paramref name="kept"/> may add its
-    /// answer to the transaction.</remarks>
+    /// answer to the transaction. Who comes with the gate gives its <paramref name="change"/>, and looks whether something is in its way.
+    /// </remarks>
     /// <returns>What the operation or the commit answered, or what keeps from clearing its way; Corrupt or IoError if records
     /// cannot be read.</returns>
     public Status Transact<TRequest, TResult>(
@@ -137,24 +141,48 @@ public sealed partial class HostedDrive
         out TResult result,
         bool restores = false,
         DriveAftermath<TRequest, TResult>? committed = null,
-        IKeptRequest? kept = null)
+        IKeptRequest? kept = null,
+        KeptChange? change = null)
         where TRequest : allows ref struct
     {
         ArgumentNullException.ThrowIfNull(operation);
-        Status status = CheckSpace(0, use);
+        if (change is not null) { return TransactWith(change, session, operation, in request, use, out result, restores, committed, kept); }
+        using KeptChange own = new(Kept, session);
+        return TransactWith(own, session, operation, in request, use, out result, restores, committed, kept);
+    }
+
+    private Status TransactWith<TRequest, TResult>(
+        KeptChange change,
+        SessionId session,
+        DriveOperation<TRequest, TResult> operation,
+        in TRequest request,
+        SpaceUse use,
+        out TResult result,
+        bool restores,
+        DriveAftermath<TRequest, TResult>? committed,
+        IKeptRequest? kept)
+        where TRequest : allows ref struct
+    {
         result = default!;
+        Status status = CheckSpace(0, use);
         for (int attempt = 0; attempt < Attempts && status is Status.Ok or Status.Busy; attempt++)
         {
             Obstacle? obstacle;
             lock (Shard.Gate)
             {
-                status = TransactOnce(session, operation, in request, use, restores, kept, out result);
+                status = TransactOnce(session, operation, in request, use, restores, kept, change, out result);
                 obstacle = Transaction.Obstacle;
                 if (status == Status.Ok) { committed?.Invoke(in request, result); }
             }
 
             // Clearing may wait for the packer, and that for the gate: who came with the gate must try again without it.
             if (status == Status.Ok || Shard.Gate.IsHeldByCurrentThread) { break; }
+            if (change.IsInTheWay)
+            {
+                change.WaitForOthers();
+                continue;
+            }
+
             if (status != Status.Busy || obstacle is not { } found) { continue; }
             Status cleared = work.Clear(this, found);
             if (cleared is not (Status.Ok or Status.Busy)) { return cleared; }
@@ -304,76 +332,6 @@ public sealed partial class HostedDrive
         return status;
     }
 
-    /// <summary>Makes a clone of this drive: one batch has the pin here and the clone's first transaction.</summary>
-    /// <param name="request">Which.</param>
-    /// <param name="catalog">The names that are taken.</param>
-    /// <param name="clone">Gets the clone's first transaction.</param>
-    /// <param name="applied">As <see cref="Shard.Commit"/>.</param>
-    public Status MakeClone(
-        CreateCloneRequest request, DriveCatalog catalog, DriveTransaction clone, Action applied)
-    {
-        ArgumentNullException.ThrowIfNull(clone);
-        lock (Shard.Gate)
-        {
-            try
-            {
-                Status status = Begin();
-                if (status == Status.Ok) { status = CreateClone.Apply(request, catalog, reader, Transaction, clone); }
-                if (status != Status.Ok) { return status; }
-                RecordBatch batch = new();
-                Transaction.Build(batch);
-                clone.Build(batch);
-                status = Shard.Commit(Id, batch, adopt + applied);
-                if (status == Status.Ok) { Adopt(); }
-                return status;
-            }
-            catch (RecordCorruptException corrupt)
-            {
-                return OnCorrupt(corrupt);
-            }
-            catch (StorageException failed)
-            {
-                return failed.Status;
-            }
-        }
-    }
-
-    /// <summary>Removes the records of this drive, which is Deleting and has no blocks any more, and its pin in the drive that
-    /// it was cloned from, in one batch.</summary>
-    public Status Forget(HostedDrive? origin)
-    {
-        lock (Shard.Gate)
-        {
-            try
-            {
-                RecordBatch batch = new();
-                Status status = Shard.Resume();
-                if (isForgotten) { return status; }
-                if (status == Status.Ok && origin is not null) { status = origin.Begin(); }
-                if (status == Status.Ok) { status = DeleteDrive.Forget(state, origin?.Transaction, batch); }
-                if (status != Status.Ok) { return status; }
-                origin?.Transaction.Build(batch);
-                status = Shard.Commit(Id, batch, Forgotten);
-                if (status == Status.Ok) { Forgotten(); }
-                return status;
-
-                void Forgotten()
-                {
-                    isForgotten = true;
-                    origin?.Adopt();
-                }
-            }
-            catch (RecordCorruptException corrupt)
-            {
-                return (origin ?? this).OnCorrupt(corrupt);
-            }
-            catch (StorageException failed)
-            {
-                return failed.Status;
-            }
-        }
-    }
-
     /// <summary>Begins a transaction that is not one of a session's operations.</summary>
     private Status Begin()
     {
@@ -400,6 +358,7 @@ public sealed partial class HostedDrive
         SpaceUse use,
         bool restores,
         IKeptRequest? kept,
+        KeptChange change,
         out TResult result)
         where TRequest : allows ref struct
     {
@@ -418,7 +377,7 @@ public sealed partial class HostedDrive
             if (status == Status.Ok) { status = operation(in request, Transaction, out result); }
             if (status != Status.Ok || !Transaction.HasWrites) { return status; }
             kept?.Keep(in result, Transaction);
-            return Commit(use, kept is { WantsDurable: true });
+            return Commit(use, kept is { WantsDurable: true }, change);
         }
         catch (RecordCorruptException corrupt)
         {
@@ -433,15 +392,18 @@ public sealed partial class HostedDrive
     }
 
     /// <summary>Commits the transaction and adopts what it changed of the drive's state.</summary>
-    private Status Commit(SpaceUse use, bool wantsDurable)
+    /// <returns>Busy, with <see cref="KeptChange.IsInTheWay"/>: others are to forget something first.</returns>
+    private Status Commit(SpaceUse use, bool wantsDurable, KeptChange change)
     {
         batch.Clear();
         Transaction.Build(batch);
         Status status = CheckSpace(WritesOfBatch * (long)batch.ByteCount, use);
+        if (status == Status.Ok && Kept.IsUsed && !change.TryBegin(batch)) { status = Status.Busy; }
         if (status == Status.Ok)
         {
             long began = clock.GetTimestamp();
             status = Shard.Commit(Id, batch, adopt, wantsDurable);
+            if (status != Status.Ok) { change.Leave(); }
             Interlocked.Add(ref commitTicks, clock.GetElapsedTime(began).Ticks);
             Interlocked.Increment(ref commits);
         }

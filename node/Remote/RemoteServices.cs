@@ -87,7 +87,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
 
                 // Not "is not here": one that is being taken up is not here yet, and who forgot its sessions would keep others out for ever.
                 if (session.Hosted.IsLetGo) { _ = LeaveAsync(session); }
-                else if (session.IsExpired(options) && session.Hosted.Shard.CanServe) { _ = ExpireAsync(session); }
+                else if (session.IsExpired() && session.Hosted.Shard.CanServe) { _ = ExpireAsync(session); }
             }
         }
     }
@@ -117,7 +117,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
             () => new ValueTask<Reply<LocalDriveSession>>(node.LocalAdmin.OpenSession(open.Drive, SessionAccesses.Of(open.ReadOnly, open.Shared), isOfPool ? token : default)));
         if (!opened.IsOk) { return (opened.Status, null); }
         RemoteSession session = new(
-            opened.Value, token, isOfPool ? SessionLife.OfThePool : SessionLife.OfThisPrimary, threads, clock, logger);
+            opened.Value, token, isOfPool ? SessionLife.OfThePool : SessionLife.OfThisPrimary, options, threads, clock, logger);
 
         // It may have gone on elsewhere, and come back, before it is known here.
         if (!sessions.TryAdd((session.Drive, session.Id), session)) { return (Status.Busy, null); }
@@ -215,7 +215,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
         foreach (AdoptedSession each in adopted)
         {
             RemoteSession session = new(
-                node.LocalAdmin.NewSession(drive, each.Id, each.Access), each.Token, SessionLife.OfPrimaryBefore, threads, clock, logger);
+                node.LocalAdmin.NewSession(drive, each.Id, each.Access), each.Token, SessionLife.OfPrimaryBefore, options, threads, clock, logger);
             sessions[(drive.Id, each.Id)] = session;
         }
     }

@@ -45,6 +45,8 @@ internal sealed partial class RemoteSession
     /// <summary>Answers a request that came without a stream.</summary>
     public async ValueTask<V1.Answer> AskAsync(V1.Request request)
     {
+        // Nobody could recall it.
+        request.Keep = false;
         Answered done = TryBegin(request, fromStream: false, out Begun begun)
             ? await threads.RunAsync(() => new ValueTask<Answered>(CarryOutAsync(begun)))
             : await OfEarlierAsync(begun);

@@ -35,6 +35,9 @@ internal sealed partial class RemoteSession
 
         local.Hosted.TakeHoldings(Id, held, new(told.ReservedBytes, told.ReservedInodes));
         lock (gate) { holdings = null; }
+
+        // It has forgotten what the primary before let it keep.
+        local.Hosted.Kept.Forgotten(Id, [], long.MaxValue);
         return Status.Ok;
     }
 

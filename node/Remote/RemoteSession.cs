@@ -22,7 +22,7 @@ namespace KvFs.Node.Remote;
 /// ended.</para>
 /// </remarks>
 #pragma warning disable CA1001 // What it owns has no handles, and answers that come late still use it.
-internal sealed partial class RemoteSession : ISessionRecall
+internal sealed partial class RemoteSession : ISessionRecall, INodeKeeper
 #pragma warning restore CA1001
 {
     /// <summary>Requests of a stream that are on their way at the most.</summary>
@@ -30,6 +30,7 @@ internal sealed partial class RemoteSession : ISessionRecall
 
     private readonly LocalDriveSession local;
     private readonly SessionRequests requests;
+    private readonly RemoteOptions options;
     private readonly RequestThreads threads;
     private readonly TimeProvider clock;
     private readonly ILogger logger;
@@ -51,13 +52,21 @@ internal sealed partial class RemoteSession : ISessionRecall
     /// <param name="local">The node's own session.</param>
     /// <param name="token">Proves that one may speak for it.</param>
     /// <param name="life">Whether it ends with this primary.</param>
+    /// <param name="options">How long it lasts.</param>
     /// <param name="threads">Carry out its requests.</param>
     /// <param name="clock">Of its lease.</param>
     /// <param name="logger">Hears of what should not happen.</param>
     public RemoteSession(
-        LocalDriveSession local, SessionToken token, SessionLife life, RequestThreads threads, TimeProvider clock, ILogger logger)
+        LocalDriveSession local,
+        SessionToken token,
+        SessionLife life,
+        RemoteOptions options,
+        RequestThreads threads,
+        TimeProvider clock,
+        ILogger logger)
     {
         this.local = local;
+        this.options = options;
         this.threads = threads;
         this.clock = clock;
         this.logger = logger;
@@ -75,6 +84,7 @@ internal sealed partial class RemoteSession : ISessionRecall
         lastRecall = local.Hosted.Shard.Epoch.Value << 32;
         Renew();
         local.OnRecall(this);
+        if (local.Access.IsShared()) { Hosted.Kept.Add(Id, this, isAbsent: isAdopted); }
     }
 
     public DriveId Drive => local.Drive;
@@ -116,7 +126,7 @@ internal sealed partial class RemoteSession : ISessionRecall
     {
         if (local.Hosted.Shard.CanServe)
         {
-            asked.Send(new() { Renewed = new() });
+            if (!OwesForgetting(leases: 1)) { asked.Send(new() { Renewed = new() }); }
             return;
         }
 
@@ -128,15 +138,16 @@ internal sealed partial class RemoteSession : ISessionRecall
 
     /// <summary>Its client has been silent for longer than the lease, or owes an answer to a recall for too
     /// long.</summary>
-    public bool IsExpired(RemoteOptions options)
+    public bool IsExpired()
     {
+        if (OwesForgetting(leases: 2)) { return true; }
         long now = clock.GetTimestamp();
         lock (gate)
         {
             if (end is not null) { return false; }
             if (isLost) { return true; }
             if (clock.GetElapsedTime(Volatile.Read(ref renewedAt), now) > options.Lease) { return true; }
-            return recalls.Values.Any(recall => clock.GetElapsedTime(recall.Since, now) > options.RecallTime);
+            return recalls.Values.Any(recall => recall.Done is not null && clock.GetElapsedTime(recall.Since, now) > options.RecallTime);
         }
     }
 
@@ -150,7 +161,7 @@ internal sealed partial class RemoteSession : ISessionRecall
             before = stream;
             stream = next;
             hadStream = true;
-            foreach ((ulong id, StandingRecall recall) in recalls) { next.Send(Message(id, recall.Kind)); }
+            foreach ((ulong id, StandingRecall recall) in recalls) { next.Send(Message(id, recall)); }
         }
 
         before?.Replace();
@@ -164,18 +175,6 @@ internal sealed partial class RemoteSession : ISessionRecall
         {
             if (stream == ended) { stream = null; }
         }
-    }
-
-    public ValueTask<Status> FlushAsync() => RecallAsync(V1.RecallKind.Flush);
-
-    public async ValueTask InvalidateAsync() => await RecallAsync(V1.RecallKind.Invalidate);
-
-    /// <summary>The client has done what it was recalled for.</summary>
-    public void OnRecallDone(V1.RecallDone done)
-    {
-        StandingRecall? recall;
-        lock (gate) { recalls.Remove(done.Id, out recall); }
-        recall?.Done.SetResult(done.Status.ToCore());
     }
 
     /// <summary>Ends the session; ends when it has ended.</summary>
@@ -221,6 +220,9 @@ internal sealed partial class RemoteSession : ISessionRecall
     {
         // Not under the caller's lock.
         await Task.Yield();
+
+        // Its client keeps nothing any more. Whoever waits for that may be one of those that are waited for below.
+        Hosted.Kept.Remove(Id);
         await ending.CancelAsync();
         await idle.Task;
         try
@@ -252,28 +254,8 @@ internal sealed partial class RemoteSession : ISessionRecall
             last = stream;
         }
 
-        foreach (StandingRecall recall in standing) { recall.Done.SetResult(Status.Ok); }
+        foreach (StandingRecall recall in standing) { recall.Done?.SetResult(Status.Ok); }
         last?.Send(new() { Closed = new() { Status = why.ToWire() } });
         last?.Complete();
     }
-
-    /// <remarks>A client that never had a stream cannot be asked: it was told that it may keep nothing.</remarks>
-    private ValueTask<Status> RecallAsync(V1.RecallKind kind)
-    {
-        StandingRecall recall;
-        lock (gate)
-        {
-            if (end is not null || !hadStream) { return new(Status.Ok); }
-            recall = new(kind, clock.GetTimestamp(), new(TaskCreationOptions.RunContinuationsAsynchronously));
-            recalls.Add(++lastRecall, recall);
-            stream?.Send(Message(lastRecall, kind));
-        }
-
-        return new(recall.Done.Task);
-    }
-
-    private static V1.ServerMessage Message(ulong id, V1.RecallKind kind) =>
-        new() { Recall = new() { Id = id, Kind = kind } };
-
-    private sealed record StandingRecall(V1.RecallKind Kind, long Since, TaskCompletionSource<Status> Done);
 }

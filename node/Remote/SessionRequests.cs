@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Google.Protobuf;
 using KvFs.Core;
 using KvFs.Node.Sessions;
@@ -25,12 +26,14 @@ internal sealed partial class SessionRequests(LocalDriveSession session, bool ke
     {
         bool isSync = request.OperationCase == Operation.Sync;
         LogPosition before = isSync ? shard.Position : default;
+        long sample = request.Keep ? session.Hosted.Kept.Sample() : 0;
         bool wantsDurable = request is { OperationCase: Operation.Commit, Commit.Durable: true };
         NamedRequest? named = keeps && request.Sequence != 0 ? new(request.NameIn(session.Id)) { WantsDurable = wantsDurable } : null;
         V1.Answer answer = !IsAtVersionThatIsThere(request) ? Failed(Status.NotFound)
             : named is null ? await CarryOutAsync(request, null, cancellation)
             : await LocalDriveSession.KeepAsync(named, () => CarryOutAsync(request, named, cancellation));
         answer.Id = request.Id;
+        if (request.Keep) { await KeepAsync(request, answer, sample); }
         if (answer.Status == V1.Status.Ok && wantsDurable) { answer.Durable = shard.Sync() == Status.Ok; }
         if (answer.Status == V1.Status.Ok && (isSync || request.IsChange()))
         {
@@ -86,6 +89,39 @@ internal sealed partial class SessionRequests(LocalDriveSession session, bool ke
             Operation.ListSnapshots => ListSnapshotsAsync(),
             _ => new(Failed(Status.NotSupported)),
         };
+
+    /// <summary>Notes that the client keeps an answer, and tells it, if it may.</summary>
+    private async ValueTask KeepAsync(V1.Request request, V1.Answer answer, long sample)
+    {
+        List<VNodeId> nodes = [];
+        V1.Node? directory = null;
+        switch (request.OperationCase)
+        {
+            case Operation.Lookup when !request.Lookup.HasAt && answer.Status is V1.Status.Ok or V1.Status.NotFound:
+                nodes.Add(new(request.Lookup.Parent));
+                if (answer.Node is { } found) { nodes.Add(new(found.Id)); }
+                directory = (await OfNode(session.GetAsync(nodes[0], CowNumber.Head))).Node;
+                if (directory is null) { return; }
+                break;
+            case Operation.Get when !request.Get.HasAt && answer.Node is not null:
+                nodes.Add(new(request.Get.Id));
+                break;
+            case Operation.ReadDirectory when !request.ReadDirectory.HasAt && answer.Page is { } page:
+                nodes.Add(new(request.ReadDirectory.Directory));
+                foreach (V1.DirectoryEntry entry in page.Entries)
+                {
+                    if (entry.Node is { } node) { nodes.Add(new(node.Id)); }
+                }
+
+                break;
+            default:
+                return;
+        }
+
+        if (!session.Hosted.Kept.TryKeep(session.Id, CollectionsMarshal.AsSpan(nodes), sample)) { return; }
+        answer.Kept = true;
+        answer.Directory = directory;
+    }
 
     /// <summary>Of a version that nobody retains some records are gone: read at it, the rest would look damaged.</summary>
     private bool IsAtVersionThatIsThere(V1.Request request)

@@ -1,4 +1,5 @@
 using KvFs.Core;
+using KvFs.Node.Drives;
 using KvFs.Node.Storage;
 using KvFs.Protocol;
 
@@ -65,51 +66,45 @@ public sealed partial class LocalDriveSession
             out bool _));
     }
 
-    public ValueTask<Reply<NodeInfo>> CreateAsync(in CreateRequest request)
-    {
-        lock (drive.Shard.Gate)
+    public ValueTask<Reply<NodeInfo>> CreateAsync(in CreateRequest request) =>
+        WithGate(in request, (in CreateRequest asked, KeptChange change, out NodeInfo info) =>
         {
-            CreateRequest own = request with { Session = Id };
-            Status status = Run(Create.Apply, in own, SpaceUse.Metadata, out NodeInfo info);
-            if (status == Status.Ok && request.OpenedBy == Id)
+            CreateRequest own = asked with { Session = Id };
+            Status status = Run(Create.Apply, in own, SpaceUse.Metadata, out info, change: change);
+            if (status == Status.Ok && asked.OpenedBy == Id)
             {
                 drive.Holds.Add(info.Id, Id);
                 if (info.VNode.Nlink == 0) { drive.Holds.MarkOrphan(info.Id); }
             }
 
-            return Answer(status, info);
-        }
-    }
+            return status;
+        });
 
-    public ValueTask<Reply<NodeInfo>> LinkAsync(in LinkRequest request)
-    {
-        lock (drive.Shard.Gate)
+    public ValueTask<Reply<NodeInfo>> LinkAsync(in LinkRequest request) =>
+        WithGate(in request, (in LinkRequest asked, KeptChange change, out NodeInfo info) =>
         {
-            Status status = Run(Link.Apply, in request, SpaceUse.Metadata, out NodeInfo info);
+            Status status = Run(Link.Apply, in asked, SpaceUse.Metadata, out info, change: change);
             if (status == Status.Ok) { drive.Holds.UnmarkOrphan(info.Id); }
-            return Answer(status, info);
-        }
-    }
+            return status;
+        });
 
-    public ValueTask<Reply<UnlinkResult>> UnlinkAsync(in UnlinkRequest request)
-    {
-        lock (drive.Shard.Gate)
+    public ValueTask<Reply<UnlinkResult>> UnlinkAsync(in UnlinkRequest request) =>
+        WithGate(in request, (in UnlinkRequest asked, KeptChange change, out UnlinkResult result) =>
         {
-            UnlinkRequest held = request with { Holders = HoldersOf(request.Parent, request.Name) };
-            Status status = Run(Unlink.Apply, in held, SpaceUse.Release, out UnlinkResult result);
-            return Answer(status, NoteLoss(status, result));
-        }
-    }
+            UnlinkRequest held = asked with { Holders = HoldersOf(asked.Parent, asked.Name) };
+            Status status = Run(Unlink.Apply, in held, SpaceUse.Release, out result, change: change);
+            result = NoteLoss(status, result);
+            return status;
+        });
 
-    public ValueTask<Reply<UnlinkResult>> RenameAsync(in RenameRequest request)
-    {
-        lock (drive.Shard.Gate)
+    public ValueTask<Reply<UnlinkResult>> RenameAsync(in RenameRequest request) =>
+        WithGate(in request, (in RenameRequest asked, KeptChange change, out UnlinkResult result) =>
         {
-            RenameRequest held = request with { Holders = HoldersOf(request.NewParent, request.NewName) };
-            Status status = Run(Rename.Apply, in held, SpaceUse.Metadata, out UnlinkResult result);
-            return Answer(status, NoteLoss(status, result));
-        }
-    }
+            RenameRequest held = asked with { Holders = HoldersOf(asked.NewParent, asked.NewName) };
+            Status status = Run(Rename.Apply, in held, SpaceUse.Metadata, out result, change: change);
+            result = NoteLoss(status, result);
+            return status;
+        });
 
     public ValueTask<Reply<NodeInfo>> SetAttributesAsync(in SetAttributesRequest request)
     {
@@ -142,6 +137,23 @@ public sealed partial class LocalDriveSession
         bool orphaned;
         lock (drive.Shard.Gate) { orphaned = drive.Holds.Remove(id, Id); }
         return new(orphaned ? drive.ReleaseOrphan(id, Id) : Status.Ok);
+    }
+
+    /// <summary>Has a change decided with the gate held, and what follows from it; anew, once others have forgotten what is in its way.</summary>
+    private ValueTask<Reply<TResult>> WithGate<TRequest, TResult>(in TRequest request, GatedChange<TRequest, TResult> decide)
+        where TRequest : allows ref struct
+    {
+        using KeptChange change = new(drive.Kept, Id);
+        while (true)
+        {
+            lock (drive.Shard.Gate)
+            {
+                Status status = decide(in request, change, out TResult result);
+                if (!change.IsInTheWay) { return Answer(status, result); }
+            }
+
+            change.WaitForOthers();
+        }
     }
 
     private static Status FindByName(DriveView view, NameArgument argument, out NodeInfo result) =>
@@ -205,4 +217,7 @@ public sealed partial class LocalDriveSession
 
     private readonly record struct DirectoryArgument(
         VNodeId Directory, ulong Cookie, int MaxEntries, bool WithNodes, DirectoryPage Page);
+
+    private delegate Status GatedChange<TRequest, TResult>(in TRequest request, KeptChange change, out TResult result)
+        where TRequest : allows ref struct;
 }

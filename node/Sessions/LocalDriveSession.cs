@@ -74,14 +74,15 @@ public sealed partial class LocalDriveSession : IDriveSession
         in TRequest request,
         SpaceUse use,
         out TResult result,
-        DriveAftermath<TRequest, TResult>? committed = null)
+        DriveAftermath<TRequest, TResult>? committed = null,
+        KeptChange? change = null)
         where TRequest : allows ref struct
     {
         result = default!;
         if (Access.IsReadOnly()) { return Status.ReadOnly; }
         if (Volatile.Read(ref closed) != 0) { return Status.SessionExpired; }
         drive.CountRequest();
-        return drive.Transact(Id, operation, in request, use, out result, committed: committed, kept: t_kept);
+        return drive.Transact(Id, operation, in request, use, out result, committed: committed, kept: t_kept, change: change);
     }
 
     /// <summary>Reads committed records without the gate.</summary>

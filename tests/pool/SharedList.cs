@@ -86,7 +86,10 @@ internal sealed class SharedList : IAsyncDisposable
     private TimeSpan Now => TimeProvider.System.GetElapsedTime(began);
 
     private static async Task<DriveClient> OpenAsync(PoolProcesses pool, string drive) =>
-        new((await Sessions.OpenAsync(pool, drive, CancellationToken.None, SessionAccess.Shared))!, new(), TimeProvider.System);
+        new(
+            SessionMemory.Around((await Sessions.OpenAsync(pool, drive, CancellationToken.None, SessionAccess.Shared))!, TimeProvider.System),
+            new(),
+            TimeProvider.System);
 
     private async Task WorkAsync(int client)
     {
@@ -94,7 +97,7 @@ internal sealed class SharedList : IAsyncDisposable
         while (!stop.IsCancellationRequested)
         {
             if (await Sessions.OpenAsync(pool, drive, stop.Token, SessionAccess.Shared) is not { } session) { return; }
-            await using DriveClient open = new(session, new(), TimeProvider.System);
+            await using DriveClient open = new(SessionMemory.Around(session, TimeProvider.System), new(), TimeProvider.System);
             number = await WorkAsync(open, number);
         }
     }

@@ -29,10 +29,20 @@ internal sealed class SameAnswers(int seed)
     /// <summary>Statuses that were answered: a workload that only fails tells nothing.</summary>
     public SortedDictionary<Status, int> Seen { get; } = [];
 
+    /// <summary>The last request belongs to the session that the ones like it belong to: it needs what that has been granted, or holds.</summary>
+    public bool IsOfOneSession { get; private set; }
+
     /// <summary>A version that may be read at from now on.</summary>
     public void Retain(CowNumber version) => versions.Add(version);
 
-    public Func<IDriveSession, Task<string>> Next() => random.Next(31) switch
+    public Func<IDriveSession, Task<string>> Next()
+    {
+        int kind = random.Next(31);
+        IsOfOneSession = kind is 17 or 18 or 20 or 21 or 22 or 25 or 26 or 27 or 28 or 29;
+        return Next(kind);
+    }
+
+    private Func<IDriveSession, Task<string>> Next(int kind) => kind switch
     {
         0 or 1 or 2 or 3 => Create(),
         4 => Link(),
@@ -70,6 +80,7 @@ internal sealed class SameAnswers(int seed)
         bool opens = random.Next(5) == 0;
         VNodeId id = random.Next(4) == 0 ? TakeNode() : VNodeId.None;
         NodeTimes? times = random.Next(4) == 0 ? NodeTimes.Made(new(random.Next())) : null;
+        IsOfOneSession = opens || id != VNodeId.None;
         return async session =>
         {
             Reply<NodeInfo> reply = await session.CreateAsync(new()

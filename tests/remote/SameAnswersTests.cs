@@ -92,6 +92,52 @@ public sealed class SameAnswersTests
         Assert.InRange(workload.Seen.Count, 12, int.MaxValue);
     }
 
+    /// <remarks>Each request goes to one of three sessions that keep what they are told, in turn as the seed says: what one of them changes the
+    /// others have forgotten by then. The sessions of the other world keep nothing.</remarks>
+    [Theory]
+    [InlineData("tcp", 21)]
+    [InlineData("tcp", 22)]
+    [InlineData("grpc", 23)]
+    [InlineData("unix", 24)]
+    public async Task Every_answer_of_sessions_that_share_a_drive_is_the_one_of_its_primary(string transport, int seed)
+    {
+        const int Sessions = 3;
+        await using RemoteWorld near = await RemoteWorld.StartAsync(transport);
+        await using RemoteWorld far = await RemoteWorld.StartAsync(transport);
+        List<IDriveSession> local = [];
+        List<SharedDriveSession> shared = [];
+        for (int at = 0; at < Sessions; at++)
+        {
+            local.Add((await near.Local.OpenSessionAsync(RemoteWorld.Drive, SessionAccess.Shared, CancellationToken.None)).Value);
+            shared.Add(new((RemoteDriveSession)await far.OpenAsync(SessionAccess.Shared)));
+        }
+
+        SameAnswers workload = new(seed);
+        Random turns = new(seed);
+        long known = 0;
+        for (int step = 0; step < Steps; step++)
+        {
+            near.NodeTime.Advance(TimeSpan.FromMilliseconds(1));
+            far.NodeTime.Advance(TimeSpan.FromMilliseconds(1));
+            Func<IDriveSession, Task<string>> ask = workload.Next();
+            int turn = workload.IsOfOneSession ? 0 : turns.Next(Sessions);
+            workload.IsLearning = true;
+            string expected = await ask(local[turn]);
+            workload.IsLearning = false;
+            string actual = await ask(shared[turn]);
+            Assert.True(expected == actual, $"seed {seed}, step {step}, session {turn}\n{expected}\n{actual}");
+            known += shared[turn].Known;
+        }
+
+        Assert.InRange(workload.Seen[Status.Ok], Steps / 2, int.MaxValue);
+        Assert.InRange(known, Steps, long.MaxValue);
+        for (int at = 0; at < Sessions; at++)
+        {
+            await local[at].DisposeAsync();
+            await shared[at].DisposeAsync();
+        }
+    }
+
     [Fact]
     public async Task A_version_that_nobody_retains_is_not_found_rather_than_damaged()
     {

@@ -179,7 +179,7 @@ public sealed class SharedDriveTests
     }
 
     private static async Task<DriveClient> OpenAsync(RemoteWorld world) =>
-        new(await world.OpenAsync(SessionAccess.Shared), new(), TimeProvider.System);
+        new(SessionMemory.Around(await world.OpenAsync(SessionAccess.Shared), TimeProvider.System), new(), TimeProvider.System);
 
     private static CreateRequest RequestFor(string name) => new()
     {

@@ -66,23 +66,11 @@ public sealed partial class BufferedDriveSession
             lock (gate)
             {
                 if (!holdsLease()) { break; }
-                mirror.BeginReading();
-                Status status;
-                try
-                {
-                    status = ReadLink.Apply(view, id, target);
-                }
-                catch (RecordCorruptException)
-                {
-                    if (mirror.Miss is null) { break; }
-                    status = Status.Corrupt;
-                }
-
+                if (reads.TryReadLink(id, target, out Status status)) { return status; }
                 miss = mirror.Miss;
-                if (miss is null) { return status; }
             }
 
-            if (await FetchAsync(miss) is not { } fetched) { break; }
+            if (miss is null || await FetchAsync(miss) is not { } fetched) { break; }
             if (fetched != Status.Ok) { return fetched; }
         }
 
@@ -95,12 +83,7 @@ public sealed partial class BufferedDriveSession
         if (at != CowNumber.Head) { return inner.GetXattrAsync(id, at, name, value); }
         lock (gate)
         {
-            if (holdsLease())
-            {
-                mirror.BeginReading();
-                Status status = GetXattr.Apply(view, id, name, value);
-                if (mirror.Miss is null) { return new(status); }
-            }
+            if (holdsLease() && reads.TryGetXattr(id, name, value, out Status status)) { return new(status); }
         }
 
         byte[] asked = name.ToArray();
@@ -112,12 +95,7 @@ public sealed partial class BufferedDriveSession
         if (at != CowNumber.Head) { return inner.ListXattrsAsync(id, at, names); }
         lock (gate)
         {
-            if (holdsLease())
-            {
-                mirror.BeginReading();
-                Status status = ListXattrs.Apply(view, id, names);
-                if (mirror.Miss is null) { return new(status); }
-            }
+            if (holdsLease() && reads.TryListXattrs(id, names, out Status status)) { return new(status); }
         }
 
         return ToldAsync(id, static failure => failure, () => inner.ListXattrsAsync(id, at, names));
@@ -206,22 +184,9 @@ public sealed partial class BufferedDriveSession
         lock (gate)
         {
             if (!holdsLease()) { return false; }
-            mirror.BeginReading();
-            Status status;
-            NodeInfo info = default;
-            try
-            {
-                status = Lookup.Apply(view, parent, name, out info);
-            }
-            catch (RecordCorruptException)
-            {
-                if (mirror.Miss is null) { return false; }
-                status = Status.Corrupt;
-            }
-
+            if (reads.TryLookup(parent, name, out reply)) { return true; }
             miss = mirror.Miss;
-            reply = status == Status.Ok ? Reply.Ok(info) : Reply.Failed<NodeInfo>(status);
-            return miss is null;
+            return false;
         }
     }
 
@@ -232,11 +197,9 @@ public sealed partial class BufferedDriveSession
         lock (gate)
         {
             if (!holdsLease()) { return false; }
-            mirror.BeginReading();
-            Status status = GetNode.Apply(view, id, out NodeInfo info);
+            if (reads.TryGet(id, out reply)) { return true; }
             miss = mirror.Miss;
-            reply = status == Status.Ok ? Reply.Ok(info) : Reply.Failed<NodeInfo>(status);
-            return miss is null;
+            return false;
         }
     }
 
@@ -251,27 +214,18 @@ public sealed partial class BufferedDriveSession
     {
         status = Status.Unavailable;
         miss = null;
-        page.Clear();
         lock (gate)
         {
-            if (!holdsLease()) { return false; }
-            mirror.BeginReading();
-            try
+            if (holdsLease())
             {
-                int most = Math.Clamp(maxEntries, 1, DirectoryPage.MaxEntries);
-                PageSink sink = new() { Page = page };
-                status = ReadDirectory.Apply(view, directory, cookie, most, withNodes, sink, out bool isLast);
-                page.IsLast = isLast;
+                if (reads.TryReadDirectory(directory, cookie, maxEntries, withNodes, page, out status)) { return true; }
+                miss = mirror.Miss;
+                return false;
             }
-            catch (RecordCorruptException)
-            {
-                page.Clear();
-                if (mirror.Miss is null) { return false; }
-            }
-
-            miss = mirror.Miss;
-            return miss is null;
         }
+
+        page.Clear();
+        return false;
     }
 
     /// <summary>Asks the primary for what is not known. Ok: it may be known now, try again. Null: it is not worth knowing.</summary>

@@ -1,4 +1,3 @@
-using KvFs.Client.Remote;
 using KvFs.Core;
 using KvFs.Protocol;
 
@@ -57,6 +56,7 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
     private readonly RecordBatch batch = new();
     private readonly DriveState state;
     private readonly StoredDriveView view;
+    private readonly MirrorReads reads;
     private readonly PendingOperations pending;
     private readonly GrantedNodes granted;
     private readonly Dictionary<VNodeId, int> holds = [];
@@ -106,6 +106,7 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
         own = [inner.Id];
         state = new(inner.Drive, new("", DriveKind.FileSystem, DriveFlags.None, 0, 0, default, []), []);
         view = new(mirror, state, CowNumber.Head);
+        reads = new(mirror, view);
         pending = new(clock);
         granted = new(inner, gate, clock);
         timer = clock.CreateTimer(static self => ((BufferedDriveSession)self!).Tick(), this, TickInterval, TickInterval);
@@ -136,12 +137,6 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
 
     /// <summary>Whether the primary is about to see or to change the drive as a whole. Under the gate.</summary>
     private bool IsQuiet => flushedAt is { } at && clock.GetElapsedTime(at) < QuietTime;
-
-    /// <summary>Wraps a session where that helps: one with a primary in another process, beside which nobody writes.</summary>
-    public static IDriveSession Around(IDriveSession session, TimeProvider clock) =>
-        session is RemoteDriveSession remote && !remote.Access.IsShared()
-            ? new BufferedDriveSession(remote, () => remote.HoldsLease, clock)
-            : session;
 
     public void OnRecall(ISessionRecall recall)
     {

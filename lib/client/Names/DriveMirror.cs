@@ -9,8 +9,8 @@ namespace KvFs.Client;
 /// <param name="Name">Of a dentry: the name; null: all names of the directory.</param>
 internal sealed record MirrorMiss(RecordKind Kind, VNodeId Node, byte[]? Name);
 
-/// <summary>The records of a drive that a client knows, because nobody else changes the drive: VNodes, names, targets of symlinks.
-/// </summary>
+/// <summary>The records of a drive that a client knows, because nobody else changes the drive, or it will be told before: VNodes, names,
+/// targets of symlinks.</summary>
 /// <remarks>
 /// Not thread safe. The same operations of <c>lib/core</c> that a primary runs over its store run here over what is known. What
 /// they read and is not known is noted as <see cref="Miss"/>: what the operation answers is then worth nothing.
@@ -151,6 +151,31 @@ internal sealed class DriveMirror : IRecordReader
         nodes.Remove(id.Value);
         if (directories.TryGetValue(id.Value, out MirrorDirectory? directory)) { directory.Size = null; }
     }
+
+    /// <summary>Nothing is known any more of a VNode, nor of its names.</summary>
+    public void ForgetAll(VNodeId id)
+    {
+        Epoch++;
+        nodes.Remove(id.Value);
+        if (directories.Remove(id.Value, out MirrorDirectory? gone)) { names -= gone.Count; }
+    }
+
+    /// <summary>Nothing is known any more of a name.</summary>
+    public void ForgetName(VNodeId parent, ReadOnlySpan<byte> name)
+    {
+        Epoch++;
+        if (!directories.TryGetValue(parent.Value, out MirrorDirectory? directory)) { return; }
+        RecordKey key = RecordKey.Dentry(parent, name);
+        names -= directory.Count;
+        directory.Forget(key.Relative[10..]);
+        names += directory.Count;
+    }
+
+    /// <summary>What is on its way must not be learned: something may have changed meanwhile.</summary>
+    public void Doubt() => Epoch++;
+
+    /// <summary>Whether it is known what a VNode is, or that it is not.</summary>
+    public bool Knows(VNodeId id) => nodes.ContainsKey(id.Value);
 
     /// <summary>Nothing is known any more.</summary>
     public void Clear()

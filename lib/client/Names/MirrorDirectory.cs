@@ -41,6 +41,14 @@ internal sealed class MirrorDirectory
         bySpan[key] = value;
     }
 
+    /// <summary>Nothing is known of a name any more.</summary>
+    public void Forget(ReadOnlySpan<byte> key)
+    {
+        if (!bySpan.Remove(key, out _, out byte[]? before) || before is null) { return; }
+        present--;
+        sorted = null;
+    }
+
     /// <summary>The keys of all names from the given one on, in order.</summary>
     public ReadOnlySpan<byte[]> From(ReadOnlySpan<byte> key)
     {

@@ -34,6 +34,9 @@ public sealed partial class RemoteDriveSession : IDriveSession
 
     public void OnRecall(ISessionRecall recall) => connection.OnRecall(recall);
 
+    /// <summary>Names who keeps VNodes: see <see cref="SessionConnection.OnForget"/>.</summary>
+    internal void OnForget(Action<IReadOnlyList<ulong>> forget) => connection.OnForget(forget);
+
     public ValueTask DisposeAsync() => connection.DisposeAsync();
 
     public ValueTask<Reply<NodeInfo>> LookupAsync(VNodeId parent, ReadOnlySpan<byte> name, CowNumber at)

@@ -36,6 +36,7 @@ internal sealed class SessionConnection : IAsyncDisposable
     private readonly RemoteClientOptions options;
     private readonly Lock gate = new();
     private readonly Task run;
+    private Action<IReadOnlyList<ulong>>? forgetting;
     private ClientStream? stream;
     private int waits;
     private bool isOver;
@@ -93,6 +94,10 @@ internal sealed class SessionConnection : IAsyncDisposable
     }
 
     public void OnRecall(ISessionRecall recall) => recalls.Handler = recall;
+
+    /// <summary>Names who keeps VNodes, and forgets those that the primary names, or all (none named). Called on a stream's thread: it does
+    /// not wait. Set it before anything is kept.</summary>
+    public void OnForget(Action<IReadOnlyList<ulong>> forget) => Volatile.Write(ref forgetting, forget);
 
     /// <summary>Asks, and waits for the answer across streams. TooLarge: no message can carry the request.</summary>
     public async ValueTask<V1.Answer> AskAsync(V1.Request request)
@@ -242,7 +247,7 @@ internal sealed class SessionConnection : IAsyncDisposable
         Task watching = canMove ? WatchAsync(current, ended.Token) : Task.CompletedTask;
         try
         {
-            return await current.RunAsync(OnAnswer, recalls.Add);
+            return await current.RunAsync(OnAnswer, OnRecall);
         }
         finally
         {
@@ -271,9 +276,24 @@ internal sealed class SessionConnection : IAsyncDisposable
         }
     }
 
+    /// <remarks>What is to be forgotten is at once: others wait for it, and one of them may be what another recall waits for.</remarks>
+    private void OnRecall(V1.Recall recall)
+    {
+        if (recall.Kind != V1.RecallKind.Forget)
+        {
+            recalls.Add(recall);
+            return;
+        }
+
+        Volatile.Read(ref forgetting)?.Invoke(recall.Nodes);
+        OnRecalled(recall.Id, Status.Ok);
+    }
+
     /// <summary>The stream is the session's: what waits goes over it, in the order in which it was asked.</summary>
     private void Begin(ClientStream next)
     {
+        // What the primary before let it keep, this one does not know.
+        if (next.WantsHoldings) { Volatile.Read(ref forgetting)?.Invoke([]); }
         lock (gate)
         {
             stream = next;

@@ -1,0 +1,82 @@
+using KvFs.Core;
+using KvFs.Protocol.Wire;
+using V1 = KvFs.Protocol.V1;
+
+namespace KvFs.Node.Remote;
+
+/// <content>What its client is asked for.</content>
+internal sealed partial class RemoteSession
+{
+    public ValueTask<Status> FlushAsync() => RecallAsync(V1.RecallKind.Flush);
+
+    public async ValueTask InvalidateAsync() => await RecallAsync(V1.RecallKind.Invalidate);
+
+    public void Forget(IReadOnlyCollection<VNodeId> nodes, long upTo)
+    {
+        lock (gate)
+        {
+            if (end is null) { Send(new(V1.RecallKind.Forget, clock.GetTimestamp(), null) { Nodes = nodes, UpTo = upTo }); }
+        }
+    }
+
+    /// <summary>The client has done what it was recalled for.</summary>
+    public void OnRecallDone(V1.RecallDone done)
+    {
+        StandingRecall? recall;
+        lock (gate) { recalls.Remove(done.Id, out recall); }
+        recall?.Done?.SetResult(done.Status.ToCore());
+        if (recall is { Kind: V1.RecallKind.Forget }) { Hosted.Kept.Forgotten(Id, recall.Nodes, recall.UpTo); }
+    }
+
+    /// <summary>Whether the client was asked so long ago to forget something, and has not answered: its lease is not renewed any more, so that
+    /// it has passed when the session is ended for that.</summary>
+    private bool OwesForgetting(int leases)
+    {
+        lock (gate)
+        {
+            foreach (StandingRecall recall in recalls.Values)
+            {
+                if (recall.Kind == V1.RecallKind.Forget && clock.GetElapsedTime(recall.Since) > leases * options.Lease) { return true; }
+            }
+
+            return false;
+        }
+    }
+
+    /// <remarks>A client that never had a stream cannot be asked: it was told that it may keep nothing.</remarks>
+    private ValueTask<Status> RecallAsync(V1.RecallKind kind)
+    {
+        TaskCompletionSource<Status> done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (gate)
+        {
+            if (end is not null || !hadStream) { return new(Status.Ok); }
+            Send(new(kind, clock.GetTimestamp(), done));
+        }
+
+        return new(done.Task);
+    }
+
+    /// <summary>Sends a recall, which stands until it is answered. Under the gate.</summary>
+    private void Send(StandingRecall recall)
+    {
+        recalls.Add(++lastRecall, recall);
+        stream?.Send(Message(lastRecall, recall));
+    }
+
+    private static V1.ServerMessage Message(ulong id, StandingRecall recall)
+    {
+        V1.Recall sent = new() { Id = id, Kind = recall.Kind };
+        foreach (VNodeId node in recall.Nodes) { sent.Nodes.Add(node.Value); }
+        return new() { Recall = sent };
+    }
+
+    /// <param name="Kind">What for.</param>
+    /// <param name="Since">When it was sent first.</param>
+    /// <param name="Done">Gets what became of it; null: <see cref="KvFs.Node.Drives.KeptNodes"/> waits for it.</param>
+    private sealed record StandingRecall(V1.RecallKind Kind, long Since, TaskCompletionSource<Status>? Done)
+    {
+        public IReadOnlyCollection<VNodeId> Nodes { get; init; } = [];
+
+        public long UpTo { get; init; }
+    }
+}
