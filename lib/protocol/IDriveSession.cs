@@ -165,6 +165,10 @@ public interface IBlockService
     /// <summary>Fills the destination from a block; every touched checksum was compared.</summary>
     ValueTask<Status> ReadBlockAsync(BlockName name, uint offset, Memory<byte> destination);
 
+    /// <summary>Reads a range if it is in memory here, so that it does not wait. False: it is not, or not good; ask
+    /// <see cref="ReadBlockAsync"/>.</summary>
+    bool TryReadCached(BlockName name, uint offset, Span<byte> destination) => false;
+
     /// <summary>Tells that a part of a block will be read soon.</summary>
     void Prefetch(BlockName name, uint offset, uint length);
 }

@@ -16,6 +16,9 @@ public sealed class LocalBlockService(BlockStore store) : IBlockService
     public ValueTask<Status> ReadBlockAsync(BlockName name, uint offset, Memory<byte> destination) =>
         new(store.ReadBlock(name, checked((int)offset), destination.Span));
 
+    public bool TryReadCached(BlockName name, uint offset, Span<byte> destination) =>
+        offset <= Limits.BlockBytes && store.TryReadCached(name, (int)offset, destination);
+
     public void Prefetch(BlockName name, uint offset, uint length) =>
         store.Prefetch(name, checked((int)offset), checked((int)length));
 }

@@ -34,6 +34,14 @@ internal sealed partial class RemoteSession
             return;
         }
 
+        // Another thread would cost more than what is in memory.
+        if (isOwnThread && requests.TryReadCached(request) is { } read)
+        {
+            Leave();
+            _ = ReplyAsync(null, Task.FromResult(read), room);
+            return;
+        }
+
         // The only order that is promised: what is given back, or said, is there for whoever asks behind it.
         Work work = new(this, begun);
         bool isOrdered = request.OperationCase is Operation.Unreserve or Operation.TellHoldings;

@@ -3,6 +3,7 @@ using KvFs.Core;
 using KvFs.Direct;
 using KvFs.Protocol;
 using KvFs.Protocol.Wire;
+using Operation = KvFs.Protocol.V1.Request.OperationOneofCase;
 using V1 = KvFs.Protocol.V1;
 
 namespace KvFs.Node.Remote;
@@ -21,12 +22,7 @@ internal sealed partial class SessionRequests
         BlockName name = new(read.Owner.IsEmpty ? session.Drive : read.Owner.ToDriveId(), new(read.Id));
         AttachedBytes content = AttachedBytes.Rent((int)read.Length);
         Status status = await session.Blocks.ReadBlockAsync(name, read.Offset, content.Memory);
-        if (status == Status.Ok)
-        {
-            V1.BlockRange range = new() { Data = UnsafeByteOperations.UnsafeWrap(content.Memory), Crc32C = Crc32C.Compute(content.Memory.Span) };
-            return new() { Range = range, Lent = content };
-        }
-
+        if (status == Status.Ok) { return OfRange(content); }
         content.Dispose();
         return Failed(status);
     }
@@ -38,6 +34,32 @@ internal sealed partial class SessionRequests
         return Crc32C.Compute(write.Data.Span) == write.Crc32C
             ? OfStatus(session.Blocks.WriteBlockAsync(new(session.Drive, new(write.Id)), write.Data.Memory))
             : new(Failed(Status.Corrupt));
+    }
+
+    /// <summary>Answers a read of a block whose bytes are in memory; null: they are not, or it is no such request.</summary>
+    public Answered? TryReadCached(V1.Request request)
+    {
+        if (request.OperationCase != Operation.ReadBlock) { return null; }
+        V1.ReadBlock read = request.ReadBlock;
+        bool isPlain = read.Owner.Length is 0 or DriveId.Size && read.Id != 0;
+        if (!isPlain || read.Length is 0 or > Limits.ChecksumUnitBytes || read.Offset > Limits.BlockBytes) { return null; }
+        BlockName name = new(read.Owner.IsEmpty ? session.Drive : read.Owner.ToDriveId(), new(read.Id));
+        AttachedBytes content = AttachedBytes.Rent((int)read.Length);
+        if (session.Blocks.TryReadCached(name, read.Offset, content.Memory.Span))
+        {
+            V1.Answer answer = OfRange(content);
+            answer.Id = request.Id;
+            return new(answer, shard.CanServe);
+        }
+
+        content.Dispose();
+        return null;
+    }
+
+    private static V1.Answer OfRange(AttachedBytes content)
+    {
+        V1.BlockRange range = new() { Data = UnsafeByteOperations.UnsafeWrap(content.Memory), Crc32C = Crc32C.Compute(content.Memory.Span) };
+        return new() { Range = range, Lent = content };
     }
 
     private V1.Answer Commit(V1.Commit commit, NamedRequest? named)

@@ -19,5 +19,7 @@ internal sealed class SessionBlocks(LocalDriveSession session, IBlockService blo
     public ValueTask<Status> ReadBlockAsync(BlockName name, uint offset, Memory<byte> destination) =>
         blocks.ReadBlockAsync(name, offset, destination);
 
+    public bool TryReadCached(BlockName name, uint offset, Span<byte> destination) => blocks.TryReadCached(name, offset, destination);
+
     public void Prefetch(BlockName name, uint offset, uint length) => blocks.Prefetch(name, offset, length);
 }

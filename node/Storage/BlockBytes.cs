@@ -53,8 +53,13 @@ internal static class BlockBytes
 
     /// <summary>Reads a range of a block and checks every 64 KiB that it touches.</summary>
     /// <remarks>Units that the range covers are read in place, neighbours in one call; the others through a buffer.</remarks>
+    /// <param name="idvd">Where it is.</param>
+    /// <param name="entry">Which block.</param>
+    /// <param name="offset">First byte in it.</param>
+    /// <param name="destination">Where to; the range is within the block.</param>
+    /// <param name="isOnce">Whole units go past the page cache, if the memory is aligned.</param>
     /// <returns>Ok; Corrupt: a checksum differs, or the idvd ends before; else what the disk answered.</returns>
-    internal static Status Read(IDiskFile idvd, BlockIndexEntry entry, int offset, Span<byte> destination)
+    internal static Status Read(IDiskFile idvd, BlockIndexEntry entry, int offset, Span<byte> destination, bool isOnce)
     {
         while (!destination.IsEmpty)
         {
@@ -66,7 +71,7 @@ internal static class BlockBytes
             if (offset == unitStart && destination.Length >= unitEnd - unitStart)
             {
                 taken = WholeUnits(entry.Length, offset, destination.Length);
-                status = ReadWholeUnits(idvd, entry, offset, destination[..taken]);
+                status = ReadWholeUnits(idvd, entry, offset, destination[..taken], isOnce);
             }
             else
             {
@@ -80,6 +85,34 @@ internal static class BlockBytes
         }
 
         return Status.Ok;
+    }
+
+    /// <summary>Reads a range that lies in one unit, if all of the unit lies in one extent and in the page cache, and is good.</summary>
+    internal static bool TryReadCached(IDiskFile idvd, BlockIndexEntry entry, int offset, Span<byte> destination)
+    {
+        int unit = offset / Limits.ChecksumUnitBytes;
+        int start = unit * Limits.ChecksumUnitBytes;
+        int length = Math.Min(Limits.ChecksumUnitBytes, entry.Length - start);
+        if (destination.IsEmpty || offset + destination.Length > start + length) { return false; }
+        int inExtent = start;
+        foreach (Extent extent in entry.Extents)
+        {
+            if (inExtent >= extent.Length)
+            {
+                inExtent -= extent.Length;
+                continue;
+            }
+
+            if (inExtent + length > extent.Length) { return false; }
+            byte[] buffer = ArrayPool<byte>.Shared.Rent(length);
+            Span<byte> bytes = buffer.AsSpan(0, length);
+            bool isGood = idvd.TryReadCached(extent.Offset + inExtent, bytes) && Crc32C.Compute(bytes) == entry.Checksums[unit];
+            if (isGood) { bytes.Slice(offset - start, destination.Length).CopyTo(destination); }
+            ArrayPool<byte>.Shared.Return(buffer);
+            return isGood;
+        }
+
+        return false;
     }
 
     /// <summary>Reads whole checksum units of a block from the disk itself, and checks them.</summary>
@@ -166,9 +199,9 @@ internal static class BlockBytes
     private static int WholeUnits(int blockLength, int offset, int room) =>
         offset + room >= blockLength ? blockLength - offset : room / Limits.ChecksumUnitBytes * Limits.ChecksumUnitBytes;
 
-    private static Status ReadWholeUnits(IDiskFile idvd, BlockIndexEntry entry, int offset, Span<byte> destination)
+    private static Status ReadWholeUnits(IDiskFile idvd, BlockIndexEntry entry, int offset, Span<byte> destination, bool isOnce)
     {
-        Status status = ReadExtents(idvd, entry.Extents, offset, destination);
+        Status status = ReadExtents(idvd, entry.Extents, offset, destination, isOnce);
         for (int unit = offset / Limits.ChecksumUnitBytes; status == Status.Ok && !destination.IsEmpty; unit++)
         {
             Span<byte> bytes = destination[..Math.Min(Limits.ChecksumUnitBytes, destination.Length)];
@@ -184,14 +217,14 @@ internal static class BlockBytes
     {
         byte[] buffer = ArrayPool<byte>.Shared.Rent(Limits.ChecksumUnitBytes);
         Span<byte> unit = buffer.AsSpan(0, unitEnd - unitStart);
-        Status status = ReadWholeUnits(idvd, entry, unitStart, unit);
+        Status status = ReadWholeUnits(idvd, entry, unitStart, unit, isOnce: false);
         if (status == Status.Ok) { unit.Slice(offset - unitStart, destination.Length).CopyTo(destination); }
         ArrayPool<byte>.Shared.Return(buffer);
         return status;
     }
 
     private static Status ReadExtents(
-        IDiskFile idvd, ReadOnlySpan<Extent> extents, int offset, Span<byte> destination)
+        IDiskFile idvd, ReadOnlySpan<Extent> extents, int offset, Span<byte> destination, bool isOnce)
     {
         foreach (Extent extent in extents)
         {
@@ -199,7 +232,9 @@ internal static class BlockBytes
             if (offset < extent.Length)
             {
                 Span<byte> part = destination[..Math.Min(extent.Length - offset, destination.Length)];
-                Status status = idvd.Read(extent.Offset + offset, part, out int read);
+                Status status = isOnce
+                    ? idvd.ReadPastCache(extent.Offset + offset, part, out int read)
+                    : idvd.Read(extent.Offset + offset, part, out read);
                 if (status != Status.Ok) { return status; }
                 if (read < part.Length) { return Status.Corrupt; }
                 destination = destination[part.Length..];

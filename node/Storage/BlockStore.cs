@@ -143,6 +143,24 @@ public sealed partial class BlockStore : IDisposable
         }
     }
 
+    /// <summary>Reads a range of a block within 64 KiB that are checked, if its entry and its bytes are in memory. False: they are not, or not
+    /// good.</summary>
+    public bool TryReadCached(BlockName block, int offset, Span<byte> destination)
+    {
+        if (!context.Cache.TryGet(block, out BlockIndexEntry? entry) || entry is null) { return false; }
+        if (offset < 0 || offset > entry.Length - destination.Length || !TryEnter(block.Owner, out DriveStore? drive)) { return false; }
+        try
+        {
+            if (!drive.TryReadCached(entry, offset, destination)) { return false; }
+            context.Counters.OnRead(destination.Length);
+            return true;
+        }
+        finally
+        {
+            drive.Leave();
+        }
+    }
+
     /// <summary>The length of a block: Ok, NotFound, or Corrupt.</summary>
     public Status GetBlockLength(BlockName block, out int length)
     {

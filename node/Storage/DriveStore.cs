@@ -5,7 +5,11 @@ namespace KvFs.Node.Storage;
 
 /// <summary>What the drives of a block store share.</summary>
 internal sealed record StoreContext(
-    IDisk Disk, IKeyValueStore Store, SpaceGuard Space, FailureLatch Latch, BlockEntryCache Cache, BlockCounters Counters);
+    IDisk Disk, IKeyValueStore Store, SpaceGuard Space, FailureLatch Latch, BlockEntryCache Cache, BlockCounters Counters)
+{
+    /// <summary>Large reads of late.</summary>
+    public SeenReads Seen { get; } = new();
+}
 
 /// <summary>The blocks of one open drive.</summary>
 /// <remarks>
@@ -116,7 +120,11 @@ internal sealed partial class DriveStore
     }
 
     internal Status Read(BlockIndexEntry entry, int offset, Span<byte> destination) =>
-        BlockBytes.Read(idvd, entry, offset, destination);
+        BlockBytes.Read(
+            idvd, entry, offset, destination, context.Seen.IsFirst(drive, entry.Extents[0].Offset + offset, destination.Length));
+
+    internal bool TryReadCached(BlockIndexEntry entry, int offset, Span<byte> destination) =>
+        BlockBytes.TryReadCached(idvd, entry, offset, destination);
 
     internal void Prefetch(BlockIndexEntry entry, int offset, int length) =>
         BlockBytes.Prefetch(idvd, entry, offset, length);

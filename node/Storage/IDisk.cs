@@ -57,6 +57,9 @@ public interface IDiskFile : IDisposable
     /// what is read once need not be kept.</summary>
     Status ReadPastCache(long offset, Span<byte> destination, out int read) => Read(offset, destination, out read);
 
+    /// <summary>Fills the span if all of it is in memory already. False: it is not, or nobody can tell; it may be soon.</summary>
+    bool TryReadCached(long offset, Span<byte> destination) => false;
+
     /// <summary>Writes all of the span. It need not be whole after a failure.</summary>
     Status Write(long offset, ReadOnlySpan<byte> source);
 

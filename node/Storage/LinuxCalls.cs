@@ -38,6 +38,12 @@ internal static partial class LinuxCalls
     [LibraryImport("libc", SetLastError = true)]
     internal static unsafe partial nint pread(SafeFileHandle fd, byte* buffer, nint count, long offset);
 
+    /// <summary>Of preadv2: only what is in the page cache.</summary>
+    internal const int RWF_NOWAIT = 8;
+
+    [LibraryImport("libc", SetLastError = true)]
+    internal static unsafe partial nint preadv2(SafeFileHandle fd, IoVector* vectors, int count, long offset, int flags);
+
     [LibraryImport("libc", SetLastError = true)]
     internal static unsafe partial nint pwrite(SafeFileHandle fd, byte* buffer, nint count, long offset);
 
@@ -117,4 +123,11 @@ internal static partial class LinuxCalls
         95 => Status.NotSupported,  // EOPNOTSUPP
         _ => Status.IoError,
     };
+
+    /// <summary>struct iovec.</summary>
+    internal unsafe struct IoVector
+    {
+        public byte* Start;
+        public nint Length;
+    }
 }

@@ -29,6 +29,16 @@ internal sealed class LinuxDiskFile(SafeFileHandle buffered, SafeFileHandle? dir
     public Status ReadPastCache(long offset, Span<byte> destination, out int read) =>
         Read(offset, destination, mayGoDirect: true, out read);
 
+    public unsafe bool TryReadCached(long offset, Span<byte> destination)
+    {
+        // Safe: the span is pinned for the call, which is asked for no more than it has.
+        fixed (byte* start = destination)
+        {
+            LinuxCalls.IoVector all = new() { Start = start, Length = destination.Length };
+            return LinuxCalls.preadv2(buffered, &all, 1, offset, LinuxCalls.RWF_NOWAIT) == destination.Length;
+        }
+    }
+
     private unsafe Status Read(long offset, Span<byte> destination, bool mayGoDirect, out int read)
     {
         read = 0;

@@ -28,6 +28,31 @@ public sealed class BlockStoreTests : IDisposable
     }
 
     [Fact]
+    public void What_is_in_memory_is_read_without_waiting_and_only_if_it_is_good()
+    {
+        data.CreateDrive();
+        byte[] content = DataFolder.Content(200_000);
+        Assert.Equal(Status.Ok, data.Blocks.WriteBlock(DataFolder.Block(1), content));
+        byte[] read = new byte[4096];
+        Assert.False(data.Blocks.TryReadCached(DataFolder.Block(2), 0, read));
+
+        // A read brings the entry, and the pages, into memory.
+        CheckReads(content);
+        foreach (int offset in (int[])[0, 4096, 61_440, 65_536, 196_608 - 4096])
+        {
+            Assert.True(data.Blocks.TryReadCached(DataFolder.Block(1), offset, read));
+            Assert.Equal(content[offset..(offset + read.Length)], read);
+        }
+
+        Assert.True(data.Blocks.TryReadCached(DataFolder.Block(1), content.Length - 1, read.AsSpan(0, 1)));
+        Assert.Equal(content[^1], read[0]);
+        foreach ((int offset, int length) in new[] { (-1, 1), (0, 0), (65_535, 2), (content.Length, 1), (content.Length - 1, 2), (int.MaxValue, 1) })
+        {
+            Assert.False(data.Blocks.TryReadCached(DataFolder.Block(1), offset, read.AsSpan(0, length)));
+        }
+    }
+
+    [Fact]
     public void Aligned_memory_and_any_other_memory_store_the_same()
     {
         data.CreateDrive();
