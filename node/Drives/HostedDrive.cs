@@ -179,7 +179,7 @@ public sealed partial class HostedDrive
             if (status == Status.Ok || Shard.Gate.IsHeldByCurrentThread) { break; }
             if (change.IsInTheWay)
             {
-                change.WaitForOthers();
+                if (!change.WaitForOthers()) { return Status.StaleEpoch; }
                 continue;
             }
 
@@ -278,7 +278,7 @@ public sealed partial class HostedDrive
     public Status ReleaseOrphan(VNodeId id, SessionId session)
     {
         Status status = Transact(
-            default,
+            session,
             static (
                 in (VNodeId Id, SessionId Session, HoldTable Holds) orphan,
                 DriveTransaction transaction,
@@ -363,6 +363,7 @@ public sealed partial class HostedDrive
         where TRequest : allows ref struct
     {
         result = default!;
+        kept?.Begin();
         try
         {
             Status status = Shard.Resume();
@@ -403,7 +404,7 @@ public sealed partial class HostedDrive
         {
             long began = clock.GetTimestamp();
             status = Shard.Commit(Id, batch, adopt, wantsDurable);
-            if (status != Status.Ok) { change.Leave(); }
+            if (status is Status.Unknown or Status.IoError) { change.Leave(); }
             Interlocked.Add(ref commitTicks, clock.GetElapsedTime(began).Ticks);
             Interlocked.Increment(ref commits);
         }

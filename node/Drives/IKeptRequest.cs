@@ -9,6 +9,9 @@ public interface IKeptRequest
     /// <summary>It will be made durable as soon as it is carried out.</summary>
     bool WantsDurable { get; }
 
+    /// <summary>The request is being decided, perhaps anew: what was added before was not carried out.</summary>
+    void Begin();
+
     /// <summary>The request was decided, and wrote something: adds the answer.</summary>
     void Keep<TResult>(in TResult result, DriveTransaction transaction);
 }

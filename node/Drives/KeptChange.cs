@@ -26,11 +26,11 @@ public sealed class KeptChange(KeptNodes kept, SessionId by) : IDisposable
     /// <summary>Nobody knows whether the batch will be seen: what it changes is never kept any more.</summary>
     public void Leave() => marked = null;
 
-    /// <summary>Has the others forget it. Without the gate.</summary>
-    public void WaitForOthers()
+    /// <summary>Has the others forget it. Without the gate. False: the drive is not served here any more.</summary>
+    public bool WaitForOthers()
     {
         IsInTheWay = false;
-        kept.WaitForOthers(by, marked![^1]);
+        return kept.WaitForOthers(by, marked![^1]);
     }
 
     /// <summary>The request is done, one way or the other.</summary>

@@ -41,6 +41,9 @@ public sealed class KeptNodes
     /// marked has ended then.</summary>
     public bool IsUsed { get; private set; }
 
+    /// <summary>Called when a thread begins to wait for others (1), and when it has (-1): it may be one of a few.</summary>
+    public Action<int>? Waiting { get; set; }
+
     /// <summary>A session may keep what it is told. With the shard's gate held, or before anybody knows the drive.</summary>
     public void Use() => IsUsed = true;
 
@@ -86,6 +89,7 @@ public sealed class KeptNodes
     public bool TryKeep(SessionId session, ReadOnlySpan<VNodeId> nodes, long sample)
     {
         Kept? full;
+        long upTo;
         lock (gate)
         {
             if (!IsUsed || isOver || !sessions.TryGetValue(session, out Kept? kept) || kept.IsAbsent) { return false; }
@@ -100,11 +104,13 @@ public sealed class KeptNodes
                 return true;
             }
 
+            // What is kept from here on, it is told behind this.
+            upTo = now++;
             full = kept.IsFull ? null : kept;
             kept.IsFull = true;
         }
 
-        full?.Keeper.Forget([], Sample());
+        full?.Keeper.Forget([], upTo);
         return false;
     }
 
@@ -150,7 +156,7 @@ public sealed class KeptNodes
                 changedAt[Mark(node)] = now;
             }
 
-            return !sessions.Any(each => each.Key != by && each.Value.HasAny(nodes));
+            return !IsKeptByOthers(by, nodes);
         }
     }
 
@@ -170,9 +176,10 @@ public sealed class KeptNodes
 
     /// <summary>Has all sessions but one forget VNodes that are about to change, and waits until they have, or are over. Never with the
     /// shard's gate held: who ends a session needs it.</summary>
-    public void WaitForOthers(SessionId by, IReadOnlyCollection<VNodeId> nodes)
+    /// <returns>False: the drive is not served here any more.</returns>
+    public bool WaitForOthers(SessionId by, IReadOnlyCollection<VNodeId> nodes)
     {
-        List<INodeKeeper> asked = [];
+        List<(INodeKeeper Keeper, List<VNodeId> Nodes)> asked = [];
         long upTo;
         lock (gate)
         {
@@ -180,15 +187,37 @@ public sealed class KeptNodes
             foreach ((SessionId session, Kept kept) in sessions)
             {
                 // Who is absent will have forgotten when it is here.
-                if (session != by && !kept.IsAbsent && kept.HasAny(nodes)) { asked.Add(kept.Keeper); }
+                if (session == by || kept.IsAbsent) { continue; }
+                List<VNodeId> its = [.. nodes.Where(kept.Nodes.ContainsKey)];
+                if (its.Count > 0) { asked.Add((kept.Keeper, its)); }
             }
         }
 
-        foreach (INodeKeeper keeper in asked) { keeper.Forget(nodes, upTo); }
-        lock (gate)
+        foreach ((INodeKeeper keeper, List<VNodeId> its) in asked) { keeper.Forget(its, upTo); }
+        Waiting?.Invoke(1);
+        try
         {
-            while (!isOver && sessions.Any(each => each.Key != by && each.Value.HasAny(nodes))) { Monitor.Wait(gate); }
+            lock (gate)
+            {
+                while (!isOver && IsKeptByOthers(by, nodes)) { Monitor.Wait(gate); }
+                return !isOver;
+            }
         }
+        finally
+        {
+            Waiting?.Invoke(-1);
+        }
+    }
+
+    /// <summary>Under the lock.</summary>
+    private bool IsKeptByOthers(SessionId by, IReadOnlyCollection<VNodeId> nodes)
+    {
+        foreach ((SessionId session, Kept kept) in sessions)
+        {
+            if (session != by && kept.HasAny(nodes)) { return true; }
+        }
+
+        return false;
     }
 
     private static int Mark(VNodeId node) => (int)(node.Value % Marks);

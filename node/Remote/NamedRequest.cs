@@ -23,6 +23,8 @@ internal sealed class NamedRequest(RequestId name) : IKeptRequest
     /// <summary>An answer was kept: if the transaction was committed, so is the answer.</summary>
     public bool IsKept { get; private set; }
 
+    public void Begin() => IsKept = false;
+
     public void Keep<TResult>(in TResult result, DriveTransaction transaction)
     {
         V1.Answer? answer = result switch

@@ -98,11 +98,10 @@ public sealed partial class RemoteServices : IAsyncDisposable
         Volatile.Write(ref stopped, true);
         while (!sessions.IsEmpty)
         {
-            foreach (RemoteSession session in sessions.Values)
-            {
-                if (node.Host.IsOneOfSeveral) { await LeaveAsync(session); }
-                else { await EndAsync(session, Status.SessionExpired); }
-            }
+            // All at once: a request of one may wait for another one.
+            await Task.WhenAll(sessions.Values.Select(session => node.Host.IsOneOfSeveral
+                ? LeaveAsync(session)
+                : EndAsync(session, Status.SessionExpired)));
         }
 
         threads.Dispose();
@@ -141,7 +140,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
         }
 
         if (!session.HasToken(key.Token.Span)) { return null; }
-        if (IsHere(session) && session.Hosted.Shard.CanServe)
+        if (IsHere(session) && session.Hosted.Shard.CanServe && !session.OwesForgetting(leases: 1))
         {
             session.Renew();
             why = Status.Ok;

@@ -30,7 +30,7 @@ internal sealed partial class RemoteSession
 
     /// <summary>Whether the client was asked so long ago to forget something, and has not answered: its lease is not renewed any more, so that
     /// it has passed when the session is ended for that.</summary>
-    private bool OwesForgetting(int leases)
+    public bool OwesForgetting(int leases)
     {
         lock (gate)
         {

@@ -46,6 +46,9 @@ internal sealed partial class RemoteSession : ISessionRecall, INodeKeeper
     private Task? end;
     private ulong lastRecall;
     private long renewedAt;
+
+    /// <summary>When this primary first knew it.</summary>
+    private readonly long begunAt;
     private int running;
     private bool hadStream;
 
@@ -83,7 +86,9 @@ internal sealed partial class RemoteSession : ISessionRecall, INodeKeeper
         // Recalls of another primary are not mistaken for this one's.
         lastRecall = local.Hosted.Shard.Epoch.Value << 32;
         Renew();
+        begunAt = clock.GetTimestamp();
         local.OnRecall(this);
+        Hosted.Kept.Waiting = threads.NoteWaiting;
         if (local.Access.IsShared()) { Hosted.Kept.Add(Id, this, isAbsent: isAdopted); }
     }
 
@@ -140,12 +145,13 @@ internal sealed partial class RemoteSession : ISessionRecall, INodeKeeper
     /// long.</summary>
     public bool IsExpired()
     {
-        if (OwesForgetting(leases: 2)) { return true; }
         long now = clock.GetTimestamp();
+        bool owes = OwesForgetting(leases: 2);
         lock (gate)
         {
             if (end is not null) { return false; }
-            if (isLost) { return true; }
+            if (isLost || owes) { return true; }
+            if (holdings is not null && clock.GetElapsedTime(begunAt, now) > 2 * options.Lease) { return true; }
             if (clock.GetElapsedTime(Volatile.Read(ref renewedAt), now) > options.Lease) { return true; }
             return recalls.Values.Any(recall => recall.Done is not null && clock.GetElapsedTime(recall.Since, now) > options.RecallTime);
         }
@@ -221,8 +227,10 @@ internal sealed partial class RemoteSession : ISessionRecall, INodeKeeper
         // Not under the caller's lock.
         await Task.Yield();
 
-        // Its client keeps nothing any more. Whoever waits for that may be one of those that are waited for below.
-        Hosted.Kept.Remove(Id);
+        // Whoever waits for what its client keeps may be one of those that are waited for below. If it goes on elsewhere, its client may keep
+        // that still: nothing is changed here any more.
+        if (why == Status.StaleEpoch) { Hosted.Kept.End(); }
+        else { Hosted.Kept.Remove(Id); }
         await ending.CancelAsync();
         await idle.Task;
         try

@@ -12,6 +12,10 @@ internal sealed class RequestThreads(int max) : IDisposable
     private readonly Queue<IThreadPoolWorkItem> queue = [];
     private int threads;
     private int idle;
+
+    /// <summary>Threads that wait for another client.</summary>
+    private int waiting;
+
     private bool stopped;
 
     /// <summary>Has something done, in the order of the calls as far as threads are free. It must not throw.</summary>
@@ -28,12 +32,27 @@ internal sealed class RequestThreads(int max) : IDisposable
                 return;
             }
 
-            if (threads == max) { return; }
+            if (threads >= max + waiting) { return; }
             threads++;
         }
 
-        new Thread(Work) { IsBackground = true, Name = "kvfs-request" }.Start();
+        Start();
     }
+
+    /// <summary>A thread begins to wait for another client (1), or has waited (-1): others take its place meanwhile.</summary>
+    public void NoteWaiting(int change)
+    {
+        lock (gate)
+        {
+            waiting += change;
+            if (stopped || queue.Count <= idle || threads >= max + waiting) { return; }
+            threads++;
+        }
+
+        Start();
+    }
+
+    private void Start() => new Thread(Work) { IsBackground = true, Name = "kvfs-request" }.Start();
 
     /// <summary>Has something done that answers.</summary>
     public Task<T> RunAsync<T>(Func<ValueTask<T>> work)

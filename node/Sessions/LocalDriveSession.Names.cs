@@ -152,7 +152,7 @@ public sealed partial class LocalDriveSession
                 if (!change.IsInTheWay) { return Answer(status, result); }
             }
 
-            change.WaitForOthers();
+            if (!change.WaitForOthers()) { return Answer(Status.StaleEpoch, default(TResult)!); }
         }
     }
 

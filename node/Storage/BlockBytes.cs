@@ -232,7 +232,7 @@ internal static class BlockBytes
             if (offset < extent.Length)
             {
                 Span<byte> part = destination[..Math.Min(extent.Length - offset, destination.Length)];
-                Status status = isOnce
+                Status status = isOnce && part.Length >= SeenReads.LargeBytes
                     ? idvd.ReadPastCache(extent.Offset + offset, part, out int read)
                     : idvd.Read(extent.Offset + offset, part, out read);
                 if (status != Status.Ok) { return status; }

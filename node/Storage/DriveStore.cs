@@ -121,7 +121,7 @@ internal sealed partial class DriveStore
 
     internal Status Read(BlockIndexEntry entry, int offset, Span<byte> destination) =>
         BlockBytes.Read(
-            idvd, entry, offset, destination, context.Seen.IsFirst(drive, entry.Extents[0].Offset + offset, destination.Length));
+            idvd, entry, offset, destination, entry.Extents.Length > 0 && context.Seen.IsFirst(drive, entry.Extents[0].Offset + offset, destination.Length));
 
     internal bool TryReadCached(BlockIndexEntry entry, int offset, Span<byte> destination) =>
         BlockBytes.TryReadCached(idvd, entry, offset, destination);

@@ -40,7 +40,7 @@ public sealed class KeptNodesTests
         kept.EndChange([s_node]);
         Assert.True(kept.BeginChange(s_other, [new(8)]));
         Assert.False(kept.BeginChange(s_other, [s_node]));
-        kept.WaitForOthers(s_other, [s_node]);
+        Assert.True(kept.WaitForOthers(s_other, [s_node]));
         Assert.Equal([[s_node]], keeper.Asked);
         Assert.True(kept.BeginChange(s_other, [s_node]));
     }
@@ -66,36 +66,42 @@ public sealed class KeptNodesTests
         kept.Add(absent, new Keeper(kept, absent), isAbsent: true);
         Assert.False(kept.TryKeep(absent, [s_node], kept.Sample()));
         Assert.False(kept.BeginChange(s_other, [s_node]));
-        Task waiting = Task.Run(() => kept.WaitForOthers(s_other, [s_node]));
+        Task<bool> waiting = Task.Run(() => kept.WaitForOthers(s_other, [s_node]));
         Assert.False(waiting.IsCompleted);
         kept.Forgotten(absent, [], long.MaxValue);
-        await waiting;
+        Assert.True(await waiting);
         kept.EndChange([s_node]);
         Assert.True(kept.TryKeep(absent, [s_node], kept.Sample()));
 
         kept.Add(absent, new Keeper(kept, absent), isAbsent: true);
         waiting = Task.Run(() => kept.WaitForOthers(s_other, [s_node]));
         kept.Remove(absent);
-        await waiting;
+        Assert.True(await waiting);
         kept.Add(absent, new Keeper(kept, absent), isAbsent: true);
         waiting = Task.Run(() => kept.WaitForOthers(s_other, [s_node]));
         kept.End();
-        await waiting;
+        Assert.False(await waiting);
     }
 
     [Fact]
     public void Who_keeps_too_much_is_asked_to_forget_it_all_once()
     {
-        VNodeId[] nodes = [.. Enumerable.Range(1, KeptNodes.MaxNodes).Select(static at => new VNodeId((ulong)at))];
+        VNodeId[] nodes = [.. Enumerable.Range(1, KeptNodes.MaxNodes - 1).Select(static at => new VNodeId((ulong)at))];
         Assert.True(kept.TryKeep(s_one, nodes, kept.Sample()));
         keeper.IsSlow = true;
-        VNodeId next = new(KeptNodes.MaxNodes + 1);
-        Assert.False(kept.TryKeep(s_one, [next], kept.Sample()));
-        Assert.False(kept.TryKeep(s_one, [next], kept.Sample()));
+        VNodeId[] next = [new(KeptNodes.MaxNodes), new(KeptNodes.MaxNodes + 1)];
+        Assert.False(kept.TryKeep(s_one, next, kept.Sample()));
+        Assert.False(kept.TryKeep(s_one, next, kept.Sample()));
         Assert.Equal([[]], keeper.Asked);
-        kept.Forgotten(s_one, [], kept.Sample());
-        Assert.True(kept.TryKeep(s_one, [next], kept.Sample()));
-        Assert.True(kept.BeginChange(s_other, nodes));
+
+        // What is kept behind that is told behind that: the answer says nothing of it.
+        Assert.True(kept.TryKeep(s_one, [nodes[0]], kept.Sample()));
+        kept.Forgotten(s_one, [], keeper.UpTo);
+        Assert.True(kept.BeginChange(s_other, nodes[1..]));
+        Assert.False(kept.BeginChange(s_other, [nodes[0]]));
+        kept.EndChange(nodes[1..]);
+        kept.EndChange([nodes[0]]);
+        Assert.True(kept.TryKeep(s_one, next, kept.Sample()));
     }
 
     [Fact]
@@ -115,9 +121,12 @@ public sealed class KeptNodesTests
 
         public bool IsSlow { get; set; }
 
+        public long UpTo { get; private set; }
+
         public void Forget(IReadOnlyCollection<VNodeId> nodes, long upTo)
         {
             Asked.Add([.. nodes]);
+            UpTo = upTo;
             if (!IsSlow) { kept.Forgotten(session, nodes, upTo); }
         }
     }

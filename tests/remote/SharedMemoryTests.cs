@@ -118,6 +118,88 @@ public sealed class SharedMemoryTests
         foreach (SharedDriveSession session in sessions) { await session.DisposeAsync(); }
     }
 
+    /// <remarks>Several changes of the same VNodes at a time, of the same session, too; names that lead elsewhere by the time they are taken away;
+    /// reads in between that may be kept. When all are answered, what each session shows is what there is.</remarks>
+    [Theory]
+    [InlineData("tcp", 1)]
+    [InlineData("tcp", 2)]
+    [InlineData("grpc", 3)]
+    public async Task When_all_changes_are_answered_everybody_shows_what_there_is(string transport, int seed)
+    {
+        const int Rounds = 60;
+        const int Workers = 9;
+        await using RemoteWorld world = await RemoteWorld.StartAsync(transport);
+        SharedDriveSession[] sessions = new SharedDriveSession[Sessions];
+        for (int at = 0; at < Sessions; at++) { sessions[at] = await OpenAsync(world); }
+        Reply<IDriveSession> opened = await world.Local.OpenSessionAsync(RemoteWorld.Drive, SessionAccess.Shared, CancellationToken.None);
+        await using IDriveSession truth = opened.Value;
+        List<VNodeId> nodes = [];
+        for (int at = 0; at < 3; at++) { nodes.Add((await sessions[0].CreateAsync($"n{at}")).Value.Id); }
+        byte[][] names = [.. Enumerable.Range(0, 5).Select(static at => Encoding.UTF8.GetBytes($"n{at}"))];
+        for (int round = 0; round < Rounds; round++)
+        {
+            await Task.WhenAll(Enumerable.Range(0, Workers).Select(worker => Task.Run(async () =>
+            {
+                Random random = new((((seed * 100) + round) * Workers) + worker);
+                SharedDriveSession session = sessions[worker % Sessions];
+                for (int step = 0; step < 12; step++)
+                {
+                    VNodeId node = nodes[random.Next(nodes.Count)];
+                    (byte[] name, byte[] other) = (names[random.Next(names.Length)], names[random.Next(names.Length)]);
+                    switch (random.Next(8))
+                    {
+                        case 0 or 1:
+                            SetAttributesRequest set = new() { Node = node, Mask = AttributeMask.ModifyTime, ModifyTime = new(random.Next()) };
+                            await session.SetAttributesAsync(set);
+                            break;
+                        case 2:
+                            await LinkAsync(session, node, name);
+                            break;
+                        case 3 when worker == 0:
+                            await UnlinkAsync(session, name);
+                            break;
+                        case 4:
+                            ValueTask<Reply<UnlinkResult>> renaming = session.RenameAsync(
+                                new() { OldParent = VNodeId.Root, OldName = name, NewParent = VNodeId.Root, NewName = other });
+                            await renaming;
+                            break;
+                        case 5:
+                            await session.GetAsync(node, CowNumber.Head);
+                            break;
+                        default:
+                            await session.LookupAsync(VNodeId.Root, name, CowNumber.Head);
+                            break;
+                    }
+                }
+            })));
+            foreach (VNodeId node in nodes.Append(VNodeId.Root))
+            {
+                Reply<NodeInfo> expected = await truth.GetAsync(node, CowNumber.Head);
+                foreach (SharedDriveSession session in sessions)
+                {
+                    Assert.True(expected == await session.GetAsync(node, CowNumber.Head), $"seed {seed}, round {round}, VNode {node}");
+                }
+            }
+
+            foreach (byte[] name in names)
+            {
+                Reply<NodeInfo> expected = await truth.LookupAsync(VNodeId.Root, name, CowNumber.Head);
+                foreach (SharedDriveSession session in sessions)
+                {
+                    Assert.True(expected == await session.LookupAsync(VNodeId.Root, name, CowNumber.Head), $"seed {seed}, round {round}, {Encoding.UTF8.GetString(name)}");
+                }
+            }
+
+            foreach (string name in new[] { "n0", "n1", "n2" })
+            {
+                Reply<NodeInfo> made = await sessions[0].CreateAsync(name);
+                if (made.IsOk) { nodes.Add(made.Value.Id); }
+            }
+        }
+
+        foreach (SharedDriveSession session in sessions) { await session.DisposeAsync(); }
+    }
+
     /// <remarks>Nobody who is cut off holds others up for longer than its lease, and it does not show what it kept behind that.</remarks>
     [Fact]
     public async Task Who_is_cut_off_shows_nothing_any_more_when_others_go_on()

@@ -132,7 +132,6 @@ public sealed partial class SharedDriveSession
             foreach (VNodeId node in nodes) { change.Nodes.Add(node); }
             bool isKnown = !removes || (AddNamed(first, change) && AddNamed(second, change));
             if (!isKnown) { return BeginAnything(); }
-            change.Recalls = recalls;
             foreach (VNodeId node in change.Nodes)
             {
                 if (mirror.Knows(node)) { change.Kept.Add(node); }
@@ -142,6 +141,13 @@ public sealed partial class SharedDriveSession
 
             if (!first.IsNone) { mirror.ForgetName(first.Parent, first.Name); }
             if (!second.IsNone) { mirror.ForgetName(second.Parent, second.Name); }
+            if (removes)
+            {
+                change.Removes = true;
+                removing++;
+            }
+
+            change.Epoch = mirror.Epoch;
             return change;
         }
     }
@@ -165,17 +171,21 @@ public sealed partial class SharedDriveSession
         return mirror.Miss is null;
     }
 
-    /// <summary>A change was answered. What it says of VNodes that were kept all the while is known again.</summary>
+    /// <summary>A change was answered. What it says of VNodes that were kept all the while is known again, if nothing else was forgotten
+    /// meanwhile: another change of the same VNode may have been carried out behind it.</summary>
     private void End(Change change)
     {
         lock (gate)
         {
+            bool isAlone = mirror.Epoch == change.Epoch;
             mirror.Doubt();
             if (change.IsAnything)
             {
                 changingAnything--;
                 return;
             }
+
+            if (change.Removes) { removing--; }
 
             foreach (VNodeId node in change.Nodes)
             {
@@ -184,7 +194,7 @@ public sealed partial class SharedDriveSession
                 else { changing.Remove(node); }
             }
 
-            if (change.Recalls != recalls || changingAnything > 0) { return; }
+            if (!isAlone || changingAnything > 0 || removing > 0) { return; }
             foreach (NodeInfo info in change.Results)
             {
                 if (change.Kept.Contains(info.Id)) { Learn(info); }
@@ -215,8 +225,11 @@ public sealed partial class SharedDriveSession
         /// <summary>It may change anything.</summary>
         public bool IsAnything { get; init; }
 
-        /// <summary>Recalls until it was asked for.</summary>
-        public long Recalls { get; set; }
+        /// <summary>It takes a name away.</summary>
+        public bool Removes { get; set; }
+
+        /// <summary>The mirror's, when it was asked for.</summary>
+        public long Epoch { get; set; }
 
         /// <summary>VNodes as it has left them.</summary>
         public List<NodeInfo> Results { get; } = [];

@@ -34,8 +34,9 @@ public sealed partial class SharedDriveSession : IDriveSession, ISessionRecall
     /// <summary>Changes on their way of which nobody here can say what they change.</summary>
     private int changingAnything;
 
-    /// <summary>How often the primary has asked to forget something.</summary>
-    private long recalls;
+    /// <summary>Changes on their way that take names away. What a name leads to when the primary acts, nobody here knows: whatever made it lead
+    /// elsewhere was recalled, and must not be learned again before the answer is here.</summary>
+    private int removing;
 
     private ISessionRecall? user;
 
@@ -188,7 +189,6 @@ public sealed partial class SharedDriveSession : IDriveSession, ISessionRecall
     {
         lock (gate)
         {
-            recalls++;
             if (nodes.Count == 0) { mirror.Clear(); }
             foreach (ulong node in nodes) { mirror.ForgetAll(new(node)); }
         }
@@ -261,7 +261,7 @@ public sealed partial class SharedDriveSession : IDriveSession, ISessionRecall
     }
 
     /// <summary>Whether nothing can have changed since an answer was asked for that the primary did not recall. Under the gate.</summary>
-    private bool MayLearn(long epoch) => mirror.Epoch == epoch && changingAnything == 0;
+    private bool MayLearn(long epoch) => mirror.Epoch == epoch && changingAnything == 0 && removing == 0;
 
     /// <summary>Learns a VNode, unless it is being changed. Under the gate.</summary>
     private void Learn(in NodeInfo info)
