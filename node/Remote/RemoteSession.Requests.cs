@@ -16,7 +16,7 @@ internal sealed partial class RemoteSession
         Accept(request, isOwnThread: false);
     }
 
-    /// <summary>The same on a thread that only takes this session's requests: what is only read is read on it.</summary>
+    /// <summary>The same on a thread that only takes this session's requests: what is only read, from memory, is read on it.</summary>
     public void Accept(V1.Request request, CancellationToken cancellation)
     {
         room.Wait(cancellation);
@@ -38,9 +38,13 @@ internal sealed partial class RemoteSession
         Work work = new(this, begun);
         bool isOrdered = request.OperationCase is Operation.Unreserve or Operation.TellHoldings;
         bool mayWait = request.IsChange() || request.OperationCase is Operation.Sync or Operation.ReadBlock or Operation.WriteBlock;
-        if (isOrdered || (isOwnThread && !mayWait)) { work.Execute(); }
+        bool isQuick = IsShortRead(request) && reads.ComeFromMemory;
+        if (isOrdered || (isOwnThread && (!mayWait || isQuick))) { work.Execute(); }
         else { threads.Run(work); }
     }
+
+    private static bool IsShortRead(V1.Request request) =>
+        request.OperationCase == Operation.ReadBlock && request.ReadBlock.Length <= QuickReads.MaxBytes;
 
     /// <summary>Answers a request that came without a stream.</summary>
     public async ValueTask<V1.Answer> AskAsync(V1.Request request)
@@ -209,7 +213,14 @@ internal sealed partial class RemoteSession
 
     private sealed class Work(RemoteSession session, Begun begun) : IThreadPoolWorkItem
     {
-        public void Execute() => _ = session.ReplyAsync(null, session.CarryOutAsync(begun), session.room);
+        public void Execute()
+        {
+            bool isShortRead = IsShortRead(begun.Request);
+            long beganAt = isShortRead ? session.clock.GetTimestamp() : 0;
+            Task<Answered> answer = session.CarryOutAsync(begun);
+            if (isShortRead) { session.reads.Note(session.clock.GetElapsedTime(beganAt)); }
+            _ = session.ReplyAsync(null, answer, session.room);
+        }
     }
 
     /// <summary>Cancelling answers whoever waited, with the shard's gate held meanwhile: not on a stream's thread.</summary>

@@ -35,6 +35,7 @@ internal sealed partial class RemoteSession : ISessionRecall
     private readonly ILogger logger;
     private readonly byte[] token;
     private readonly KeptAnswers kept;
+    private readonly QuickReads reads = new();
     private readonly SemaphoreSlim room = new(MaxRequests);
     private readonly CancellationTokenSource ending = new();
     private readonly TaskCompletionSource idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
