@@ -61,7 +61,7 @@ internal sealed class PoolUnderTest : IAsyncDisposable
         List<string> names = [];
         for (int number = 0; number < count; number++)
         {
-            string name = NameAt(purpose, number, serving[number % serving.Length], taken);
+            string name = NameAt($"{prefix}-{purpose}-{made.Count}", serving[number % serving.Length], taken);
             Reply<KvFs.Protocol.DriveInfo> reply = await admin.CreateDriveAsync(new(name, DriveKind.FileSystem, 0, 0), cancel);
             BenchException.Check(reply.Status, $"making drive {name}");
             made.Add(name);
@@ -102,10 +102,9 @@ internal sealed class PoolUnderTest : IAsyncDisposable
     }
 
     /// <summary>A name whose shard nobody has yet and is led by a node; if there is none, one that has any other shard.</summary>
-    private string NameAt(string purpose, int number, NodeId wanted, HashSet<ushort> taken)
+    private string NameAt(string name, NodeId wanted, HashSet<ushort> taken)
     {
         const int Attempts = 4096;
-        string name = $"{prefix}-{purpose}-{number}";
         for (int attempt = 0; attempt < Attempts; attempt++)
         {
             string next = $"{name}-{attempt}";
