@@ -18,6 +18,7 @@ help: ## Print this list
 	@echo '  make soak ROUNDS=1000           so many kills instead of 100; SEEDS=1000 so many lives instead of 300'
 	@echo '  make conformance SUITE=dir      a checkout of pjdfstest, or a folder with an fsx binary'
 	@echo '  make bench SYSTEMS="ext4 kvfs"  only these; as root, on an idle machine'
+	@echo '  make bench SYSTEMS=library      pools of 1, 3 and 5 nodes through the client library, without a mount'
 
 setup: ## Install the Debian packages that are missing, restore, build (quick when done)
 	@build/setup.sh

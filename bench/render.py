@@ -58,7 +58,7 @@ def output_of(*command):
         return "unknown"
 
 
-def describe_machine(disk, tree):
+def describe_machine(disk):
     info = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
     memory = pathlib.Path("/proc/meminfo").read_text(encoding="utf-8").split()[1]
     model = next((line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name")), "unknown")
@@ -69,9 +69,12 @@ def describe_machine(disk, tree):
         "kernel": platform.release(),
         "dotnet": output_of("dotnet", "--version"),
         "file system": output_of("findmnt", "-n", "-o", "FSTYPE", "-T", disk),
-        "tree": f"{len(output_of('tar', 'tf', tree).splitlines())} entries, {os.path.getsize(tree) / 1e6:.0f} MB",
         "load_15min": os.getloadavg()[2],
     }
+
+
+def describe_tree(tree):
+    return f"{len(output_of('tar', 'tf', tree).splitlines())} entries, {os.path.getsize(tree) / 1e6:.0f} MB"
 
 
 def ratio(figures, system, metric):
@@ -167,7 +170,7 @@ def picture(figures, title):
 def main():
     figures_path, folder, commit, disk, tree = sys.argv[1:6]
     figures = read_figures(figures_path)
-    machine = describe_machine(disk, tree)
+    machine = describe_machine(disk) | {"tree": describe_tree(tree)}
     date = time.strftime("%Y-%m-%d", time.gmtime())
     results = pathlib.Path(folder)
     rows = table(figures)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # run.sh [SYSTEM...]: measures ext4, kvfs, kvfs3 (three nodes, three copies), and what is installed of moosefs and glusterfs, one after the other on the same
 # disk, and puts a table of ratios, a picture and the figures into bench/results/<date>-<commit>/. As root, on a machine that
-# does nothing else.
+# does nothing else. The system `library`, only if it is named, is pools of 1, 3 and 5 nodes through the client library, without a
+# mount: bench/library.sh, with tables and a picture of their own.
 #   BENCH_FOLDER   a folder on the disk to measure (default artifacts); should be ext4. What is made in it goes again.
 #   BENCH_TREE     a .tar to unpack (default: made of /usr/include)
 #   BENCH_PASSES   passes over all systems; the median counts (default 1)
@@ -61,6 +62,7 @@ measure() {
       bench/workload.sh "$DRIVE_MOUNT" kvfs3 "$tree"
       stop_drive
       ;;
+    library) KVFS=$KVFS bench/library.sh "$folder" "$scratch/library.jsonl" ;;
     # A peer that does not come up costs its column, not the sitting.
     moosefs | glusterfs) "bench/$system.sh" "$folder" "$tree" || echo "bench: $system failed" >&2 ;;
     *) echo "bench: no such system: $system" >&2; return 1 ;;
@@ -95,4 +97,5 @@ results=bench/results/$(date -u +%Y-%m-%d)-$commit
 mkdir -p "$results"
 [ ! -e "$scratch/write-amplification.txt" ] || cp "$scratch/write-amplification.txt" "$results/"
 [ ! -e "$scratch/directory.txt" ] || cp "$scratch/directory.txt" "$results/one-directory.txt"
-python3 bench/render.py "$figures" "$results" "$commit" "$scratch" "$tree"
+[ ! -e "$scratch/library.jsonl" ] || python3 bench/render-library.py "$scratch/library.jsonl" "$results" "$commit" "$scratch"
+[ ! -s "$figures" ] || python3 bench/render.py "$figures" "$results" "$commit" "$scratch" "$tree"

@@ -12,7 +12,8 @@ namespace KvFs.Direct;
 /// itself, and one thread at each end waits in the kernel for what comes, and handles it.</summary>
 /// <remarks>
 /// <see cref="Send"/> is for any thread and never waits: what the socket does not take at once is kept, and leaves from a thread of its
-/// own. Layout of a message, little-endian: 0-3: bytes of its content; 4-7: CRC-32C of the content; 8-11: bytes that are attached; 12 on:
+/// own. What the receiving thread sends while more messages are here that it is about to handle is kept back, and leaves with what it
+/// sends for those, or before it waits: one call, and one wake-up of the other side, for all of them. Layout of a message, little-endian: 0-3: bytes of its content; 4-7: CRC-32C of the content; 8-11: bytes that are attached; 12 on:
 /// the content, then what is attached. What does not have its checksum, or is too long, ends the stream. What is attached is neither
 /// copied into a message nor has it a checksum here: the message has one.
 /// </remarks>
@@ -29,23 +30,41 @@ public sealed class DirectStream : IDisposable
     /// <summary>Bytes that TLS has received at once: its records are 16 KiB, and each would be a call of the kernel.</summary>
     private const int CipherBytes = 256 << 10;
 
+    /// <summary>Messages of the receiving thread that are kept back at the most.</summary>
+    private const int MaxKeptBack = 16;
+
+    /// <summary>What TLS adds to a record at the least: with less than that there is no message.</summary>
+    private const int RecordBytes = 22;
+
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(100);
 
     private readonly object gate = new();
     private readonly Socket socket;
     private readonly int maxMessageBytes;
     private readonly SslStream? tls;
+    private readonly Cipher? cipher;
     private readonly OutgoingBytes outgoing = new();
     private ArrayBufferWriter<byte> plain = new(BufferBytes);
     private bool isDraining;
     private bool isGathering;
     private bool isOver;
 
+    /// <summary>The thread that receives. The two behind it are its own.</summary>
+    private Thread? receiver;
+
+    /// <summary>Bytes are here behind the message that it handles.</summary>
+    private bool hasMore;
+
+    /// <summary>Messages that it has sent and that are kept back.</summary>
+    private int keptBack;
+
     private DirectStream(Socket socket, bool isTls, int maxMessageBytes)
     {
         this.socket = socket;
         this.maxMessageBytes = maxMessageBytes;
-        if (isTls) { tls = new(new Cipher(this)); }
+        if (!isTls) { return; }
+        cipher = new(this);
+        tls = new(cipher);
     }
 
     /// <summary>Bytes that were sent here, and that the socket has not taken yet.</summary>
@@ -93,6 +112,8 @@ public sealed class DirectStream : IDisposable
         lock (gate)
         {
             if (isOver) { return; }
+            bool keepsBack = Thread.CurrentThread == receiver && hasMore && keptBack < MaxKeptBack;
+            if (keepsBack) { keptBack++; }
             plain.ResetWrittenCount();
             plain.GetSpan(HeadBytes);
             plain.Advance(HeadBytes);
@@ -103,7 +124,7 @@ public sealed class DirectStream : IDisposable
             BinaryPrimitives.WriteInt32LittleEndian(bytes[8..], attached.Length);
             try
             {
-                Write(bytes, attached);
+                Write(bytes, attached, keepsBack);
             }
             catch (Exception e) when (IsBroken(e))
             {
@@ -127,8 +148,8 @@ public sealed class DirectStream : IDisposable
         ArgumentNullException.ThrowIfNull(marshaller);
         ArgumentNullException.ThrowIfNull(onMessage);
         ArgumentNullException.ThrowIfNull(onEnd);
-        Thread thread = new(() => onEnd(Receive(marshaller, maxWaitingBytes, onMessage))) { Name = name, IsBackground = true };
-        thread.Start();
+        receiver = new(() => onEnd(Receive(marshaller, maxWaitingBytes, onMessage))) { Name = name, IsBackground = true };
+        receiver.Start();
     }
 
     /// <summary>Ends it at once; what waits is lost.</summary>
@@ -169,12 +190,24 @@ public sealed class DirectStream : IDisposable
     /// <summary>Sends bytes that are no message, before <see cref="Start"/>.</summary>
     internal void SendRaw(ReadOnlySpan<byte> bytes)
     {
-        lock (gate) { Write(bytes, []); }
+        lock (gate) { Write(bytes, [], keepsBack: false); }
     }
 
-    private int ReceiveSome(Span<byte> bytes) => tls is null ? SocketCalls.Receive(socket, bytes) : tls.Read(bytes);
+    private int ReceiveSome(Span<byte> bytes) => tls is null ? ReceiveRaw(bytes) : tls.Read(bytes);
 
-    private void Write(ReadOnlySpan<byte> bytes, ReadOnlySpan<byte> attached)
+    /// <summary>Waits for bytes from the socket.</summary>
+    private int ReceiveRaw(Span<byte> bytes)
+    {
+        if (keptBack > 0)
+        {
+            keptBack = 0;
+            lock (gate) { Flush(); }
+        }
+
+        return SocketCalls.Receive(socket, bytes);
+    }
+
+    private void Write(ReadOnlySpan<byte> bytes, ReadOnlySpan<byte> attached, bool keepsBack)
     {
         isGathering = true;
         try
@@ -187,7 +220,7 @@ public sealed class DirectStream : IDisposable
             isGathering = false;
         }
 
-        Flush();
+        if (!keepsBack) { Flush(); }
     }
 
     private void WritePart(ReadOnlySpan<byte> bytes)
@@ -306,6 +339,7 @@ public sealed class DirectStream : IDisposable
                         start += ReceiveAttached(attached.Memory.Span, buffer.AsSpan(start, end - start));
                     }
 
+                    hasMore = start < end || cipher?.HasMore == true;
                     AwaitListener(maxWaitingBytes);
                     onMessage(message, attached);
                     continue;
@@ -313,6 +347,7 @@ public sealed class DirectStream : IDisposable
 
                 (buffer, start, end) = MakeRoom(buffer, start, end, wanted);
                 int received = ReceiveSome(buffer.AsSpan(end));
+                cipher?.Opened(received);
                 if (received == 0) { return end == start ? null : "the other side ended it in the middle of a message"; }
                 end += received;
             }
@@ -366,6 +401,7 @@ public sealed class DirectStream : IDisposable
     {
         lock (gate)
         {
+            if (outgoing.Length > maxWaitingBytes) { Flush(); }
             while (!isOver && outgoing.Length > maxWaitingBytes) { Monitor.Wait(gate); }
         }
     }
@@ -380,6 +416,15 @@ public sealed class DirectStream : IDisposable
         private readonly byte[] received = new byte[CipherBytes];
         private int start;
         private int end;
+
+        /// <summary>Bytes that were given to TLS, and of which it has made nothing yet.</summary>
+        private int inside;
+
+        /// <summary>Whether there is probably another message in what was received.</summary>
+        public bool HasMore => (end - start) + inside > RecordBytes;
+
+        /// <summary>TLS has made so many bytes of a record.</summary>
+        public void Opened(int bytes) => inside -= bytes + RecordBytes;
 
         public override bool CanRead => true;
 
@@ -401,12 +446,15 @@ public sealed class DirectStream : IDisposable
             {
                 start = 0;
                 end = 0;
-                end = SocketCalls.Receive(stream.socket, received);
+                end = stream.ReceiveRaw(received);
             }
 
             int taken = Math.Min(buffer.Length, end - start);
             received.AsSpan(start, taken).CopyTo(buffer);
             start += taken;
+
+            // It asks when it lacks a whole record: what it has of one does not count.
+            inside = taken;
             return taken;
         }
 

@@ -16,7 +16,7 @@ internal sealed partial class RemoteSession
         Accept(request, isOwnThread: false);
     }
 
-    /// <summary>The same on a thread that only takes this session's requests: what is only read is read on it.</summary>
+    /// <summary>The same on a thread that only takes this session's requests: what is only read, from memory, is read on it.</summary>
     public void Accept(V1.Request request, CancellationToken cancellation)
     {
         room.Wait(cancellation);

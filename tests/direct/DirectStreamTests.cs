@@ -140,6 +140,52 @@ public sealed class DirectStreamTests
         foreach (Thread sender in senders) { sender.Join(); }
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Answers_that_are_kept_back_leave_although_what_follows_is_not_answered(bool isTls)
+    {
+        using DirectWorld world = new(isTls);
+        (DirectStream client, DirectStream server) = await world.ConnectAsync();
+        server.Start(
+            "test",
+            Marshaller.Bytes,
+            long.MaxValue,
+            (message, _) =>
+            {
+                if (message.Span[0] == 1) { server.Send(Marshaller.Bytes, message); }
+            },
+            static _ => { });
+        Received back = Received.From(client);
+        Random random = new(3);
+        for (int round = 0; round < 200; round++)
+        {
+            int answered = random.Next(1, 40);
+            for (int at = 0; at < answered; at++) { client.Send(Marshaller.Bytes, new byte[] { 1 }); }
+            for (int at = random.Next(3); at > 0; at--) { client.Send(Marshaller.Bytes, new byte[] { 0 }); }
+            for (int at = 0; at < answered; at++) { Assert.Equal([1], await back.NextAsync()); }
+        }
+    }
+
+    [Fact]
+    public async Task An_answer_does_not_wait_for_the_rest_of_what_comes_behind_its_question()
+    {
+        using DirectWorld world = new(isTls: false);
+        (Socket socket, DirectStream server) = await ConnectRawAsync(world);
+        using Socket closing = socket;
+        using DirectStream ending = server;
+        Received.From(server, echoes: true);
+        byte[] next = Frame([8], wrong: false);
+        byte[] withAttached = Frame([9], wrong: false);
+        BinaryPrimitives.WriteInt32LittleEndian(withAttached.AsSpan(8), 100);
+        await socket.SendAsync((byte[])[.. Frame([7], wrong: false), .. next[..5]]);
+        Assert.Equal(Frame([7], wrong: false), await ReceiveAsync(socket, next.Length));
+        await socket.SendAsync((byte[])[.. next[5..], .. withAttached, 1, 2]);
+        Assert.Equal(next, await ReceiveAsync(socket, next.Length));
+        await socket.SendAsync(new byte[98]);
+        Assert.Equal(withAttached, await ReceiveAsync(socket, withAttached.Length));
+    }
+
     [Fact]
     public async Task Who_sends_never_waits_for_who_does_not_listen_and_nothing_is_lost()
     {
@@ -271,17 +317,33 @@ public sealed class DirectStreamTests
     /// <summary>Sends bytes behind a good ticket, ends the connection, and tells how the stream ended at the other side.</summary>
     private static async Task<string?> EndAfterAsync(DirectWorld world, byte[] bytes)
     {
-        TaskCompletionSource<DirectStream> welcomed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        DirectOffer offer = world.Listener.Offer(welcomed.SetResult)!.Value;
-        using Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback, offer.Port));
-        await socket.SendAsync(offer.Ticket, SocketFlags.None);
-        byte[] greeting = new byte[1];
-        Assert.Equal(1, await socket.ReceiveAsync(greeting, SocketFlags.None));
-        using DirectStream server = await welcomed.Task;
+        (Socket socket, DirectStream server) = await ConnectRawAsync(world);
+        using Socket closing = socket;
+        using DirectStream ending = server;
         Received received = Received.From(server);
         await socket.SendAsync(bytes, SocketFlags.None);
         socket.Shutdown(SocketShutdown.Send);
         return await received.Ended;
+    }
+
+    /// <summary>Takes a stream up with nothing but a socket at the client's side.</summary>
+    private static async Task<(Socket Client, DirectStream Server)> ConnectRawAsync(DirectWorld world)
+    {
+        TaskCompletionSource<DirectStream> welcomed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        DirectOffer offer = world.Listener.Offer(welcomed.SetResult)!.Value;
+        Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback, offer.Port));
+        await socket.SendAsync(offer.Ticket, SocketFlags.None);
+        await ReceiveAsync(socket, 1);
+        return (socket, await welcomed.Task);
+    }
+
+    private static async Task<byte[]> ReceiveAsync(Socket socket, int count)
+    {
+        byte[] bytes = new byte[count];
+        int received = 0;
+        while (received < count && await socket.ReceiveAsync(bytes.AsMemory(received), SocketFlags.None) is var more and > 0) { received += more; }
+        Assert.Equal(count, received);
+        return bytes;
     }
 }

@@ -34,6 +34,7 @@ public sealed class ProjectArrowsTests
     [InlineData("node/A.csproj", "../lib/core/C.csproj")]
     [InlineData("node/A.csproj", "../lib/mount/M.csproj")]
     [InlineData("cli/A.csproj", "../lib/protocol/P.csproj")]
+    [InlineData("bench/library/A.csproj", "../../node/N.csproj")]
     public void A_planted_arrow_is_found(string path, string reference) =>
         Assert.Single(ProjectArrows.Check(Project(path, reference)));
 

@@ -26,29 +26,90 @@ public sealed partial class BufferedDriveSession
             async () => TakeChanged(node, await inner.RemoveXattrAsync(new() { Node = node, Name = name })));
     }
 
-    public ValueTask<Status> CommitAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results) => ThroughAsync(
-        removes: false,
-        static failure => failure,
-        async () => TakeCommitted(await inner.CommitAsync(commits, results), results));
+    public async ValueTask<Status> CommitAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results) =>
+        (await CommitInTurnAsync(new(commits, results, WantsDurable: false))).Status;
 
-    /// <remarks>What of earlier changes is lost, <see cref="SyncAsync"/> has to say. While disks sync, the turn is taken: only who is alone
-    /// asks for it. Others share one sync behind their commits, and names go on meanwhile.</remarks>
-    public ValueTask<Reply<bool>> CommitDurablyAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results)
+    public ValueTask<Reply<bool>> CommitDurablyAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results) =>
+        CommitInTurnAsync(new(commits, results, WantsDurable: true));
+
+    /// <summary>Commits together with those that wait for the turn, too.</summary>
+    private async ValueTask<Reply<bool>> CommitInTurnAsync(WaitingCommit mine)
     {
         bool isBusy;
         lock (gate) { isBusy = pending.Count > 0; }
-        return ThroughAsync(
-            removes: false,
-            Reply.Failed<bool>,
-            async () =>
-            {
-                Reply<bool> reply = isBusy || Volatile.Read(ref waitingForTurn) > 0
-                    ? new(await inner.CommitAsync(commits, results), false)
-                    : await inner.CommitDurablyAsync(commits, results);
-                Status status = TakeCommitted(reply.Status, results);
-                lock (gate) { return new Reply<bool>(status, reply.Value && lost == Status.Ok); }
-            });
+        if (!waitingCommits.Enter(mine) && await mine.Outcome is { } brought) { return brought; }
+        List<WaitingCommit>? group = null;
+        Reply<bool>[] replies;
+        try
+        {
+            replies = await ThroughAsync(
+                removes: false,
+                failure =>
+                {
+                    group = waitingCommits.Take();
+                    return AllOf(group, failure);
+                },
+                () =>
+                {
+                    group = waitingCommits.Take();
+                    return CommitTogetherAsync(group, isBusy);
+                });
+        }
+        catch (Exception e)
+        {
+            foreach (WaitingCommit other in (group ?? waitingCommits.Take()).Skip(1)) { other.Fail(e); }
+            throw;
+        }
+
+        for (int at = 1; at < replies.Length; at++) { group![at].Answer(replies[at]); }
+        return replies[0];
     }
+
+    private async ValueTask<Reply<bool>[]> CommitTogetherAsync(List<WaitingCommit> group, bool isBusy)
+    {
+        if (group.Count == 1) { return [await CommitOneAsync(group[0], isBusy)]; }
+        WaitingCommit all = new(
+            [.. group.SelectMany(static one => one.Commits)], new List<NodeInfo>(), group.Exists(static one => one.WantsDurable));
+        Reply<bool> reply = await CommitOneAsync(all, isBusy);
+        if (reply.IsOk)
+        {
+            int from = 0;
+            foreach (WaitingCommit one in group)
+            {
+                one.Results.Clear();
+                for (int end = from + one.Commits.Count; from < end; from++) { one.Results.Add(all.Results[from]); }
+            }
+
+            return [.. group.Select(_ => reply)];
+        }
+
+        if (IsOfAll(reply.Status)) { return AllOf(group, reply.Status); }
+
+        // What one is refused for is not the others' fault.
+        Reply<bool>[] each = new Reply<bool>[group.Count];
+        for (int at = 0; at < each.Length; at++) { each[at] = await CommitOneAsync(group[at], isBusy); }
+        return each;
+    }
+
+    /// <remarks>What of earlier changes is lost, <see cref="SyncAsync"/> has to say. While disks sync, the turn is taken: only who is alone
+    /// asks for it. Others share one sync behind their commits, and names go on meanwhile.</remarks>
+    private async ValueTask<Reply<bool>> CommitOneAsync(WaitingCommit one, bool isBusy)
+    {
+        bool durably = one.WantsDurable && !isBusy && Volatile.Read(ref waitingForTurn) == 0;
+        Reply<bool> reply = durably
+            ? await inner.CommitDurablyAsync(one.Commits, one.Results)
+            : new(await inner.CommitAsync(one.Commits, one.Results), false);
+        Status status = TakeCommitted(reply.Status, one.Results);
+        lock (gate) { return new(status, reply.Value && lost == Status.Ok); }
+    }
+
+    private static Reply<bool>[] AllOf(List<WaitingCommit> group, Status failure) =>
+        [.. group.Select(_ => Reply.Failed<bool>(failure))];
+
+    /// <summary>Whether a failure says nothing of any one commit.</summary>
+    private static bool IsOfAll(Status status) =>
+        status is Status.Unknown or Status.TimedOut or Status.Lost or Status.IoError or Status.SessionExpired or Status.StaleEpoch
+            or Status.Unavailable or Status.Busy;
 
     private Status TakeCommitted(Status status, IList<NodeInfo> results)
     {

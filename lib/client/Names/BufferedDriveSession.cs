@@ -51,6 +51,8 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
     /// <summary>How many want to ask the primary for a change, and wait until others have.</summary>
     private int waitingForTurn;
 
+    private readonly CommitQueue waitingCommits = new();
+    private readonly SharedSync sync;
     private readonly DriveMirror mirror = new();
     private readonly DriveTransaction transaction = new();
     private readonly RecordBatch batch = new();
@@ -101,6 +103,7 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
     public BufferedDriveSession(IDriveSession inner, Func<bool> holdsLease, TimeProvider clock)
     {
         this.inner = inner;
+        sync = new(inner.SyncAsync);
         this.holdsLease = holdsLease;
         this.clock = clock;
         own = [inner.Id];
@@ -179,7 +182,7 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
     public async ValueTask<Status> SyncAsync()
     {
         Status told = await TellAllAsync();
-        Status synced = await inner.SyncAsync();
+        Status synced = await sync.SyncAsync();
         Status earlier;
         lock (gate)
         {

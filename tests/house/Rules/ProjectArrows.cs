@@ -17,6 +17,7 @@ public static class ProjectArrows
         ["lib/mount"] = ["lib/client"],
         ["node"] = ["lib/protocol", "lib/authority", "lib/rocksdb", "lib/peers"],
         ["cli"] = ["lib/client", "lib/mount", "lib/authority", "node", "lib/peers", "lib/pki"],
+        ["bench/library"] = ["lib/client", "lib/peers"],
         ["lib/rocksdb"] = [],
         ["lib/grpc"] = [],
         ["lib/kubernetes"] = [],
