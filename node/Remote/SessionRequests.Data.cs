@@ -19,7 +19,7 @@ internal sealed partial class SessionRequests
     private async ValueTask<V1.Answer> ReadBlockAsync(V1.ReadBlock read)
     {
         if (read.Length is 0 or > Limits.BlockBytes || read.Offset > Limits.BlockBytes || read.Id == 0) { return Failed(Status.Invalid); }
-        BlockName name = new(read.Owner.IsEmpty ? session.Drive : read.Owner.ToDriveId(), new(read.Id));
+        BlockName name = NameOf(read);
         AttachedBytes content = AttachedBytes.Rent((int)read.Length);
         Status status = await session.Blocks.ReadBlockAsync(name, read.Offset, content.Memory);
         if (status == Status.Ok) { return OfRange(content); }
@@ -43,7 +43,7 @@ internal sealed partial class SessionRequests
         V1.ReadBlock read = request.ReadBlock;
         bool isPlain = read.Owner.Length is 0 or DriveId.Size && read.Id != 0;
         if (!isPlain || read.Length is 0 or > Limits.ChecksumUnitBytes || read.Offset > Limits.BlockBytes) { return null; }
-        BlockName name = new(read.Owner.IsEmpty ? session.Drive : read.Owner.ToDriveId(), new(read.Id));
+        BlockName name = NameOf(read);
         AttachedBytes content = AttachedBytes.Rent((int)read.Length);
         if (session.Blocks.TryReadCached(name, read.Offset, content.Memory.Span))
         {
@@ -55,6 +55,8 @@ internal sealed partial class SessionRequests
         content.Dispose();
         return null;
     }
+
+    private BlockName NameOf(V1.ReadBlock read) => new(read.Owner.IsEmpty ? session.Drive : read.Owner.ToDriveId(), new(read.Id));
 
     private static V1.Answer OfRange(AttachedBytes content)
     {

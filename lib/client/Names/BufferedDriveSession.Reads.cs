@@ -9,9 +9,6 @@ public sealed partial class BufferedDriveSession
     /// <summary>Entries up to which a directory of which a name is asked for is asked for as a whole.</summary>
     private const ulong SmallDirectory = 64;
 
-    /// <summary>Entries up to which one is asked for as a whole when many of its names were asked for, or all.</summary>
-    private const ulong LargeDirectory = MaxRecords / 8;
-
     private static readonly VNodeId None = VNodeId.None;
 
     public ValueTask<Reply<NodeInfo>> LookupAsync(VNodeId parent, ReadOnlySpan<byte> name, CowNumber at)
@@ -269,9 +266,9 @@ public sealed partial class BufferedDriveSession
     private bool AsksForAll(MirrorMiss miss)
     {
         if (mirror.Directory(miss.Node) is not { Size: { } size } directory) { return false; }
-        if (miss.Name is null || size <= SmallDirectory) { return size <= LargeDirectory; }
+        if (miss.Name is null || size <= SmallDirectory) { return size <= DriveMirror.LargeDirectory; }
         directory.Asked++;
-        return size <= LargeDirectory && (ulong)directory.Asked > SmallDirectory + (size / SmallDirectory);
+        return size <= DriveMirror.LargeDirectory && (ulong)directory.Asked > SmallDirectory + (size / SmallDirectory);
     }
 
     /// <summary>Knows what an answer to a lookup (with a parent and a name) or a get (with an id) tells, unless something was
@@ -339,7 +336,7 @@ public sealed partial class BufferedDriveSession
     /// <summary>Too much is known. Under the gate.</summary>
     private void Bound()
     {
-        if (mirror.Count > MaxRecords) { Forget(); }
+        if (mirror.Count > DriveMirror.MaxRecords) { Forget(); }
     }
 
     /// <summary>Asks the primary for a VNode that is not known here.</summary>

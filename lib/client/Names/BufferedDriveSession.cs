@@ -19,9 +19,6 @@ namespace KvFs.Client;
 /// </remarks>
 public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
 {
-    /// <summary>Records that are known at the most: some 60 MiB.</summary>
-    private const int MaxRecords = 128 << 10;
-
     /// <summary>Operations that wait, from which on they are told without waiting for their time.</summary>
     private const int TellCount = TransactRequest.MaxOperations / 2;
 
@@ -107,7 +104,7 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
         this.holdsLease = holdsLease;
         this.clock = clock;
         own = [inner.Id];
-        state = new(inner.Drive, new("", DriveKind.FileSystem, DriveFlags.None, 0, 0, default, []), []);
+        state = DriveMirror.StateOf(inner.Drive);
         view = new(mirror, state, CowNumber.Head);
         reads = new(mirror, view);
         pending = new(clock);

@@ -18,6 +18,12 @@ internal sealed record MirrorMiss(RecordKind Kind, VNodeId Node, byte[]? Name);
 /// </remarks>
 internal sealed class DriveMirror : IRecordReader
 {
+    /// <summary>Records that a session knows at the most: some 60 MiB.</summary>
+    public const int MaxRecords = 128 << 10;
+
+    /// <summary>Entries up to which a directory is asked for as a whole.</summary>
+    public const ulong LargeDirectory = MaxRecords / 8;
+
     private const int DriveBytes = DriveId.Size;
     private const int NodeAt = DriveBytes + 2;
     private const int RestAt = NodeAt + 8;
@@ -37,6 +43,9 @@ internal sealed class DriveMirror : IRecordReader
 
     /// <summary>Records, those that are known not to exist included.</summary>
     public int Count => nodes.Count + names + symlinks.Count;
+
+    /// <summary>What views of it need of a drive.</summary>
+    public static DriveState StateOf(DriveId drive) => new(drive, new("", DriveKind.FileSystem, DriveFlags.None, 0, 0, default, []), []);
 
     public void BeginReading() => Miss = null;
 

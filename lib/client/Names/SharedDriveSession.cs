@@ -16,12 +16,6 @@ namespace KvFs.Client;
 /// </remarks>
 public sealed partial class SharedDriveSession : IDriveSession, ISessionRecall
 {
-    /// <summary>Records that are known at the most.</summary>
-    private const int MaxRecords = 128 << 10;
-
-    /// <summary>Entries up to which a directory that is listed is asked for as a whole.</summary>
-    private const ulong LargeDirectory = MaxRecords / 8;
-
     private readonly RemoteDriveSession inner;
     private readonly Lock gate = new();
     private readonly DriveMirror mirror = new();
@@ -45,8 +39,7 @@ public sealed partial class SharedDriveSession : IDriveSession, ISessionRecall
     {
         ArgumentNullException.ThrowIfNull(inner);
         this.inner = inner;
-        DriveState state = new(inner.Drive, new("", DriveKind.FileSystem, DriveFlags.None, 0, 0, default, []), []);
-        view = new(mirror, state, CowNumber.Head);
+        view = new(mirror, DriveMirror.StateOf(inner.Drive), CowNumber.Head);
         reads = new(mirror, view);
         inner.OnForget(Forget);
     }
@@ -229,7 +222,7 @@ public sealed partial class SharedDriveSession : IDriveSession, ISessionRecall
     private async ValueTask<bool> LearnDirectoryAsync(VNodeId directory)
     {
         Reply<NodeInfo> info = await GetAsync(directory, CowNumber.Head);
-        if (!info.IsOk || !info.Value.VNode.IsDirectory || info.Value.VNode.Size > LargeDirectory) { return false; }
+        if (!info.IsOk || !info.Value.VNode.IsDirectory || info.Value.VNode.Size > DriveMirror.LargeDirectory) { return false; }
         long epoch;
         lock (gate)
         {
@@ -272,6 +265,6 @@ public sealed partial class SharedDriveSession : IDriveSession, ISessionRecall
     /// <summary>Too much is known. Under the gate.</summary>
     private void Bound()
     {
-        if (mirror.Count > MaxRecords) { mirror.Clear(); }
+        if (mirror.Count > DriveMirror.MaxRecords) { mirror.Clear(); }
     }
 }
