@@ -24,16 +24,8 @@ public sealed partial class DriveClient
 
     /// <summary>A VNode at the present version with dirty data merged in: for answers of <see cref="Session"/> that
     /// carry VNodes, as those of directories.</summary>
-    public NodeInfo Merge(in NodeInfo info)
-    {
-        if (table.Find(info.Id, CowNumber.Head) is not { } state) { return info; }
-        lock (state.Gate)
-        {
-            if (state.IsEvicted) { return info; }
-            state.Learn(info);
-            return state.Merged();
-        }
-    }
+    public NodeInfo Merge(in NodeInfo info) =>
+        table.Find(info.Id, CowNumber.Head) is { } state && TryMerge(state, info, out NodeInfo merged) ? merged : info;
 
     /// <summary>Changes attributes. A new size cuts dirty data off; new times outlast writes that were before. Of a file with
     /// data that waits to be committed they wait with it (<see cref="KeptAttributes"/>).</summary>
@@ -130,10 +122,25 @@ public sealed partial class DriveClient
         // House: the answer is there.
         Reply<NodeInfo> info = reply.Result;
         if (!info.IsOk) { return new(info); }
-        bool isKnown = table.Find(info.Value.Id, CowNumber.Head) is not null;
-        return isKnown || table.Evictions == evictions
-            ? new(Reply.Ok(Merge(info.Value)))
-            : GetAgainAsync(info.Value.Id);
+        if (table.Find(info.Value.Id, CowNumber.Head) is { } state && TryMerge(state, info.Value, out NodeInfo merged))
+        {
+            return new(Reply.Ok(merged));
+        }
+
+        return table.Evictions == evictions ? new(info) : GetAgainAsync(info.Value.Id);
+    }
+
+    /// <summary>False if the state was let go since it was found.</summary>
+    private static bool TryMerge(FileState state, in NodeInfo info, out NodeInfo merged)
+    {
+        lock (state.Gate)
+        {
+            merged = info;
+            if (state.IsEvicted) { return false; }
+            state.Learn(info);
+            merged = state.Merged();
+            return true;
+        }
     }
 
     private async ValueTask<Reply<NodeInfo>> MergeLaterAsync(ValueTask<Reply<NodeInfo>> reply, long evictions)

@@ -119,8 +119,7 @@ public sealed class FuseConnection : IDisposable
         for (int i = 0; i < devices.Length; i++)
         {
             // A descriptor that several workers share is always waited on.
-            FusePolling? polling = hasClones ? new(TimeProvider.System, ThreadUsage.CountInterruptions) : null;
-            FuseWorker worker = new(devices[i], handler, registry, readers, polling, settings);
+            FuseWorker worker = new(devices[i], handler, registry, readers, polls: hasClones, settings);
             Thread thread = new(() => RunWorker(worker)) { IsBackground = true, Name = $"kvfs-fuse-{i}" };
             thread.Start();
         }

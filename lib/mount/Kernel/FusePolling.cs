@@ -5,19 +5,20 @@ namespace KvFs.Mount;
 /// One worker's; not thread safe. Why: a program that asks one thing after the other has its next request ready after
 /// microseconds, and to put a processor to sleep and wake it costs more than that, above all in a virtual machine. What it
 /// must not do is take time from others: it polls for <see cref="Window"/> at the most, only after requests that followed each
-/// other that closely; a request that did not come in time is followed by ever more that are slept for; and where the system
-/// took the processor away while it polled, because somebody else needs it, it leaves off for a while.
+/// other that closely; a request that did not come in time is followed by ever more that are slept for; and where the thread
+/// had to wait for a processor for much of the time, because somebody else needs it, it leaves off for a while. Who only passes
+/// by, as work in the background between two reads from the disk, is no reason to.
 /// </remarks>
 /// <param name="time">The clock; only its timestamps are used.</param>
-/// <param name="interruptions">How often the system has taken the processor from the calling thread so far.</param>
-internal sealed class FusePolling(TimeProvider time, Func<long> interruptions)
+/// <param name="waitedNs">How many nanoseconds the calling thread has been ready to run and had no processor, so far.</param>
+internal sealed class FusePolling(TimeProvider time, Func<long> waitedNs)
 {
     /// <summary>Requests that are slept for after one that polling did not see come: at first, and at the most.</summary>
     private const int LeastPause = 1;
 
     private const int LongestPause = 4096;
 
-    /// <summary>Requests that came while they were polled for, over which interruptions are counted.</summary>
+    /// <summary>Requests that came while they were polled for, over which waiting is counted.</summary>
     private const int LookPolls = 64;
 
     /// <summary>Requests that are slept for after the first count that showed that others need the processor; each further
@@ -25,15 +26,17 @@ internal sealed class FusePolling(TimeProvider time, Func<long> interruptions)
     /// </summary>
     private const int LeastRetreat = 4 * LookPolls;
 
-    /// <summary>Interruptions in that many polls, above which others need the processor.</summary>
-    private const int ToleratedInterruptions = 4;
+    /// <summary>Others need the processor if the thread waited for one for more than this part of the time (a quarter).
+    /// Beside one other that computes it waits for half of it.</summary>
+    private const int WaitingParts = 4;
 
     private readonly long windowTicks = (long)(Window.TotalSeconds * time.TimestampFrequency);
     private int pause;
     private int lastPause;
     private int polls;
     private int lastRetreat;
-    private long seenInterruptions;
+    private long seenWaitedNs;
+    private long seenAt;
 
     /// <summary>How long a request is polled for: about what two changes of threads take.</summary>
     public static TimeSpan Window => TimeSpan.FromMicroseconds(40);
@@ -65,11 +68,17 @@ internal sealed class FusePolling(TimeProvider time, Func<long> interruptions)
 
         lastPause = 0;
 
-        // Counted from here, not from the last look: what interrupted the sleep between them was no harm.
-        if (polls++ == 0) { seenInterruptions = interruptions(); }
+        // Counted from here, not from the last look: who had the processor during the sleep between them was no harm.
+        if (polls++ == 0)
+        {
+            seenWaitedNs = waitedNs();
+            seenAt = time.GetTimestamp();
+        }
+
         if (polls <= LookPolls) { return; }
         polls = 0;
-        if (interruptions() - seenInterruptions <= ToleratedInterruptions)
+        long waited = waitedNs() - seenWaitedNs;
+        if (waited * WaitingParts <= time.GetElapsedTime(seenAt).TotalNanoseconds)
         {
             lastRetreat = 0;
             return;

@@ -10,7 +10,7 @@ internal sealed unsafe class FuseWorker(
     IFuseHandler handler,
     FuseRequestRegistry registry,
     FuseReaders readers,
-    FusePolling? polling,
+    bool polls,
     FuseParserSettings settings)
 {
     /// <summary>Bytes of a WRITE from which on copying them takes as long as waking another worker.</summary>
@@ -33,6 +33,8 @@ internal sealed unsafe class FuseWorker(
     public FuseEnd Run()
     {
         isWorkerThread = true;
+        using ThreadUsage usage = ThreadUsage.Open();
+        FusePolling? polling = polls ? new(TimeProvider.System, usage.WaitedNs) : null;
         FuseRequestSlot? slot = null;
         try
         {
@@ -40,7 +42,7 @@ internal sealed unsafe class FuseWorker(
             {
                 slot ??= registry.Take();
                 long began = readers.BeforeRead();
-                int length = Read(slot);
+                int length = Read(slot, polling);
                 readers.AfterRead(began);
                 if (length > 0)
                 {
@@ -62,7 +64,7 @@ internal sealed unsafe class FuseWorker(
     }
 
     /// <summary>The next request: polled for, where that pays, then waited for.</summary>
-    private int Read(FuseRequestSlot slot)
+    private int Read(FuseRequestSlot slot, FusePolling? polling)
     {
         int capacity = slot.Buffer!.RequestCapacity;
         if (polling is null || !polling.ShouldPoll()) { return device.ReadWaiting(slot.Request, capacity); }

@@ -76,9 +76,6 @@ internal static unsafe partial class LibC
     public static partial nint realpath(string path, byte* resolved);
 
     [LibraryImport("libc")]
-    public static partial int getrusage(int who, ResourceUsage* usage);
-
-    [LibraryImport("libc")]
     public static partial uint geteuid();
 
     [LibraryImport("libc")]

@@ -1,26 +1,48 @@
-using System.Runtime.InteropServices;
+using System.Buffers.Text;
+using Microsoft.Win32.SafeHandles;
 
 namespace KvFs.Mount;
 
-/// <summary>What the kernel counts of the calling thread.</summary>
-internal static unsafe class ThreadUsage
+/// <summary>What the kernel counts of one thread: that which opened it.</summary>
+/// <remarks>Source: sched-stats in the kernel's documentation. The file <c>schedstat</c> of a thread has three numbers: the
+/// nanoseconds that it ran, those that it was ready to run and waited for a processor, and how often it was given one.</remarks>
+internal sealed class ThreadUsage : IDisposable
 {
-    private const int ThisThread = 1;  // RUSAGE_THREAD
+    private const string Path = "/proc/thread-self/schedstat";
 
-    /// <summary>How often the processor was taken from the calling thread; 0 where that cannot be told.</summary>
-    public static long CountInterruptions()
+    private readonly SafeFileHandle? file;
+    private readonly byte[] text = new byte[3 * (20 + 1)];
+
+    private ThreadUsage(SafeFileHandle? file) => this.file = file;
+
+    /// <summary>Of the calling thread; where the kernel counts nothing it has never waited.</summary>
+    public static ThreadUsage Open()
     {
-        ResourceUsage usage = default;
-        return LibC.getrusage(ThisThread, &usage) == 0 ? usage.InvoluntarySwitches : 0;
+        try
+        {
+            return new(File.OpenHandle(Path));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return new(file: null);
+        }
     }
-}
 
-/// <summary>struct rusage of 64-bit Linux, of which one field is used.</summary>
-/// <remarks>144 bytes: two times of 16 bytes, then 14 numbers of 8, of which the last is ru_nivcsw. Source: getrusage(2).
-/// </remarks>
-[StructLayout(LayoutKind.Explicit, Size = 144)]
-internal struct ResourceUsage
-{
-    [FieldOffset(136)]
-    public long InvoluntarySwitches;
+    /// <summary>How long the thread has waited for a processor so far, in nanoseconds.</summary>
+    public long WaitedNs()
+    {
+        if (file is null) { return 0; }
+        try
+        {
+            ReadOnlySpan<byte> line = text.AsSpan(0, RandomAccess.Read(file, text, fileOffset: 0));
+            int first = line.IndexOf((byte)' ');
+            return Utf8Parser.TryParse(line[(first + 1)..], out long waited, out _) ? waited : 0;
+        }
+        catch (IOException)
+        {
+            return 0;
+        }
+    }
+
+    public void Dispose() => file?.Dispose();
 }

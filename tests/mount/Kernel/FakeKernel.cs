@@ -21,7 +21,7 @@ internal sealed class FakeKernel : IDisposable
         registry = new FuseRequestRegistry(MaxData, new FuseFaultLog(faults.Enqueue));
         FuseParserSettings settings = new(MaxData, SetxattrExt: true);
         worker = Task.Factory.StartNew(
-            () => new FuseWorker(Device, handler, registry, new(workers: 1, TimeProvider.System), polling: null, settings).Run(),
+            () => new FuseWorker(Device, handler, registry, new(workers: 1, TimeProvider.System), polls: false, settings).Run(),
             CancellationToken.None,
             TaskCreationOptions.LongRunning,
             TaskScheduler.Default);

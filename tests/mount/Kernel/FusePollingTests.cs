@@ -2,19 +2,20 @@ namespace KvFs.Mount.Tests.Kernel;
 
 public sealed class FusePollingTests
 {
-    private long interruptions;
+    private readonly ManualClock clock = new();
+    private long waitedNs;
 
     [Fact]
     public void It_polls_as_long_as_requests_follow_each_other()
     {
-        FusePolling polling = new(TimeProvider.System, () => 0);
+        FusePolling polling = new(clock, () => 0);
         for (int at = 0; at < 1000; at++) { Poll(polling, found: true); }
     }
 
     [Fact]
     public void Requests_that_do_not_come_in_time_are_slept_for_ever_more_often()
     {
-        FusePolling polling = new(TimeProvider.System, () => 0);
+        FusePolling polling = new(clock, () => 0);
         int last = 0;
         for (int round = 0; round < 20; round++)
         {
@@ -33,11 +34,11 @@ public sealed class FusePollingTests
     [Fact]
     public void It_leaves_off_for_ever_longer_where_others_need_the_processor()
     {
-        FusePolling polling = new(TimeProvider.System, () => interruptions);
+        FusePolling polling = new(clock, () => waitedNs);
         int last = 0;
         for (int round = 0; round < 8; round++)
         {
-            PollAndBeInterrupted(polling);
+            PollAndWait(polling);
             int slept = CountSlept(polling);
             Assert.True(slept > last || slept == 4096);
             last = slept;
@@ -45,22 +46,34 @@ public sealed class FusePollingTests
 
         Assert.Equal(4096, last);
         for (int at = 0; at < 65; at++) { Poll(polling, found: true); }
-        PollAndBeInterrupted(polling);
+        PollAndWait(polling);
         Assert.Equal(256, CountSlept(polling));
     }
 
     [Fact]
-    public void What_interrupted_it_while_it_slept_does_not_keep_it_from_polling()
+    public void Who_had_the_processor_while_it_slept_does_not_keep_it_from_polling()
     {
-        FusePolling polling = new(TimeProvider.System, () => interruptions);
-        PollAndBeInterrupted(polling);
+        FusePolling polling = new(clock, () => waitedNs);
+        PollAndWait(polling);
         CountSlept(polling);
-        interruptions += 1000;
+        waitedNs += 1_000_000_000;
         for (int at = 0; at < 1000; at++) { Poll(polling, found: true); }
     }
 
     [Fact]
-    public void A_thread_that_others_run_beside_counts_its_interruptions()
+    public void Who_only_passes_by_does_not_keep_it_from_polling()
+    {
+        FusePolling polling = new(clock, () => waitedNs);
+        for (int at = 0; at < 1000; at++)
+        {
+            Poll(polling, found: true);
+            clock.Advance(TimeSpan.FromMicroseconds(20));
+            waitedNs += 4_000;
+        }
+    }
+
+    [Fact]
+    public void A_thread_that_others_run_beside_counts_how_long_it_waits()
     {
         using CancellationTokenSource done = new();
         Thread[] others = [.. Enumerable.Range(0, 2 * Environment.ProcessorCount).Select(_ => new Thread(() =>
@@ -68,19 +81,21 @@ public sealed class FusePollingTests
             while (!done.IsCancellationRequested) { Thread.SpinWait(100); }
         }))];
         foreach (Thread other in others) { other.Start(); }
-        long before = ThreadUsage.CountInterruptions();
+        using ThreadUsage usage = ThreadUsage.Open();
+        long before = usage.WaitedNs();
         SpinWait spin = default;
-        while (ThreadUsage.CountInterruptions() == before) { spin.SpinOnce(sleep1Threshold: -1); }
+        while (usage.WaitedNs() - before < 10_000_000) { spin.SpinOnce(sleep1Threshold: -1); }
         done.Cancel();
         foreach (Thread other in others) { other.Join(); }
     }
 
-    private void PollAndBeInterrupted(FusePolling polling)
+    private void PollAndWait(FusePolling polling)
     {
         for (int at = 0; at < 65; at++)
         {
             Poll(polling, found: true);
-            interruptions++;
+            clock.Advance(TimeSpan.FromMicroseconds(20));
+            waitedNs += 6_000;
         }
     }
 
