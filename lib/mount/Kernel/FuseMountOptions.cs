@@ -58,8 +58,8 @@ public sealed record FuseMountOptions
     /// <see cref="LargestRequestBytes"/>.</summary>
     public int MaxRequestBytes { get; init; } = LargestRequestBytes;
 
-    /// <summary>Bytes that the kernel may read ahead.</summary>
-    public uint MaxReadaheadBytes { get; init; } = LargestRequestBytes;
+    /// <summary>Bytes that the kernel may read ahead: two requests at once, so that one is on its way while another is copied.</summary>
+    public uint MaxReadaheadBytes { get; init; } = 2 * LargestRequestBytes;
 
     /// <summary>Read-ahead and asynchronous requests in flight; the kernel's own 12 would starve parallel
     /// readers.</summary>
