@@ -212,13 +212,20 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
     public async Task LeaveAsync()
     {
         await TryForAsync(s_leaveTime, driver.LeaveAsync);
+
+        // Who is handed a shard must see that before the next change of it: else it misses a reign, and waits out the leases that
+        // anybody may have had in it.
+        await TryForAsync(s_stayTime, KnownToOthersAsync);
         await TryForAsync(s_leaveTime, cancellation => BeLeftOutAsync(isSilent: false, cancellation));
-        await TryForAsync(s_stayTime, cancellation => driver.KnownToOthersAsync(map.Map.Revision, cancellation));
+        await TryForAsync(s_stayTime, KnownToOthersAsync);
         driver.Dispose();
 
         // A primary that had not heard yet that it leaves may have taken it in meanwhile; what nobody took is given away now.
         await TryForAsync(s_leaveTime, cancellation => BeLeftOutAsync(isSilent: true, cancellation));
     }
+
+    /// <summary>Ends when all others that are there know the map that this node knows.</summary>
+    private Task KnownToOthersAsync(CancellationToken cancellation) => driver.KnownToOthersAsync(map.Map.Revision, cancellation);
 
     /// <summary>Does what others may not let it do: then they find out by themselves.</summary>
     private static async Task TryForAsync(TimeSpan time, Func<CancellationToken, Task> work)
