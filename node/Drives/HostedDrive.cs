@@ -146,23 +146,8 @@ public sealed partial class HostedDrive
         where TRequest : allows ref struct
     {
         ArgumentNullException.ThrowIfNull(operation);
-        if (change is not null) { return TransactWith(change, session, operation, in request, use, out result, restores, committed, kept); }
-        using KeptChange own = new(Kept, session);
-        return TransactWith(own, session, operation, in request, use, out result, restores, committed, kept);
-    }
-
-    private Status TransactWith<TRequest, TResult>(
-        KeptChange change,
-        SessionId session,
-        DriveOperation<TRequest, TResult> operation,
-        in TRequest request,
-        SpaceUse use,
-        out TResult result,
-        bool restores,
-        DriveAftermath<TRequest, TResult>? committed,
-        IKeptRequest? kept)
-        where TRequest : allows ref struct
-    {
+        using KeptChange? own = change is null ? new(Kept, session) : null;
+        change ??= own!;
         result = default!;
         Status status = CheckSpace(0, use);
         for (int attempt = 0; attempt < Attempts && status is Status.Ok or Status.Busy; attempt++)

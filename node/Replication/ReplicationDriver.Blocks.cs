@@ -1,4 +1,5 @@
 using KvFs.Core;
+using KvFs.Protocol;
 
 namespace KvFs.Node.Replication;
 

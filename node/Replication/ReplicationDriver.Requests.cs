@@ -1,5 +1,6 @@
 using KvFs.Core;
 using KvFs.Node.Shards;
+using KvFs.Protocol;
 
 namespace KvFs.Node.Replication;
 

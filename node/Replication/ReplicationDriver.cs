@@ -1,6 +1,7 @@
 using KvFs.Core;
 using KvFs.Node.Shards;
 using KvFs.Node.Storage;
+using KvFs.Protocol;
 using KvFs.Protocol.Wire;
 using Microsoft.Extensions.Logging;
 using V1 = KvFs.Protocol.V1;

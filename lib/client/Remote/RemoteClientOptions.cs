@@ -1,9 +1,12 @@
+using KvFs.Protocol;
+
 namespace KvFs.Client.Remote;
 
 /// <summary>How a client deals with a node in another process.</summary>
 public sealed record RemoteClientOptions
 {
-    public TimeProvider Clock { get; init; } = TimeProvider.System;
+    /// <summary>Leases are counted with it.</summary>
+    public TimeProvider Clock { get; init; } = SuspendClock.Instance;
 
     /// <summary>How long the administration of drives waits for an answer. A snapshot waits for all clients to flush.</summary>
     public TimeSpan AdminTime { get; init; } = TimeSpan.FromMinutes(5);
