@@ -19,11 +19,10 @@ internal sealed class PoolWorld : IAsyncDisposable
 
     private readonly string folder = Directory.CreateTempSubdirectory("kvfs-pool-").FullName;
     private readonly SortedDictionary<int, RunningNode> nodes = [];
-    private readonly FileAuthority authority;
 
     private PoolWorld()
     {
-        authority = new(Path.Combine(folder, "map"), poll: TimeSpan.FromMilliseconds(20));
+        Authority = new(new FileAuthority(Path.Combine(folder, "map"), poll: TimeSpan.FromMilliseconds(20)));
         Admin = new(
             [AddressOf(1), AddressOf(2), AddressOf(3)],
             static address => new(GrpcTarget.UnixSocket(address), new() { CallLimits = WireLimits.OfClient }),
@@ -32,6 +31,9 @@ internal sealed class PoolWorld : IAsyncDisposable
 
     /// <summary>A client's view of the whole pool, over its sockets.</summary>
     public PoolDriveAdmin Admin { get; }
+
+    /// <summary>Where all nodes have the pool map.</summary>
+    public SeenAuthority Authority { get; }
 
     public IEnumerable<PoolMemberNode> Nodes => nodes.Values.Select(static one => one.Node);
 
@@ -49,7 +51,7 @@ internal sealed class PoolWorld : IAsyncDisposable
         PoolNodeOptions options = new()
         {
             Storage = new() { DataPath = Path.Combine(folder, $"data-{number}"), NodeName = $"node-{number}", ShardCount = Shards },
-            Authority = authority,
+            Authority = Authority,
             Addresses = [AddressOf(number)],
             Dial = static node => new(GrpcTarget.UnixSocket(node.Addresses[0]), new() { CallLimits = WireReplication.Limits }),
             Found = number == 1 ? PoolSettings.Default : null,
@@ -86,7 +88,7 @@ internal sealed class PoolWorld : IAsyncDisposable
 
     /// <summary>Waits until every shard has its copies in sync, on as many nodes as there are, and nothing is to be moved.</summary>
     public Task<PoolMap> WholeAsync() => UntilAsync(
-        async () => (await authority.ReadAsync(CancellationToken.None)).Map is { } map
+        async () => (await Authority.ReadAsync(CancellationToken.None)).Map is { } map
             && map.Shards.All(shard => shard.InSync.Length == Math.Min(map.Settings.Replicas, nodes.Count)
                 && shard.InSync.All(copy => Nodes.Any(node => node.Process == copy)))
             && PlacementPlanner.Plan(map, PlacementLimits.Default, static _ => NodePresence.Here).IsEmpty
@@ -173,7 +175,7 @@ internal sealed class PoolWorld : IAsyncDisposable
     {
         Admin.Dispose();
         foreach (RunningNode node in nodes.Values) { await node.DisposeAsync(); }
-        await authority.DisposeAsync();
+        await Authority.DisposeAsync();
         Directory.Delete(folder, recursive: true);
     }
 
