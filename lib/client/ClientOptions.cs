@@ -19,7 +19,7 @@ public sealed record ClientOptions
     public int FlushThreads { get; init; } = 4;
 
     /// <summary>Threads that read ahead; each has one chunk under way.</summary>
-    public int ReadAheadThreads { get; init; } = 2;
+    public int ReadAheadThreads { get; init; } = 4;
 
     /// <summary>How long written data may stay uncommitted.</summary>
     public TimeSpan DirtyAge { get; init; } = TimeSpan.FromSeconds(2);

@@ -25,7 +25,9 @@ public sealed class LeaveTests
         await leaving.LeaveAsync();
         Assert.True(leftOut > 0);
         Assert.Equal(0, unaware);
+        int number = world.NumberOf(leaving);
         await world.StopAsync(leaving);
+        await world.StartNodeAsync(number);
         await world.WholeAsync();
 
         bool Leads(ShardEntry shard) => shard.Primary == leaving.Process.Node;
