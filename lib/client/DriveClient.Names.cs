@@ -45,7 +45,12 @@ public sealed partial class DriveClient
 
         const AttributeMask Data = AttributeMask.Size | AttributeMask.ModifyTime | AttributeMask.ModifyTimeNow
             | AttributeMask.ChangeTime;
-        if ((request.Mask & Data) == 0) { return MergeAsync(session.SetAttributesAsync(request), table.Evictions); }
+        if ((request.Mask & Data) == 0)
+        {
+            long evictions = table.Evictions;
+            return MergeAsync(session.SetAttributesAsync(request), evictions);
+        }
+
         return table.Pin(request.Node) is { } pinned
             ? SetWithDataAsync(pinned, request)
             : NoteChangedAsync(session.SetAttributesAsync(request));
@@ -67,7 +72,8 @@ public sealed partial class DriveClient
             return FlushAndLinkAsync(state, request.NewParent, request.NewName.ToArray());
         }
 
-        return MergeAsync(session.LinkAsync(request), table.Evictions);
+        long evictions = table.Evictions;
+        return MergeAsync(session.LinkAsync(request), evictions);
     }
 
     /// <summary>Takes a name away. The dirty data of a VNode that is gone goes, too.</summary>
@@ -272,9 +278,10 @@ public sealed partial class DriveClient
     {
         Status status = await flusher.FlushAsync(state, isOwner: false);
         if (status != Status.Ok) { return Reply.Failed<NodeInfo>(status); }
+        long evictions = table.Evictions;
         ValueTask<Reply<NodeInfo>> linked =
             session.LinkAsync(new LinkRequest { Node = state.Id, NewParent = parent, NewName = name });
-        return await MergeAsync(linked, table.Evictions);
+        return await MergeAsync(linked, evictions);
     }
 
     private async ValueTask<Reply<UnlinkResult>> FlushAndRenameAsync(

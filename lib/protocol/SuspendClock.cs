@@ -2,8 +2,8 @@ using System.Runtime.InteropServices;
 
 namespace KvFs.Protocol;
 
-/// <summary>Time whose timestamps go on while the machine sleeps. Leases are counted with it on both sides: who was asleep must not think
-/// that he still holds one, because the others were not.</summary>
+/// <summary>Time whose timestamps go on while the machine sleeps. Who holds a lease counts it with this: asleep or not, it must not outlast
+/// what others, who were awake, think of it.</summary>
 /// <remarks>CLOCK_BOOTTIME, in nanoseconds. Timers and the time of day are the system's.</remarks>
 public sealed partial class SuspendClock : TimeProvider
 {

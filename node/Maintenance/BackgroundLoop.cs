@@ -48,11 +48,8 @@ public sealed partial class BackgroundLoop : IAsyncDisposable
     {
         Thread.CurrentThread.Name = $"kvfs-{name}";
 
-        // Where it is refused the loop runs as everybody does. A batch thread whose read from the disk comes back takes no
-        // processor away from whom it belongs to at that moment: it waits for its share, and that is what makes a hundred
-        // small reads cost a client's next request nothing.
+        // Where it is refused the loop runs as everybody does.
         _ = LinuxCalls.setpriority(LinuxCalls.PRIO_PROCESS, 0, Niceness);
-        _ = LinuxCalls.sched_setscheduler(0, LinuxCalls.SCHED_BATCH, 0);
         bool more = true;
         while (!stop.IsCancellationRequested)
         {

@@ -25,8 +25,6 @@ internal static partial class LinuxCalls
 
     internal const int PRIO_PROCESS = 0;
 
-    internal const int SCHED_BATCH = 3;
-
     /// <summary>O_DIRECT and O_DIRECTORY have other numbers on ARM than on x86.</summary>
     internal static readonly int O_DIRECT =
         RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm ? 0x10000 : 0x4000;
@@ -89,11 +87,6 @@ internal static partial class LinuxCalls
     /// <paramref name="who"/> its number, or 0 for the caller.</summary>
     [LibraryImport("libc", SetLastError = true)]
     internal static partial int setpriority(int which, int who, int priority);
-
-    /// <summary>Sets how a thread is scheduled: 0 is the caller. <paramref name="parameters"/> is <c>struct sched_param</c>, one
-    /// number, which must be 0 for all but the policies of real time.</summary>
-    [LibraryImport("libc", SetLastError = true)]
-    internal static partial int sched_setscheduler(int thread, int policy, in int parameters);
 
     /// <summary>The C library's <c>struct statvfs</c> on 64-bit Linux: 112 bytes; only the first five are used.</summary>
     [StructLayout(LayoutKind.Sequential, Size = 112)]

@@ -17,12 +17,16 @@ internal sealed class PoolWorld : IAsyncDisposable
 
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
 
+    private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(20);
+
     private readonly string folder = Directory.CreateTempSubdirectory("kvfs-pool-").FullName;
     private readonly SortedDictionary<int, RunningNode> nodes = [];
+    private readonly FileAuthority laterAuthority;
 
-    private PoolWorld()
+    private PoolWorld(TimeSpan laterPoll)
     {
-        Authority = new(new FileAuthority(Path.Combine(folder, "map"), poll: TimeSpan.FromMilliseconds(20)));
+        Authority = new(new FileAuthority(Path.Combine(folder, "map"), poll: s_poll));
+        laterAuthority = new(Path.Combine(folder, "map"), poll: laterPoll);
         Admin = new(
             [AddressOf(1), AddressOf(2), AddressOf(3)],
             static address => new(GrpcTarget.UnixSocket(address), new() { CallLimits = WireLimits.OfClient }),
@@ -32,15 +36,17 @@ internal sealed class PoolWorld : IAsyncDisposable
     /// <summary>A client's view of the whole pool, over its sockets.</summary>
     public PoolDriveAdmin Admin { get; }
 
-    /// <summary>Where all nodes have the pool map.</summary>
+    /// <summary>Where the first node has the pool map, and the test.</summary>
     public SeenAuthority Authority { get; }
 
     public IEnumerable<PoolMemberNode> Nodes => nodes.Values.Select(static one => one.Node);
 
     /// <summary>Starts a pool of so many nodes, and waits until all that there is has as many copies as it is to have.</summary>
-    public static async Task<PoolWorld> StartAsync(int count)
+    /// <param name="count">How many.</param>
+    /// <param name="laterPoll">How often all but the first look at the pool map, if not as often as that one.</param>
+    public static async Task<PoolWorld> StartAsync(int count, TimeSpan? laterPoll = null)
     {
-        PoolWorld world = new();
+        PoolWorld world = new(laterPoll ?? s_poll);
         for (int number = 1; number <= count; number++) { await world.StartNodeAsync(number); }
         await world.WholeAsync();
         return world;
@@ -51,7 +57,7 @@ internal sealed class PoolWorld : IAsyncDisposable
         PoolNodeOptions options = new()
         {
             Storage = new() { DataPath = Path.Combine(folder, $"data-{number}"), NodeName = $"node-{number}", ShardCount = Shards },
-            Authority = Authority,
+            Authority = number == 1 ? Authority : laterAuthority,
             Addresses = [AddressOf(number)],
             Dial = static node => new(GrpcTarget.UnixSocket(node.Addresses[0]), new() { CallLimits = WireReplication.Limits }),
             Found = number == 1 ? PoolSettings.Default : null,
@@ -176,6 +182,7 @@ internal sealed class PoolWorld : IAsyncDisposable
         Admin.Dispose();
         foreach (RunningNode node in nodes.Values) { await node.DisposeAsync(); }
         await Authority.DisposeAsync();
+        await laterAuthority.DisposeAsync();
         Directory.Delete(folder, recursive: true);
     }
 

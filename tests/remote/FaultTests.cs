@@ -1,3 +1,4 @@
+using KvFs.Client.Remote;
 using KvFs.Client.Tests;
 using KvFs.Core;
 using KvFs.Grpc;
@@ -129,6 +130,25 @@ public sealed class FaultTests
         clock.Advance(TimeSpan.FromMinutes(1));
         world.Services.Tick();
         Assert.Equal(Status.Ok, (await session.CreateAsync("f")).Status);
+        Assert.Equal(1, world.Services.SessionCount);
+    }
+
+    /// <summary>Here the server slept, too: as on one machine.</summary>
+    [Fact]
+    public async Task A_client_that_was_asleep_for_long_goes_on_where_its_session_still_is()
+    {
+        SleepingClock clock = new();
+        await using RemoteWorld world = await RemoteWorld.StartAsync(
+            options: new() { Lease = TimeSpan.FromMilliseconds(400) }, serverClock: new ManualTime(), clientOptions: new() { Clock = clock });
+        await using IDriveSession session = await world.OpenAsync();
+        Reply<NodeInfo> file = await session.CreateAsync("f");
+        clock.Sleep(TimeSpan.FromHours(2));
+        while (!((RemoteDriveSession)session).HoldsLease)
+        {
+            Assert.Equal(Status.Ok, (await session.GetAsync(file.Value.Id, CowNumber.Head)).Status);
+        }
+
+        Assert.Equal(Status.Ok, (await session.CreateAsync("g")).Status);
         Assert.Equal(1, world.Services.SessionCount);
     }
 
@@ -282,5 +302,15 @@ public sealed class FaultTests
             done.TrySetResult();
             return ValueTask.CompletedTask;
         }
+    }
+
+    /// <summary>The system's clock, but for the time that the machine is said to have slept.</summary>
+    private sealed class SleepingClock : TimeProvider
+    {
+        private long slept;
+
+        public override long GetTimestamp() => base.GetTimestamp() + Interlocked.Read(ref slept);
+
+        public void Sleep(TimeSpan time) => Interlocked.Add(ref slept, (long)(time.TotalSeconds * TimestampFrequency));
     }
 }

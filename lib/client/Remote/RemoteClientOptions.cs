@@ -8,6 +8,9 @@ public sealed record RemoteClientOptions
     /// <summary>Leases are counted with it.</summary>
     public TimeProvider Clock { get; init; } = SuspendClock.Instance;
 
+    /// <summary>Attempts are counted with it: a client that was asleep, and has not tried, gives up no earlier than another one.</summary>
+    public TimeProvider AwakeClock { get; init; } = TimeProvider.System;
+
     /// <summary>How long the administration of drives waits for an answer. A snapshot waits for all clients to flush.</summary>
     public TimeSpan AdminTime { get; init; } = TimeSpan.FromMinutes(5);
 

@@ -9,7 +9,7 @@ namespace KvFs.Client.Remote;
 /// <summary>Makes the streams of one session: the first one opens it, the others resume it, wherever it is served then.</summary>
 internal sealed class SessionDialler(ISessionRoute route, RemoteClientOptions options)
 {
-    /// <summary>After so many leases without a word from the primary, the session has expired there.</summary>
+    /// <summary>After so many leases of trying without a word from the primary, the session has expired there.</summary>
     private const int LeasesUntilLost = 2;
 
     private static readonly GrpcCallOptions s_call = new() { Limits = WireLimits.OfClient };
@@ -50,7 +50,8 @@ internal sealed class SessionDialler(ISessionRoute route, RemoteClientOptions op
     {
         DriveId drive = DriveId.Read(Key!.Drive.Span);
         Pauses pauses = new(options);
-        while (!lease.HasPassed(LeasesUntilLost) || (!isHurried() && route.ResumeTime is { } time && !lease.HasPassed(time)))
+        long began = options.AwakeClock.GetTimestamp();
+        while (!HasTriedFor(LeasesUntilLost * lease.Length) || (!isHurried() && route.ResumeTime is { } time && !HasTriedFor(time)))
         {
             try
             {
@@ -71,6 +72,9 @@ internal sealed class SessionDialler(ISessionRoute route, RemoteClientOptions op
         }
 
         return null;
+
+        // Not counted from the last word of the primary: that may be long ago for who was asleep, and the primary may have been, too.
+        bool HasTriedFor(TimeSpan time) => options.AwakeClock.GetElapsedTime(began) > time;
     }
 
     /// <summary>Resumes at a node, which may swallow all that is sent to it: others are asked meanwhile whether it still is the one.

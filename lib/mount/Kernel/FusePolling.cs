@@ -61,8 +61,8 @@ internal sealed class FusePolling(TimeProvider time, Func<long> waitedNs)
     {
         if (!found)
         {
-            lastPause = lastPause == 0 ? LeastPause : Math.Min(2 * lastPause, LongestPause);
-            Sleep(lastPause);
+            polls = 0;
+            pause = lastPause = lastPause == 0 ? LeastPause : Math.Min(2 * lastPause, LongestPause);
             return;
         }
 
@@ -84,13 +84,6 @@ internal sealed class FusePolling(TimeProvider time, Func<long> waitedNs)
             return;
         }
 
-        lastRetreat = lastRetreat == 0 ? LeastRetreat : Math.Min(2 * lastRetreat, LongestPause);
-        Sleep(lastRetreat);
-    }
-
-    private void Sleep(int requests)
-    {
-        pause = requests;
-        if (requests >= LookPolls) { polls = 0; }
+        pause = lastRetreat = lastRetreat == 0 ? LeastRetreat : Math.Min(2 * lastRetreat, LongestPause);
     }
 }

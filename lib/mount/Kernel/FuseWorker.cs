@@ -33,11 +33,12 @@ internal sealed unsafe class FuseWorker(
     public FuseEnd Run()
     {
         isWorkerThread = true;
-        using ThreadUsage usage = ThreadUsage.Open();
-        FusePolling? polling = polls ? new(TimeProvider.System, usage.WaitedNs) : null;
+        ThreadUsage? usage = null;
         FuseRequestSlot? slot = null;
         try
         {
+            usage = polls ? ThreadUsage.Open() : null;
+            FusePolling? polling = usage is null ? null : new(TimeProvider.System, usage.WaitedNs);
             while (true)
             {
                 slot ??= registry.Take();
@@ -58,6 +59,7 @@ internal sealed unsafe class FuseWorker(
         finally
         {
             readers.End();
+            usage?.Dispose();
             if (slot is not null) { registry.Return(slot); }
             isWorkerThread = false;
         }
