@@ -103,11 +103,21 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
     }
 
     /// <summary>Reads up to the file's end; answers the bytes read.</summary>
-    public ValueTask<Reply<int>> ReadAsync(OpenFile file, ulong offset, Memory<byte> destination)
+    public async ValueTask<Reply<int>> ReadAsync(OpenFile file, ulong offset, Memory<byte> destination)
+    {
+        Reply<FoundBytes> reply = await ReadOrLendAsync(file, offset, destination);
+        if (!reply.IsOk) { return Reply.Failed<int>(reply.Status); }
+        using FoundBytes found = reply.Value;
+        found.Lent.CopyTo(destination.Span);
+        return Reply.Ok(found.Length);
+    }
+
+    /// <summary>Reads up to the file's end into memory, or lends what was read ahead: the caller disposes it.</summary>
+    public ValueTask<Reply<FoundBytes>> ReadOrLendAsync(OpenFile file, ulong offset, Memory<byte> destination)
     {
         ArgumentNullException.ThrowIfNull(file);
         return through is null || !file.State.IsHead
-            ? reader.ReadAsync(file, offset, destination)
+            ? reader.ReadOrLendAsync(file, offset, destination)
             : ReadSharedAsync(through, file, offset, destination);
     }
 
@@ -267,13 +277,13 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
     }
 
     /// <summary>Reads what is there now, whoever wrote it.</summary>
-    private async ValueTask<Reply<int>> ReadSharedAsync(
+    private async ValueTask<Reply<FoundBytes>> ReadSharedAsync(
         ThroughWriter shared, OpenFile file, ulong offset, Memory<byte> destination)
     {
         Status status = await shared.RefreshAsync(file.State);
         return status == Status.Ok
-            ? await reader.ReadAsync(file, offset, destination)
-            : Reply.Failed<int>(status);
+            ? await reader.ReadOrLendAsync(file, offset, destination)
+            : Reply.Failed<FoundBytes>(status);
     }
 
     private static Status TakeError(OpenFile file)

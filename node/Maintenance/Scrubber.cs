@@ -1,4 +1,5 @@
 using KvFs.Core;
+using KvFs.Memory;
 using KvFs.Node.Storage;
 using Microsoft.Extensions.Logging;
 

@@ -1,5 +1,6 @@
 using System.Buffers;
 using KvFs.Core;
+using KvFs.Memory;
 
 namespace KvFs.Node.Storage;
 
@@ -7,9 +8,9 @@ namespace KvFs.Node.Storage;
 /// <remarks>Thread safe: it keeps nothing but buffers.</remarks>
 internal static class BlockBytes
 {
-    /// <summary>Bytes of a buffer through which unaligned memory goes to the disk: large enough that a call costs
-    /// nothing beside its copy, small enough to stay in the processor's cache.</summary>
-    private const int BounceBytes = 1 << 20;
+    /// <summary>Bytes of a buffer through which unaligned memory goes to the disk: a call costs nothing beside its
+    /// copy.</summary>
+    private const int BounceBytes = LargePages.Bytes;
 
     /// <summary>Buffers kept: one for each of so many writers at once.</summary>
     private const int BounceBuffers = 8;

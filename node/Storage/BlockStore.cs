@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using KvFs.Core;
+using KvFs.Memory;
 
 namespace KvFs.Node.Storage;
 

@@ -1,4 +1,5 @@
 using KvFs.Core;
+using KvFs.Memory;
 
 namespace KvFs.Node.Storage;
 

@@ -1,4 +1,5 @@
 using KvFs.Core;
+using KvFs.Protocol;
 
 namespace KvFs.Client.Tests;
 
@@ -79,6 +80,47 @@ public sealed class ReadAheadTests
 
             await world.Client.CloseAsync(own);
         })));
+    }
+
+    [Fact]
+    public async Task What_was_lent_stays_as_it_is_until_it_is_given_back()
+    {
+        const int Part = 1 << 20;
+        await using ClientWorld world = new(Threads with { ReadAheadBytes = 4 << 20 });
+        (OpenFile file, byte[] data) = await Stored(world);
+        byte[] own = new byte[Part];
+        List<(int At, FoundBytes Found)> held = [];
+        while (held.Count == 0)
+        {
+            for (int at = 0; at < Size; at += Part)
+            {
+                own.AsSpan().Clear();
+                Reply<FoundBytes> reply = await world.Client.ReadOrLendAsync(file, (ulong)at, own);
+                FoundBytes found = reply.Value;
+                Assert.Equal(Part, found.Length);
+                Assert.True((found.IsLent ? found.Lent : own).SequenceEqual(data.AsSpan(at, Part)));
+
+                // One stays with the readers ahead.
+                if (found.IsLent && held.Count < 3) { held.Add((at, found)); }
+                else { found.Dispose(); }
+            }
+        }
+
+        Assert.InRange(world.Client.ReadAheadBuffers, held.Count, 4);
+        Assert.All(held, lent => Assert.True(lent.Found.Lent.SequenceEqual(data.AsSpan(lent.At, Part))));
+        held.ForEach(static lent => lent.Found.Dispose());
+    }
+
+    [Fact]
+    public async Task A_read_that_reaches_from_one_chunk_into_the_next_reads_right()
+    {
+        await using ClientWorld world = new(Threads);
+        (OpenFile file, byte[] data) = await Stored(world);
+        for (int at = 0; at < Size; at += 700_000)
+        {
+            int length = Math.Min(700_000, Size - at);
+            ClientWorld.CheckSame(data[at..(at + length)], await world.Read(file, (ulong)at, length));
+        }
     }
 
     private static async Task<(OpenFile File, byte[] Data)> Stored(ClientWorld world)

@@ -107,6 +107,25 @@ public sealed class DirectStreamTests
     }
 
     [Theory]
+    [InlineData(1, 4 << 10)]
+    [InlineData(256 << 10, 4 << 10)]
+    [InlineData((256 << 10) + 1, 2 << 20)]
+    [InlineData(1 << 20, 2 << 20)]
+    [InlineData(4 << 20, 2 << 20)]
+    [InlineData(5_000_001, 2 << 20)]
+    public unsafe void Memory_begins_on_the_boundary_that_its_size_asks_for(int length, int boundary)
+    {
+        for (int round = 0; round < 3; round++)
+        {
+            using AttachedBytes bytes = AttachedBytes.Rent(length);
+            using System.Buffers.MemoryHandle first = bytes.Memory.Pin();
+
+            Assert.Equal(length, bytes.Memory.Length);
+            Assert.Equal(0, (nint)first.Pointer % boundary);
+        }
+    }
+
+    [Theory]
     [InlineData(false)]
     [InlineData(true)]
     public async Task What_many_threads_send_comes_whole_and_in_the_order_of_each(bool isTls)

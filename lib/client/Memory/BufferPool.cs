@@ -89,7 +89,7 @@ public sealed class BufferPool : IDisposable
     {
         lock (gate)
         {
-            foreach (IDisposable slab in slabs) { slab.Dispose(); }
+            foreach (Slab slab in slabs) { slab.Dispose(); }
             slabs.Clear();
             unused.Clear();
             foreach (List<Slab> list in partial) { list.Clear(); }

@@ -1,25 +1,19 @@
-using System.Buffers;
-using System.Runtime.InteropServices;
-using KvFs.Core;
+using KvFs.Memory;
 
 namespace KvFs.Client;
 
-/// <summary>A run of native memory on a page boundary, cut into buffers of one size at a time.</summary>
-/// <remarks>Outside of the collected heap, so that direct I/O may use it without pinning. The pool's lock guards it.
-/// </remarks>
-internal sealed unsafe class Slab : MemoryManager<byte>
+/// <summary>A run of native memory, cut into buffers of one size at a time.</summary>
+/// <remarks>The pool's lock guards it.</remarks>
+internal sealed class Slab : IDisposable
 {
-    private const int PageBytes = 4096;
-
     private readonly PoolBuffer[]?[] buffersByClass;
     private readonly Stack<PoolBuffer> free = new();
-    private byte* memory;
+    private readonly AlignedMemory memory = new(BufferPool.SlabBytes);
 
     public Slab(int index, int classes)
     {
         Index = index;
         buffersByClass = new PoolBuffer[]?[classes];
-        memory = (byte*)NativeMemory.AlignedAlloc(BufferPool.SlabBytes, PageBytes);
     }
 
     /// <summary>Its place among the pool's slabs.</summary>
@@ -52,32 +46,14 @@ internal sealed unsafe class Slab : MemoryManager<byte>
 
     public void Put(PoolBuffer buffer) => free.Push(buffer);
 
-    public override Span<byte> GetSpan()
-    {
-        Invariant.Check(memory != null);
+    /// <summary>The bytes of one of its buffers.</summary>
+    public Memory<byte> Slice(int start, int length) => memory.Memory.Slice(start, length);
 
-        // Safe: the pool frees the memory only when it is disposed, and nobody uses a buffer after that.
-        return new(memory, BufferPool.SlabBytes);
-    }
+    /// <summary>As <see cref="Slice"/>.</summary>
+    public Span<byte> SpanOf(int start, int length) => memory.GetSpan().Slice(start, length);
 
-    public override MemoryHandle Pin(int elementIndex = 0)
-    {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)elementIndex, (uint)BufferPool.SlabBytes);
-
-        // Safe: native memory does not move, and the index is within it.
-        return new(memory + elementIndex);
-    }
-
-    public override void Unpin()
-    {
-    }
-
-    protected override void Dispose(bool disposing)
-    {
-        // Safe: freed once, and the pointer is gone afterwards.
-        NativeMemory.AlignedFree(memory);
-        memory = null;
-    }
+    /// <summary>Frees the memory; nobody may use a buffer any more.</summary>
+    public void Dispose() => ((IDisposable)memory).Dispose();
 }
 
 /// <summary>A buffer of a pool. Whoever rented it owns it until it is returned.</summary>
@@ -98,9 +74,9 @@ public sealed class PoolBuffer
     /// <summary>Its place in the pool, in units of 4 KiB: what a flat record names it by.</summary>
     public int Slot => ((slab.Index * BufferPool.SlabBytes) + start) / BufferPool.SmallestBytes;
 
-    public Memory<byte> Memory => slab.Memory.Slice(start, Capacity);
+    public Memory<byte> Memory => slab.Slice(start, Capacity);
 
-    public Span<byte> Span => slab.GetSpan().Slice(start, Capacity);
+    public Span<byte> Span => slab.SpanOf(start, Capacity);
 
     internal Slab Slab => slab;
 

@@ -30,7 +30,7 @@ internal sealed class Chunk
 
     public ChunkState State { get; set; }
 
-    /// <summary>Readers that copy from it, and the thread that loads it.</summary>
+    /// <summary>Readers that it is lent to, and the thread that loads it.</summary>
     public int Pins { get; set; }
 
     /// <summary>Bytes that were handed out.</summary>
@@ -44,4 +44,13 @@ internal sealed class Chunk
     public Chunk? Older { get; set; }
 
     public Chunk? Newer { get; set; }
+}
+
+/// <summary>Bytes of a chunk that a reader looks at where they are.</summary>
+/// <param name="Chunk">The chunk, pinned.</param>
+/// <param name="Start">The first byte in its buffer.</param>
+/// <param name="Length">Bytes from there.</param>
+internal readonly record struct ChunkLoan(Chunk Chunk, int Start, int Length)
+{
+    public ReadOnlySpan<byte> Span => Chunk.Buffer!.Span.Slice(Start, Length);
 }

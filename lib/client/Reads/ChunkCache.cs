@@ -60,40 +60,59 @@ internal sealed class ChunkCache(long maxBytes) : IDisposable
     /// <param name="loading">If nothing was copied because a thread is just reading it: ends when it is there.</param>
     public int Copy(BlockName block, uint offset, Span<byte> destination, out Task? loading)
     {
+        if (!TryLend(block, offset, destination.Length, 1, out ChunkLoan loan, out loading)) { return 0; }
+        loan.Span.CopyTo(destination);
+        Return(loan);
+        return loan.Length;
+    }
+
+    /// <summary>Lends what is there of a part of a block, if any is; <see cref="Return"/> takes it back.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="offset">First byte in it.</param>
+    /// <param name="length">Bytes from there; fewer are lent where the chunk ends before.</param>
+    /// <param name="least">Bytes that must be there: else nothing is lent.</param>
+    /// <param name="loan">The bytes, which stay as they are until they are given back.</param>
+    /// <param name="loading">If nothing is lent because a thread is just reading it: ends when it is there.</param>
+    public bool TryLend(
+        BlockName block, uint offset, int length, int least, out ChunkLoan loan, out Task? loading)
+    {
+        loan = default;
         loading = null;
-        if (count == 0) { return 0; }
-        Chunk? chunk;
+        if (count == 0) { return false; }
         lock (gate)
         {
-            if (!chunks.TryGetValue(new(block, offset / ChunkBytes), out chunk)) { return 0; }
-            if (offset < chunk.From || offset >= chunk.To) { return 0; }
+            if (!chunks.TryGetValue(new(block, offset / ChunkBytes), out Chunk? chunk)) { return false; }
+            if (offset < chunk.From || offset + (long)least > chunk.To) { return false; }
             if (chunk.State == ChunkState.Loading)
             {
                 loading = chunk.Loaded.WaitAsync();
-                return 0;
+                return false;
             }
 
             if (chunk.State == ChunkState.Queued)
             {
                 RemoveLocked(chunk);
-                return 0;
+                return false;
             }
 
             chunk.Pins++;
+            loan = new(chunk, (int)(offset - chunk.From), (int)Math.Min((uint)length, chunk.To - offset));
+            return true;
         }
+    }
 
-        int length = (int)Math.Min((uint)destination.Length, chunk.To - offset);
-        chunk.Buffer!.Span.Slice((int)(offset - chunk.From), length).CopyTo(destination);
+    /// <summary>Takes back what was lent: the borrower has handed it on.</summary>
+    public void Return(ChunkLoan loan)
+    {
+        Chunk chunk = loan.Chunk;
         lock (gate)
         {
             chunk.Pins--;
-            chunk.Consumed += length;
+            chunk.Consumed += loan.Length;
             bool isUsedUp = chunk.Consumed >= chunk.To - chunk.From;
             if (chunk.State != ChunkState.Gone && isUsedUp) { RemoveLocked(chunk); }
             else { RecycleIfUnused(chunk); }
         }
-
-        return length;
     }
 
     /// <summary>The next chunk to load, pinned; waits for one; null once the cache is stopped.</summary>

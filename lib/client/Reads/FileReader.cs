@@ -15,8 +15,8 @@ internal sealed class FileReader(IDriveSession session, ReadAhead readAhead, Flu
     /// <summary>Attempts of a read that commits overtake, before it keeps them off.</summary>
     private const int Attempts = 8;
 
-    /// <summary>Reads up to the file's end; answers the bytes read.</summary>
-    public ValueTask<Reply<int>> ReadAsync(OpenFile handle, ulong offset, Memory<byte> destination)
+    /// <summary>Reads up to the file's end, or lends what was read ahead.</summary>
+    public ValueTask<Reply<FoundBytes>> ReadOrLendAsync(OpenFile handle, ulong offset, Memory<byte> destination)
     {
         FileState file = handle.State;
         uint cluster = (uint)(offset / Limits.ClusterBytes);
@@ -26,30 +26,38 @@ internal sealed class FileReader(IDriveSession session, ReadAhead readAhead, Flu
         lock (file.Gate)
         {
             size = file.Size;
-            if (offset >= size || destination.IsEmpty) { return new(Reply.Ok(0)); }
+            if (offset >= size || destination.IsEmpty) { return new(Found(0)); }
             destination = destination[..(int)Math.Min((ulong)destination.Length, size - offset)];
             hasDirty = file.Dirty.Overlaps(offset, destination.Length);
-            if (hasDirty && file.Dirty.TryCopyAll(offset, destination.Span))
-            {
-                return new(Reply.Ok(destination.Length));
-            }
-
+            if (hasDirty && file.Dirty.TryCopyAll(offset, destination.Span)) { return new(Found(destination.Length)); }
             map = file.Maps.Find(cluster);
         }
 
         readAhead.Note(handle.ReadAhead, offset, destination.Length, size, cluster, map);
-        if (!hasDirty && map is not null && TryReadRun(map, offset, destination, out ValueTask<Status> read))
+        if (hasDirty || map is null) { return ReadSlowlyAsync(file, offset, destination); }
+        if (TryFindBlock(map, offset, destination.Length, out BlockName block, out uint source))
         {
-            // Asked once: a read that ends between two questions would be taken for neither.
-            if (!read.IsCompletedSuccessfully) { return FinishAsync(file, offset, destination, read); }
-
-            // House: the answer is there.
-            Status status = read.Result;
-            if (status == Status.Ok) { return new(Reply.Ok(destination.Length)); }
-            return FinishAsync(file, offset, destination, new(status));
+            bool isLent = TryLend(block, source, destination.Length, out FoundBytes found, out Task? loading);
+            if (isLent) { return new(Reply.Ok(found)); }
+            if (loading is not null)
+            {
+                return LendLoadedAsync(file, offset, destination, block, source, loading);
+            }
         }
 
-        return ReadSlowlyAsync(file, offset, destination);
+        if (!TryReadRun(map, offset, destination, out ValueTask<Status> read))
+        {
+            return ReadSlowlyAsync(file, offset, destination);
+        }
+
+        // Asked once: a read that ends between two questions would be taken for neither.
+        if (!read.IsCompletedSuccessfully) { return FinishAsync(file, offset, destination, read); }
+
+        // House: the answer is there.
+        Status status = read.Result;
+        return status == Status.Ok
+            ? new(Found(destination.Length))
+            : FinishAsync(file, offset, destination, new(status));
     }
 
     /// <summary>What a cluster shows.</summary>
@@ -75,6 +83,44 @@ internal sealed class FileReader(IDriveSession session, ReadAhead readAhead, Flu
         }
 
         return reply;
+    }
+
+    private static Reply<FoundBytes> Found(int length) => Reply.Ok(new FoundBytes(length));
+
+    /// <summary>Finds the block that has all of a range; false if it is in none, or in several.</summary>
+    private static bool TryFindBlock(ClusterMap map, ulong offset, int length, out BlockName block, out uint source)
+    {
+        block = default;
+        source = 0;
+        uint from = (uint)(offset % Limits.ClusterBytes);
+        int at = map.FirstEndingAfter(from);
+        if (at == map.Runs.Count) { return false; }
+        Slice run = map.Runs[at];
+        if (run.Kind != SliceKind.Block || run.Offset > from || run.End < from + (ulong)length) { return false; }
+        block = run.Block;
+        source = run.SourceOffset + (from - run.Offset);
+        return true;
+    }
+
+    private bool TryLend(BlockName block, uint source, int length, out FoundBytes found, out Task? loading)
+    {
+        bool isLent = readAhead.Chunks.TryLend(block, source, length, length, out ChunkLoan loan, out loading);
+        found = isLent ? new(readAhead.Chunks, loan) : default;
+        return isLent;
+    }
+
+    /// <summary>Lends a part of a block when it is read, or reads it if it is not to be had by then.</summary>
+    private async ValueTask<Reply<FoundBytes>> LendLoadedAsync(
+        FileState file, ulong offset, Memory<byte> destination, BlockName block, uint source, Task? loading)
+    {
+        while (loading is not null)
+        {
+            await loading;
+            if (TryLend(block, source, destination.Length, out FoundBytes found, out loading)) { return Reply.Ok(found); }
+        }
+
+        return await FinishAsync(
+            file, offset, destination, session.Blocks.ReadBlockAsync(block, source, destination));
     }
 
     /// <summary>Reads a range that lies in one run, or in none; false if it does not.</summary>
@@ -141,23 +187,23 @@ internal sealed class FileReader(IDriveSession session, ReadAhead readAhead, Flu
         return Status.Ok;
     }
 
-    private async ValueTask<Reply<int>> FinishAsync(
+    private async ValueTask<Reply<FoundBytes>> FinishAsync(
         FileState file, ulong offset, Memory<byte> destination, ValueTask<Status> read)
     {
         Status status = await read;
-        if (status == Status.Ok) { return Reply.Ok(destination.Length); }
-        if (!IsOutdated(status)) { return Reply.Failed<int>(status); }
+        if (status == Status.Ok) { return Found(destination.Length); }
+        if (!IsOutdated(status)) { return Reply.Failed<FoundBytes>(status); }
         Forget(file);
         return await ReadSlowlyAsync(file, offset, destination);
     }
 
-    private async ValueTask<Reply<int>> ReadSlowlyAsync(FileState file, ulong offset, Memory<byte> destination)
+    private async ValueTask<Reply<FoundBytes>> ReadSlowlyAsync(FileState file, ulong offset, Memory<byte> destination)
     {
         for (int attempt = 0; attempt < Attempts; attempt++)
         {
             Status? status = await TryReadAsync(file, offset, destination);
-            if (status == Status.Ok) { return Reply.Ok(destination.Length); }
-            if (status is { } failure) { return Reply.Failed<int>(failure); }
+            if (status == Status.Ok) { return Found(destination.Length); }
+            if (status is { } failure) { return Reply.Failed<FoundBytes>(failure); }
         }
 
         await file.EnterExclusiveAsync();
@@ -167,9 +213,9 @@ internal sealed class FileReader(IDriveSession session, ReadAhead readAhead, Flu
             Status? status = await TryReadAsync(file, offset, destination);
             return status switch
             {
-                Status.Ok => Reply.Ok(destination.Length),
-                { } failure => Reply.Failed<int>(failure),
-                null => Reply.Failed<int>(Status.IoError),
+                Status.Ok => Found(destination.Length),
+                { } failure => Reply.Failed<FoundBytes>(failure),
+                null => Reply.Failed<FoundBytes>(Status.IoError),
             };
         }
         finally

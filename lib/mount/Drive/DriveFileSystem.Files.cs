@@ -55,11 +55,18 @@ internal sealed partial class DriveFileSystem
         accessTimes.Note(handle, file.Id);
         Finish(
             request,
-            client.ReadAsync(file, body.Offset, request.ReplyMemory),
+            client.ReadOrLendAsync(file, body.Offset, request.ReplyMemory),
             static (_, asked, reply) =>
             {
-                if (reply.IsOk) { asked.ReplyFilled(reply.Value); }
-                else { asked.ReplyError(StatusErrno.Of(reply.Status)); }
+                if (!reply.IsOk)
+                {
+                    asked.ReplyError(StatusErrno.Of(reply.Status));
+                    return;
+                }
+
+                using FoundBytes found = reply.Value;
+                if (found.IsLent) { asked.ReplyBytes(found.Lent); }
+                else { asked.ReplyFilled(found.Length); }
             });
     }
 

@@ -18,7 +18,11 @@ internal sealed class FusePolling(TimeProvider time, Func<long> waitedNs)
 
     private const int LongestPause = 4096;
 
-    /// <summary>Requests that came while they were polled for, over which waiting is counted.</summary>
+    /// <summary>Requests in a row that came while they were polled for, from which on waiting is counted: the count costs
+    /// a call or two, which fewer requests would not pay for.</summary>
+    private const int CountFrom = 8;
+
+    /// <summary>Requests over which waiting is counted; they need not all follow each other.</summary>
     private const int LookPolls = 64;
 
     /// <summary>Requests that are slept for after the first count that showed that others need the processor; each further
@@ -33,10 +37,16 @@ internal sealed class FusePolling(TimeProvider time, Func<long> waitedNs)
     private readonly long windowTicks = (long)(Window.TotalSeconds * time.TimestampFrequency);
     private int pause;
     private int lastPause;
-    private int polls;
     private int lastRetreat;
-    private long seenWaitedNs;
-    private long seenAt;
+
+    /// <summary>Requests in a row that came while they were polled for.</summary>
+    private int row;
+
+    private long rowWaitedNs;
+    private long rowBegan;
+    private int counted;
+    private long countedWaitedNs;
+    private TimeSpan countedTime;
 
     /// <summary>How long a request is polled for: about what two changes of threads take.</summary>
     public static TimeSpan Window => TimeSpan.FromMicroseconds(40);
@@ -61,29 +71,40 @@ internal sealed class FusePolling(TimeProvider time, Func<long> waitedNs)
     {
         if (!found)
         {
-            polls = 0;
+            EndRow();
             pause = lastPause = lastPause == 0 ? LeastPause : Math.Min(2 * lastPause, LongestPause);
             return;
         }
 
         lastPause = 0;
-
-        // Counted from here, not from the last look: who had the processor during the sleep between them was no harm.
-        if (polls++ == 0)
+        if (++row < CountFrom) { return; }
+        if (row == CountFrom)
         {
-            seenWaitedNs = waitedNs();
-            seenAt = time.GetTimestamp();
-        }
-
-        if (polls <= LookPolls) { return; }
-        polls = 0;
-        long waited = waitedNs() - seenWaitedNs;
-        if (waited * WaitingParts <= time.GetElapsedTime(seenAt).TotalNanoseconds)
-        {
-            lastRetreat = 0;
+            rowWaitedNs = waitedNs();
+            rowBegan = time.GetTimestamp();
             return;
         }
 
-        pause = lastRetreat = lastRetreat == 0 ? LeastRetreat : Math.Min(2 * lastRetreat, LongestPause);
+        if (++counted < LookPolls) { return; }
+        EndRow();
+        bool othersNeedIt = countedWaitedNs * WaitingParts > countedTime.TotalNanoseconds;
+        counted = 0;
+        countedWaitedNs = 0;
+        countedTime = TimeSpan.Zero;
+        lastRetreat = !othersNeedIt ? 0 : lastRetreat == 0 ? LeastRetreat : Math.Min(2 * lastRetreat, LongestPause);
+        pause = lastRetreat;
+    }
+
+    /// <summary>Adds up what was counted. Only what lies within a row is: who had the processor while the thread slept was no
+    /// harm.</summary>
+    private void EndRow()
+    {
+        if (row > CountFrom)
+        {
+            countedWaitedNs += waitedNs() - rowWaitedNs;
+            countedTime += time.GetElapsedTime(rowBegan);
+        }
+
+        row = 0;
     }
 }

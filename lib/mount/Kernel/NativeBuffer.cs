@@ -1,17 +1,16 @@
-using System.Buffers;
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
+using KvFs.Memory;
 
 namespace KvFs.Mount;
 
-/// <summary>Page-aligned memory outside of the garbage collector's heap.</summary>
+/// <summary>The memory of one request and its reply.</summary>
 /// <remarks>Layout for one request, so that both the data of a WRITE and the data of a reply start at a page boundary:
 /// 0: head and fixed body of a reply; 4,016: the request (header 40, WRITE's body 40), so that its data starts at
 /// 4,096; then as many bytes as the largest request; room for a reply's data starts at the first page boundary behind
 /// the request that leaves 16 bytes for its header.</remarks>
-internal sealed unsafe class NativeBuffer : MemoryManager<byte>
+internal sealed unsafe class NativeBuffer : IDisposable
 {
-    public const int PageBytes = 4096;
+    public const int PageBytes = AlignedMemory.PageBytes;
 
     /// <summary>Bytes of header and body of WRITE, which precede its data.</summary>
     public const int WriteHeadBytes = 80;
@@ -23,13 +22,13 @@ internal sealed unsafe class NativeBuffer : MemoryManager<byte>
     /// input); a larger one leaves less room for the reply.</summary>
     private const int RequestPages = 3;
 
-    private byte* pointer;
+    private readonly AlignedMemory memory;
 
     public NativeBuffer(int maxDataBytes)
     {
         Length = ((RequestPages * PageBytes) + maxDataBytes + PageBytes - 1) / PageBytes * PageBytes;
         RequestCapacity = Math.Max(WriteHeadBytes + maxDataBytes, MinimumReadBytes);
-        pointer = (byte*)NativeMemory.AlignedAlloc((nuint)Length, PageBytes);
+        memory = new(Length);
     }
 
     /// <summary>Bytes below which the kernel refuses to hand out any request (FUSE_MIN_READ_BUFFER).</summary>
@@ -41,29 +40,14 @@ internal sealed unsafe class NativeBuffer : MemoryManager<byte>
     public int RequestCapacity { get; }
 
     /// <summary>The memory; null once disposed. Never moves.</summary>
-    public byte* Pointer => pointer;
+    public byte* Pointer => memory.Pointer;
+
+    public Memory<byte> Memory => memory.Memory;
 
     /// <summary>Offset of the room for a reply's data behind a request of this size.</summary>
     public static int ReplyOffset(int requestBytes) =>
         (RequestOffset + requestBytes + Unsafe.SizeOf<FuseOutHeader>() + PageBytes - 1) / PageBytes * PageBytes;
 
-    // Safe: the pointer is valid for Length bytes until Dispose, and a buffer is disposed only when no request owns it.
-    public override Span<byte> GetSpan() => new(pointer, Length);
-
-    public override MemoryHandle Pin(int elementIndex = 0)
-    {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)elementIndex, (uint)Length, nameof(elementIndex));
-        return new MemoryHandle(pointer + elementIndex);
-    }
-
-    public override void Unpin()
-    {
-        // Native memory does not move.
-    }
-
-    protected override void Dispose(bool disposing)
-    {
-        NativeMemory.AlignedFree(pointer);
-        pointer = null;
-    }
+    /// <summary>Frees the memory; no request owns it any more.</summary>
+    public void Dispose() => ((IDisposable)memory).Dispose();
 }

@@ -2,6 +2,9 @@ namespace KvFs.Mount.Tests.Kernel;
 
 public sealed class FusePollingTests
 {
+    /// <summary>Requests after which it looks whether others need the processor, if all follow each other.</summary>
+    private const int RowOfALook = 8 + 64;
+
     private readonly ManualClock clock = new();
     private long waitedNs;
 
@@ -45,7 +48,7 @@ public sealed class FusePollingTests
         }
 
         Assert.Equal(4096, last);
-        for (int at = 0; at < 65; at++) { Poll(polling, found: true); }
+        for (int at = 0; at < RowOfALook; at++) { Poll(polling, found: true); }
         PollAndWait(polling);
         Assert.Equal(256, CountSlept(polling));
     }
@@ -73,6 +76,33 @@ public sealed class FusePollingTests
     }
 
     [Fact]
+    public void Requests_that_do_not_come_in_time_do_not_end_the_count()
+    {
+        FusePolling polling = new(clock, () => waitedNs);
+        for (int row = 0; row < 4; row++)
+        {
+            for (int at = 0; at < 8 + 15; at++) { PollSlowly(polling); }
+            Poll(polling, found: false);
+            Assert.Equal(1, CountSlept(polling));
+        }
+
+        for (int at = 0; at < 8 + 4; at++) { PollSlowly(polling); }
+        Assert.Equal(256, CountSlept(polling));
+    }
+
+    [Fact]
+    public void Nothing_is_counted_where_few_requests_follow_each_other()
+    {
+        FusePolling polling = new(clock, () => throw new InvalidOperationException("each count costs a call"));
+        for (int round = 0; round < 100; round++)
+        {
+            for (int at = 0; at < 7; at++) { Poll(polling, found: true); }
+            Poll(polling, found: false);
+            Assert.Equal(1, CountSlept(polling));
+        }
+    }
+
+    [Fact]
     public void A_thread_that_others_run_beside_counts_how_long_it_waits()
     {
         using CancellationTokenSource done = new();
@@ -91,12 +121,15 @@ public sealed class FusePollingTests
 
     private void PollAndWait(FusePolling polling)
     {
-        for (int at = 0; at < 65; at++)
-        {
-            Poll(polling, found: true);
-            clock.Advance(TimeSpan.FromMicroseconds(20));
-            waitedNs += 6_000;
-        }
+        for (int at = 0; at < RowOfALook; at++) { PollSlowly(polling); }
+    }
+
+    /// <summary>A request that comes while the thread waits for a processor for more than a quarter of the time.</summary>
+    private void PollSlowly(FusePolling polling)
+    {
+        Poll(polling, found: true);
+        clock.Advance(TimeSpan.FromMicroseconds(20));
+        waitedNs += 6_000;
     }
 
     private static void Poll(FusePolling polling, bool found)

@@ -1,4 +1,5 @@
 using KvFs.Core;
+using KvFs.Memory;
 using KvFs.Node.Storage;
 
 namespace KvFs.Node.Tests.Storage;
