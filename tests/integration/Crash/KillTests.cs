@@ -6,10 +6,10 @@ namespace KvFs.Integration.Tests.Crash;
 
 /// <summary>SIGKILL for the real server at random moments, under a load of writers that sync: what was acknowledged is there.
 /// </summary>
-/// <remarks>KVFS_ROUNDS=n: that many rounds instead of the few; KVFS_SEED=n: other moments and writes.</remarks>
+/// <remarks>KVFS_ROUNDS=n: that many rounds instead of a hundred; KVFS_SEED=n: other moments and writes.</remarks>
 public sealed class KillTests(ITestOutputHelper output)
 {
-    private const int DefaultRounds = 5;
+    private const int DefaultRounds = 100;
     private const int Writers = 3;
 
     /// <summary>Acknowledged steps of all writers in one round before the kill, at most.</summary>
