@@ -35,7 +35,7 @@ internal sealed class PoolUnderTest : IAsyncDisposable
     public int Nodes => Directory.Nodes.Count;
 
     /// <summary>Copies of what is written.</summary>
-    public int Copies => Directory.Copies.Min();
+    public int Copies => Directory.Holders.Min(static holders => holders.Length);
 
     /// <exception cref="BenchException">There is none, or it cannot be talked to.</exception>
     public static async Task<PoolUnderTest> ConnectAsync(BenchOptions options, CancellationToken cancel)

@@ -4,6 +4,7 @@ using KvFs.Cli.Control;
 using KvFs.Cli.Hosting;
 using KvFs.Cli.Output;
 using KvFs.Cli.Pool;
+using KvFs.Client.Remote;
 using Microsoft.Extensions.Logging;
 
 namespace KvFs.Cli.Commands;
@@ -65,6 +66,17 @@ internal static class UpCommand
         Description = "No node here: use the pool that has nodes at these addresses.", HelpName = "HOST:PORT[,…]",
     };
 
+    private static readonly Option<string?> Near = new("--near")
+    {
+        Description = "The pool's node on this machine, by name: data is read from it. Default: any whose address is this machine's.",
+        HelpName = "NODE",
+    };
+
+    private static readonly Option<string?> Zone = new("--zone")
+    {
+        Description = "The zone that this machine is in: data is read from nodes of it. Default: that of --near.", HelpName = "ZONE",
+    };
+
     private static readonly Option<LogLevel?> Level = SharedOptions.Choice<LogLevel>(
         "--log-level", "The least important lines that are logged. Default: information.");
 
@@ -88,7 +100,7 @@ internal static class UpCommand
         return new Command("up", "Starts a node on a data folder, or a pool of several, and mounts a drive of it.")
         {
             Drive, Mount, NoMount, Size, ReadOnly, SharedOptions.Shared, Nodes, Servers, PoolOptions.Certificates, PoolOptions.Pool, PoolOptions.Insecure,
-            Detach, Metrics, Level, Format, InBackground,
+            Near, Zone, Detach, Metrics, Level, Format, InBackground,
         }
         .WithExamples(
             ("kvfs up", "serve the drive main until Ctrl-C"),
@@ -133,6 +145,8 @@ internal static class UpCommand
         bool isInsecure = context.Get(PoolOptions.Insecure);
         if (nodes is not null && servers is not null) { throw new CommandException(ExitCode.Usage, "--nodes and --server contradict each other."); }
         bool isSecured = certificates is not null || pool is not null;
+        NearOptions near = new() { Node = context.Get(Near), Zone = context.Get(Zone) };
+        if (servers is null && near != new NearOptions()) { throw new CommandException(ExitCode.Usage, "--near and --zone go with --server."); }
         if (servers is null && isSecured) { throw new CommandException(ExitCode.Usage, "--pki and --pool go with --server."); }
         if (nodes is { } count) { return new PoolChoice.Own(count, isInsecure); }
         if (servers is null)
@@ -148,7 +162,8 @@ internal static class UpCommand
                 "Make them with `kvfs pki`, or pass --insecure alone for a pool on this machine's loopback.");
         }
 
-        return new PoolChoice.Running(servers.Split(',', StringSplitOptions.RemoveEmptyEntries), certificates is null ? null : Path.GetFullPath(certificates), pool);
+        return new PoolChoice.Running(
+            servers.Split(',', StringSplitOptions.RemoveEmptyEntries), certificates is null ? null : Path.GetFullPath(certificates), pool, near);
     }
 
     private static IEnumerable<string> ArgumentsOf(PoolChoice? pool) => pool switch
@@ -158,6 +173,8 @@ internal static class UpCommand
         [
             "--server", string.Join(',', running.Addresses),
             .. running.Certificates is { } certificates ? (string[])["--pki", certificates, "--pool", running.Name!] : ["--insecure"],
+            .. running.Near.Node is { } node ? (string[])["--near", node] : [],
+            .. running.Near.Zone is { } zone ? (string[])["--zone", zone] : [],
         ],
         _ => [],
     };

@@ -1,3 +1,5 @@
+using KvFs.Client.Remote;
+
 namespace KvFs.Cli.Pool;
 
 /// <summary>Which pool of several nodes a process uses.</summary>
@@ -12,5 +14,6 @@ internal abstract record PoolChoice
     /// <param name="Addresses">Of some of its nodes.</param>
     /// <param name="Certificates">A folder as <c>kvfs pki issue</c> writes it; null: plain text on loopback.</param>
     /// <param name="Name">The pool that the certificates are of; null: plain text.</param>
-    internal sealed record Running(IReadOnlyList<string> Addresses, string? Certificates, string? Name) : PoolChoice;
+    /// <param name="Near">Where this machine is beside the nodes.</param>
+    internal sealed record Running(IReadOnlyList<string> Addresses, string? Certificates, string? Name, NearOptions Near) : PoolChoice;
 }

@@ -29,12 +29,12 @@ internal sealed class PoolSource : IDriveSource
     private readonly IReadOnlyList<string> seeds;
     private readonly OwnNodes? own;
 
-    private PoolSource(IReadOnlyList<string> seeds, PeerSecurity security, OwnNodes? own)
+    private PoolSource(IReadOnlyList<string> seeds, PeerSecurity security, NearOptions near, OwnNodes? own)
     {
         this.seeds = seeds;
         this.own = own;
         calls = new(security);
-        admin = new([.. seeds], address => PoolOptions.Dial(security, address, WireLimits.OfClient), new());
+        admin = new([.. seeds], address => PoolOptions.Dial(security, address, WireLimits.OfClient), new() { Near = near });
     }
 
     public IDriveAdmin Admin => admin;
@@ -62,9 +62,9 @@ internal sealed class PoolSource : IDriveSource
         }
 
         string? bad = await BadBlocksAsync(cancel).ConfigureAwait(false);
-        int atRisk = pool.Copies.Count(copies => copies < Math.Min(pool.Replicas, pool.Nodes.Count));
+        int atRisk = pool.Holders.Count(holders => holders.Length < Math.Min(pool.Replicas, pool.Nodes.Count));
         string name = $"pool of {pool.Nodes.Count} nodes, {pool.Replicas} copies";
-        string? few = atRisk == 0 ? null : $"{atRisk} of {pool.Copies.Length} shards have fewer copies than they are to have.";
+        string? few = atRisk == 0 ? null : $"{atRisk} of {pool.Holders.Length} shards have fewer copies than they are to have.";
         return new(name, null, true, bad is null ? few : $"{bad} {few}".TrimEnd());
     }
 
@@ -121,7 +121,7 @@ internal sealed class PoolSource : IDriveSource
             PeerSecurity security = choice.Insecure
                 ? PeerSecurity.PlainTextOnLoopback
                 : PoolOptions.SecurityOf(folder.ClientCertificates, OwnPool.Name, loggers);
-            PoolSource source = new(own.Addresses, security, own);
+            PoolSource source = new(own.Addresses, security, new(), own);
             own = null;
             await source.WaitUntilServedAsync(progress, cancel).ConfigureAwait(false);
             return source;
@@ -140,7 +140,7 @@ internal sealed class PoolSource : IDriveSource
         PeerSecurity security = choice.Certificates is { } certificates
             ? PoolOptions.SecurityOf(certificates, choice.Name!, loggers)
             : PeerSecurity.PlainTextOnLoopback;
-        PoolSource source = new(choice.Addresses, security, null);
+        PoolSource source = new(choice.Addresses, security, choice.Near, null);
         if (await source.admin.DirectoryAsync(cancel).ConfigureAwait(false) is not null) { return source; }
         await source.DisposeAsync().ConfigureAwait(false);
         throw new CommandException(

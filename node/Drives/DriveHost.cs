@@ -150,6 +150,19 @@ public sealed class DriveHost
     /// <summary>Whether a drive that is not served here may be in a moment.</summary>
     public bool IsComing(DriveId drive) => IsOneOfSeveral && IsToServe(HomeShard.Of(drive, shards.Length));
 
+    /// <summary>A session of any drive that this node has records of, whether or not it serves it; null: they know none.</summary>
+    public SessionRecord? FindSession(DriveId drive, SessionId session)
+    {
+        try
+        {
+            return SessionRecord.TryGet(session, new StoredDriveView(records, [new(drive, CowNumber.Head)]), out SessionRecord found) ? found : null;
+        }
+        catch (RecordCorruptException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>What is answered to a session that is not known here. SessionExpired: there is none; StaleEpoch: it may be elsewhere,
     /// or here in a moment.</summary>
     public Status WhyNoSession(DriveId drive) =>

@@ -8,13 +8,17 @@ using V1 = KvFs.Protocol.V1;
 namespace KvFs.Node.Remote;
 
 /// <summary>The service of block.proto.</summary>
-internal sealed class BlockService(RemoteServices remote, RequestThreads threads)
+internal sealed class BlockService(RemoteServices remote, RequestThreads threads, CopyReads copies)
 {
     public void AddTo(GrpcServices services)
     {
         services.ClientStreaming(BlockMethods.Write, WriteAsync);
         services.ServerStreaming(BlockMethods.Read, ReadAsync);
         services.Unary(BlockMethods.Prefetch, Prefetch);
+
+        // Beside a socket file there is no port.
+        services.Unary(BlockMethods.OfferReads, (_, call) => new ValueTask<V1.OfferReadsReply>(
+            new V1.OfferReadsReply { Direct = call.Peer is null ? null : copies.Offer() }));
     }
 
     private async ValueTask<V1.WriteReply> WriteAsync(MessageReader<V1.WriteChunk> reader, ServerCall call)

@@ -35,6 +35,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
     private readonly TimeProvider clock;
     private readonly ILogger logger;
     private readonly RequestThreads threads;
+    private readonly CopyReads copies;
     private readonly ITimer timer;
     private TaskCompletionSource moved = NewSignal();
     private readonly Lock ticking = new();
@@ -51,6 +52,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
         this.clock = clock;
         logger = loggers.CreateLogger<RemoteServices>();
         threads = new(options.Threads);
+        copies = new(node, threads, options.Direct, options.Lease, clock);
         tickedAt = clock.GetTimestamp();
         node.Host.Adopted = Adopt;
         node.Host.Moved = () => Interlocked.Exchange(ref moved, NewSignal()).SetResult();
@@ -69,7 +71,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(services);
         new DriveService(this).AddTo(services);
-        new BlockService(this, threads).AddTo(services);
+        new BlockService(this, threads, copies).AddTo(services);
         new AdminService(node.LocalAdmin, threads).AddTo(services);
     }
 
@@ -96,6 +98,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
     {
         await timer.DisposeAsync();
         Volatile.Write(ref stopped, true);
+        copies.Dispose();
         while (!sessions.IsEmpty)
         {
             // All at once: a request of one may wait for another one.

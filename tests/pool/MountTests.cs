@@ -77,6 +77,8 @@ public sealed class MountTests : IAsyncLifetime
         Assert.Equal(2, await RunAsync(Data, "up", "--nodes", "3", "--server", "127.0.0.1:1", "--insecure", "--no-mount"));
         Assert.Equal(2, await RunAsync(Data, "up", "--server", "127.0.0.1:1", "--no-mount"));
         Assert.Equal(2, await RunAsync(Data, "up", "--insecure", "--no-mount"));
+        Assert.Equal(2, await RunAsync(Data, "up", "--near", "n1", "--no-mount"));
+        Assert.Equal(2, await RunAsync(Data, "up", "--nodes", "3", "--zone", "a", "--no-mount"));
         Assert.Equal(2, await RunAsync(Data, "up", "--nodes", "10", "--no-mount"));
         Assert.Equal(7, await RunAsync(Data, "up", "--server", "127.0.0.1:1", "--insecure", "--no-mount"));
         await UpAsync(Data, "--no-mount");

@@ -57,7 +57,7 @@ internal sealed class PoolProcesses : IAsyncDisposable
         authority = setting.Etcd.IsEmpty
             ? new FileAuthority(Path.Combine(folder, "map"), poll: TimeSpan.FromMilliseconds(20))
             : new EtcdAuthority(new() { Endpoints = setting.Etcd });
-        Admin = new(addresses, Dial, new() { ResumeTime = s_resumeTime });
+        Admin = NewAdmin(new());
         channels = [.. addresses.Select(address => new Lazy<GrpcChannel>(() => Dial(address)))];
         watching = Task.Run(WatchAsync);
     }
@@ -68,6 +68,9 @@ internal sealed class PoolProcesses : IAsyncDisposable
 
     /// <summary>A client's view of the pool.</summary>
     public PoolDriveAdmin Admin { get; }
+
+    /// <summary>Another client's view of it. The caller disposes it.</summary>
+    public PoolDriveAdmin NewAdmin(RemoteClientOptions options) => new(addresses, Dial, options with { ResumeTime = s_resumeTime });
 
     /// <summary>The option that names the authority.</summary>
     public string AuthorityName => setting.Etcd.IsEmpty

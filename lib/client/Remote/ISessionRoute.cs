@@ -13,12 +13,17 @@ internal interface ISessionRoute
     /// <summary>A channel to whoever serves a drive now, as far as is known; null: nobody can tell. The channel stays the route's.
     /// </summary>
     ValueTask<GrpcChannel?> FindAsync(DriveId drive, CancellationToken cancellation);
+
+    /// <summary>Copies of blocks that may be nearer than their primary; null: there is only one node.</summary>
+    NearCopies? Near { get; }
 }
 
 /// <summary>One node that serves everything.</summary>
 internal sealed class SingleRoute(GrpcChannel channel) : ISessionRoute
 {
     public TimeSpan? ResumeTime => null;
+
+    public NearCopies? Near => null;
 
     public ValueTask<GrpcChannel?> FindAsync(DriveId drive, CancellationToken cancellation) => new(channel);
 }

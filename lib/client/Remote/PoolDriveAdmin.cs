@@ -19,6 +19,7 @@ public sealed class PoolDriveAdmin : IDriveAdmin, ISessionRoute, IDisposable
     private readonly ImmutableArray<string> seeds;
     private readonly Func<string, GrpcChannel> dial;
     private readonly RemoteClientOptions options;
+    private readonly NearCopies near;
     private PoolDirectory? known;
 
     /// <param name="seeds">Addresses of some of the nodes; others are learned from them.</param>
@@ -30,7 +31,11 @@ public sealed class PoolDriveAdmin : IDriveAdmin, ISessionRoute, IDisposable
         this.seeds = seeds;
         this.dial = dial;
         this.options = options;
+        near = new(this, options);
     }
+
+    /// <summary>The newest map that was told; null: none yet.</summary>
+    internal PoolDirectory? Known => Volatile.Read(ref known);
 
     public ValueTask<Reply<DriveInfo>> CreateDriveAsync(DriveSpec spec, CancellationToken cancellationToken)
     {
@@ -135,6 +140,8 @@ public sealed class PoolDriveAdmin : IDriveAdmin, ISessionRoute, IDisposable
 
     TimeSpan? ISessionRoute.ResumeTime => options.ResumeTime;
 
+    NearCopies ISessionRoute.Near => near;
+
     async ValueTask<GrpcChannel?> ISessionRoute.FindAsync(DriveId drive, CancellationToken cancellation)
     {
         if (await DirectoryAsync(cancellation) is not { } pool) { return null; }
@@ -144,6 +151,7 @@ public sealed class PoolDriveAdmin : IDriveAdmin, ISessionRoute, IDisposable
 
     public void Dispose()
     {
+        near.Dispose();
         foreach (Lazy<GrpcChannel> channel in channels.Values)
         {
             if (channel.IsValueCreated) { channel.Value.Dispose(); }
@@ -187,7 +195,7 @@ public sealed class PoolDriveAdmin : IDriveAdmin, ISessionRoute, IDisposable
         }
     }
 
-    private GrpcChannel ChannelTo(string address) => channels.GetOrAdd(address, one => new(() => dial(one))).Value;
+    internal GrpcChannel ChannelTo(string address) => channels.GetOrAdd(address, one => new(() => dial(one))).Value;
 
     /// <summary>A node's own drives. One that is not in the map any more is not reached.</summary>
     private RemoteDriveAdmin At(PoolDirectory pool, NodeId node) => At(pool, node, options);

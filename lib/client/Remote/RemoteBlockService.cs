@@ -11,7 +11,7 @@ namespace KvFs.Client.Remote;
 /// <summary>Blocks of nodes in other processes, over gRPC.</summary>
 /// <remarks>Thread safe. Reading and writing may be repeated, and are, wherever the session is served, until they are answered or it
 /// is over. What is damaged on its way is sent again.</remarks>
-internal sealed class RemoteBlockService(SessionConnection session, RemoteClientOptions options)
+internal sealed class RemoteBlockService(SessionConnection session, NearCopies? near, RemoteClientOptions options)
     : IBlockService
 {
     /// <summary>Prefetches on their way: more are not worth it.</summary>
@@ -34,8 +34,9 @@ internal sealed class RemoteBlockService(SessionConnection session, RemoteClient
     public ValueTask<Status> ReadBlockAsync(BlockName name, uint offset, Memory<byte> destination)
     {
         if (destination.IsEmpty) { return new(Status.Ok); }
-        return destination.Length > Limits.BlockBytes
-            ? new(Status.Invalid)
+        if (destination.Length > Limits.BlockBytes) { return new(Status.Invalid); }
+        return near?.Find(name.Owner) is { } copy
+            ? ReadNearAsync(near, copy, name, offset, destination)
             : AskAsync(name, offset, destination);
     }
 
@@ -64,6 +65,19 @@ internal sealed class RemoteBlockService(SessionConnection session, RemoteClient
             status = (await session.AskAsync(new() { WriteBlock = write })).Status.ToCore();
         }
 
+        return status;
+    }
+
+    /// <summary>Reads from a copy that is nearer than the primary's; what that one cannot give, from the primary.</summary>
+    private async ValueTask<Status> ReadNearAsync(
+        NearCopies copies, CopyStream copy, BlockName name, uint offset, Memory<byte> destination)
+    {
+        Status given = await copy.ReadAsync(session.Key, name, offset, destination);
+        if (given == Status.Ok) { return given; }
+        Status status = await AskAsync(name, offset, destination);
+
+        // Not to blame: for what nobody has any more, and for not knowing a new session yet.
+        if (status == Status.Ok && given != Status.SessionExpired) { copies.OnFailed(copy); }
         return status;
     }
 

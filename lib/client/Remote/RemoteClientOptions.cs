@@ -38,4 +38,21 @@ public sealed record RemoteClientOptions
 
     /// <summary>Between two such looks.</summary>
     public TimeSpan LookPause { get; init; } = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>Where this client is, beside the nodes of a pool: blocks are read from the nearest that has them.</summary>
+    public NearOptions Near { get; init; } = new();
+
+    /// <summary>A near node that did not give what it was asked for is not asked for so long; and the pool map is looked at again after as
+    /// much.</summary>
+    public TimeSpan NearPause { get; init; } = TimeSpan.FromSeconds(5);
+}
+
+/// <summary>Where a client is.</summary>
+public sealed record NearOptions
+{
+    /// <summary>The name of the node that runs on the same machine; null: any whose address is one of this machine's.</summary>
+    public string? Node { get; init; }
+
+    /// <summary>The zone that the client is in; null: that of <see cref="Node"/>, if it is named.</summary>
+    public string? Zone { get; init; }
 }

@@ -103,7 +103,7 @@ public sealed class RemoteDriveAdmin(GrpcChannel channel, RemoteClientOptions op
         V1.OpenSession open = new() { Drive = drive, ReadOnly = access.IsReadOnly(), Shared = access.IsShared() };
         Reply<SessionConnection> opened = await SessionConnection.OpenAsync(channel, route, open, options, cancellationToken);
         if (!opened.IsOk) { return Reply.Failed<IDriveSession>(opened.Status); }
-        RemoteBlockService blocks = new(opened.Value, options);
+        RemoteBlockService blocks = new(opened.Value, route.Near, options);
         return Reply.Ok<IDriveSession>(new RemoteDriveSession(opened.Value, access, blocks));
     }
 

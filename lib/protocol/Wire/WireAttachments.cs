@@ -18,6 +18,13 @@ namespace KvFs.Protocol.V1
     }
 
     /// <content>What only this process knows of it.</content>
+    public sealed partial class CopyReadReply
+    {
+        /// <summary>The memory of its data, on loan: whoever has sent or read it disposes it.</summary>
+        public AttachedBytes? Lent { get; set; }
+    }
+
+    /// <content>What only this process knows of it.</content>
     public sealed partial class StoreBlock
     {
         /// <summary>The memory of its data, on loan: whoever has stored it disposes it.</summary>
@@ -53,6 +60,16 @@ namespace KvFs.Protocol.Wire
             return bare;
         }
 
+        /// <inheritdoc cref="Detach(V1.ClientMessage, out ReadOnlyMemory{byte})"/>
+        public static V1.CopyReadReply Detach(this V1.CopyReadReply message, out ReadOnlyMemory<byte> attached)
+        {
+            ArgumentNullException.ThrowIfNull(message);
+            if (!TryTake(message.Range?.Data, out attached)) { return message; }
+            V1.CopyReadReply bare = new(message);
+            bare.Range.Data = ByteString.Empty;
+            return bare;
+        }
+
         /// <summary>Puts what came with a message into its place.</summary>
         /// <exception cref="InvalidDataException">It has none.</exception>
         public static void Attach(this V1.ClientMessage message, AttachedBytes? attached)
@@ -72,6 +89,16 @@ namespace KvFs.Protocol.Wire
             V1.BlockRange range = message.Answer?.Range ?? throw NoPlace();
             range.Data = Wrap(range.Data, attached);
             message.Answer.Lent = attached;
+        }
+
+        /// <inheritdoc cref="Attach(V1.ClientMessage, AttachedBytes)"/>
+        public static void Attach(this V1.CopyReadReply message, AttachedBytes? attached)
+        {
+            ArgumentNullException.ThrowIfNull(message);
+            if (attached is null) { return; }
+            V1.BlockRange range = message.Range ?? throw NoPlace();
+            range.Data = Wrap(range.Data, attached);
+            message.Lent = attached;
         }
 
         /// <inheritdoc cref="Attach(V1.ClientMessage, AttachedBytes)"/>

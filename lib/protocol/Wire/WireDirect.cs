@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using KvFs.Direct;
+using KvFs.Grpc;
 
 namespace KvFs.Protocol.Wire;
 
@@ -11,6 +12,12 @@ public static class WireDirect
 
     /// <summary>While more than that waits for a client to take it, no more of its requests are taken.</summary>
     public const long MaxWaitingBytes = 32 << 20;
+
+    /// <summary>What a client says on a stream that <see cref="BlockMethods.OfferReads"/> offers.</summary>
+    public static Marshaller<V1.CopyRead> CopyReads { get; } = Marshaller.Protobuf(V1.CopyRead.Parser);
+
+    /// <summary>What the node answers there.</summary>
+    public static Marshaller<V1.CopyReadReply> CopyReadReplies { get; } = Marshaller.Protobuf(V1.CopyReadReply.Parser);
 
     public static V1.DirectOffer ToWire(this in DirectOffer offer) =>
         new() { Port = (uint)offer.Port, Ticket = ByteString.CopyFrom(offer.Ticket.Span) };

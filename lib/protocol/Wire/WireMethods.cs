@@ -68,6 +68,13 @@ public static class BlockMethods
         "Prefetch",
         Marshaller.Protobuf(V1.PrefetchRequest.Parser),
         Marshaller.Protobuf(V1.PrefetchReply.Parser));
+
+    public static GrpcMethod<V1.OfferReadsRequest, V1.OfferReadsReply> OfferReads { get; } = new(
+        GrpcMethodKind.Unary,
+        Service,
+        "OfferReads",
+        Marshaller.Protobuf(V1.OfferReadsRequest.Parser),
+        Marshaller.Protobuf(V1.OfferReadsReply.Parser));
 }
 
 /// <summary>The methods of admin.proto's service.</summary>

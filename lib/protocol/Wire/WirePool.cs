@@ -81,15 +81,22 @@ public static class WireHealth
 /// <summary>What a client knows of a pool: where its nodes are, and who leads which shard.</summary>
 /// <param name="Revision">Of the map.</param>
 /// <param name="Nodes">Those that were not removed: number and address.</param>
+/// <param name="Places">What people call them, and what fails together with them.</param>
 /// <param name="Primaries">By shard: the number of its primary.</param>
-/// <param name="Copies">By shard: how many nodes have all of it.</param>
+/// <param name="Holders">By shard: the nodes that have all of it, its primary among them.</param>
 /// <param name="Replicas">How many are to have it.</param>
 public sealed record PoolDirectory(
     ulong Revision,
     ImmutableDictionary<NodeId, string> Nodes,
+    ImmutableDictionary<NodeId, NodePlace> Places,
     ImmutableArray<NodeId> Primaries,
-    ImmutableArray<int> Copies,
+    ImmutableArray<ImmutableArray<NodeId>> Holders,
     int Replicas);
+
+/// <summary>Where a node is.</summary>
+/// <param name="Name">What people call the node.</param>
+/// <param name="Zone">What fails together with it; empty: not told.</param>
+public readonly record struct NodePlace(string Name, string Zone);
 
 /// <summary>The pool map on the wire.</summary>
 public static class WirePool
@@ -129,17 +136,20 @@ public static class WirePool
         ArgumentNullException.ThrowIfNull(reply);
         if (reply.Shards.Count is 0 or > PoolLimits.Shards) { throw new InvalidDataException($"a pool of {reply.Shards.Count} shards"); }
         ImmutableDictionary<NodeId, string>.Builder nodes = ImmutableDictionary.CreateBuilder<NodeId, string>();
+        ImmutableDictionary<NodeId, NodePlace>.Builder places = ImmutableDictionary.CreateBuilder<NodeId, NodePlace>();
         foreach (V1.MapNode node in reply.Nodes)
         {
             if (node.State == V1.MapNodeState.Gone || node.Addresses.Count == 0) { continue; }
             nodes[new(node.Id)] = node.Addresses[0];
+            places[new(node.Id)] = new(node.Name, node.Zone);
         }
 
         return new(
             reply.Revision,
             nodes.ToImmutable(),
+            places.ToImmutable(),
             [.. reply.Shards.Select(static shard => new NodeId(shard.Primary))],
-            [.. reply.Shards.Select(static shard => shard.InSync.Count)],
+            [.. reply.Shards.Select(static shard => ImmutableArray.CreateRange(shard.InSync.Select(static node => new NodeId(node))))],
             (int)Math.Min(reply.Replicas, int.MaxValue));
     }
 }

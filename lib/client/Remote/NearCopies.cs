@@ -1,0 +1,209 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Net.NetworkInformation;
+using KvFs.Core;
+using KvFs.Grpc;
+using KvFs.Protocol.Wire;
+
+namespace KvFs.Client.Remote;
+
+/// <summary>Finds copies of blocks that are nearer than their primary.</summary>
+/// <remarks>
+/// Thread safe. Nearest is a node on this machine: the one that the client was told of by name, or one whose address is this machine's; then one
+/// in the same zone; then all others. Where the primary is as near as any, it is asked, on the session's stream. A node that did not give what it
+/// was asked for is left alone for a while, and so is one that cannot be connected to.
+/// </remarks>
+internal sealed class NearCopies(PoolDriveAdmin pool, RemoteClientOptions options) : IDisposable
+{
+    private const int OnThisMachine = 0;
+    private const int InThisZone = 1;
+    private const int Elsewhere = 2;
+
+    private readonly Lock gate = new();
+    private readonly Dictionary<NodeId, Link> links = [];
+    private readonly CancellationTokenSource ending = new();
+    private Distances? distances;
+    private long learnedAt = options.AwakeClock.GetTimestamp();
+    private bool isLearning;
+
+    /// <summary>The copy from which a drive's blocks are to be read; null: their primary.</summary>
+    public CopyStream? Find(DriveId owner)
+    {
+        if (pool.Known is not { } map) { return null; }
+        Learn();
+        int shard = (int)HomeShard.Of(owner, map.Primaries.Length).Value;
+        int[] toNodes;
+        lock (gate)
+        {
+            if (distances?.Map != map) { distances = new(map, options.Near); }
+            toNodes = distances.Of(shard);
+        }
+
+        // From the nearest to those that are still nearer than the primary.
+        ImmutableArray<NodeId> holders = map.Holders[shard];
+        for (int distance = OnThisMachine; distance < distances.OfPrimary(shard); distance++)
+        {
+            for (int at = 0; at < holders.Length; at++)
+            {
+                if (toNodes[at] == distance && StreamTo(holders[at], map) is { } stream) { return stream; }
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>A stream did not give what it was asked for: it is not used for a while.</summary>
+    public void OnFailed(CopyStream stream)
+    {
+        lock (gate)
+        {
+            foreach (Link link in links.Values)
+            {
+                if (link.Stream == stream) { link.FailedAt = options.AwakeClock.GetTimestamp(); }
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        List<CopyStream> open = [];
+        lock (gate)
+        {
+            ending.Cancel();
+            foreach (Link link in links.Values)
+            {
+                if (link.Stream is { } stream) { open.Add(stream); }
+            }
+
+            links.Clear();
+        }
+
+        foreach (CopyStream stream in open) { stream.Dispose(); }
+        ending.Dispose();
+    }
+
+    /// <summary>The stream to a node; null: there is none now. One that is missing is made, for whoever asks later.</summary>
+    private CopyStream? StreamTo(NodeId node, PoolDirectory map)
+    {
+        lock (gate)
+        {
+            if (ending.IsCancellationRequested || !map.Nodes.TryGetValue(node, out string? address)) { return null; }
+            if (!links.TryGetValue(node, out Link? link)) { links[node] = link = new(); }
+            if (link.FailedAt is { } failedAt && options.AwakeClock.GetElapsedTime(failedAt) < options.NearPause) { return null; }
+            if (link.Stream is { IsOver: false } stream) { return stream; }
+            if (!link.IsDialling)
+            {
+                link.IsDialling = true;
+                _ = DialAsync(link, address, ending.Token);
+            }
+
+            return null;
+        }
+    }
+
+    private async Task DialAsync(Link link, string address, CancellationToken end)
+    {
+        CopyStream? made = null;
+        try
+        {
+            made = await CopyStream.TryOpenAsync(pool.ChannelTo(address), options, end);
+        }
+        finally
+        {
+            bool isLate;
+            lock (gate)
+            {
+                isLate = end.IsCancellationRequested;
+                link.IsDialling = false;
+                link.Stream = isLate ? null : made;
+                link.FailedAt = made is null ? options.AwakeClock.GetTimestamp() : null;
+            }
+
+            if (isLate) { made?.Dispose(); }
+        }
+    }
+
+    /// <summary>Has the map looked at again from time to time: copies move.</summary>
+    private void Learn()
+    {
+        lock (gate)
+        {
+            if (isLearning || ending.IsCancellationRequested || options.AwakeClock.GetElapsedTime(learnedAt) < options.NearPause) { return; }
+            isLearning = true;
+            _ = LearnAsync(ending.Token);
+        }
+    }
+
+    private async Task LearnAsync(CancellationToken end)
+    {
+        try
+        {
+            await pool.DirectoryAsync(end);
+        }
+        catch (OperationCanceledException)
+        {
+            // The client ends.
+        }
+        finally
+        {
+            lock (gate)
+            {
+                isLearning = false;
+                learnedAt = options.AwakeClock.GetTimestamp();
+            }
+        }
+    }
+
+    private sealed class Link
+    {
+        public CopyStream? Stream { get; set; }
+
+        public bool IsDialling { get; set; }
+
+        /// <summary>When it last did not give what it was asked for, or could not be connected to.</summary>
+        public long? FailedAt { get; set; }
+    }
+
+    /// <summary>How far the nodes of one map are.</summary>
+    private sealed class Distances
+    {
+        private readonly int[][] byShard;
+        private readonly int[] ofPrimaries;
+
+        public Distances(PoolDirectory map, NearOptions near)
+        {
+            Map = map;
+            HashSet<IPAddress> own = [.. OwnAddresses()];
+            string? zone = near.Zone ?? map.Places.Values.FirstOrDefault(place => place.Name == near.Node).Zone;
+            Dictionary<NodeId, int> distances = map.Nodes.Keys.ToDictionary(static node => node, node => Of(map, node, near.Node, zone, own));
+            byShard = [.. map.Holders.Select(holders => holders.Select(node => distances.GetValueOrDefault(node, Elsewhere)).ToArray())];
+            ofPrimaries = [.. map.Primaries.Select(node => distances.GetValueOrDefault(node, Elsewhere))];
+        }
+
+        public PoolDirectory Map { get; }
+
+        public int[] Of(int shard) => byShard[shard];
+
+        public int OfPrimary(int shard) => ofPrimaries[shard];
+
+        private static int Of(PoolDirectory map, NodeId node, string? nearest, string? zone, HashSet<IPAddress> own)
+        {
+            NodePlace place = map.Places[node];
+            if (nearest is not null && place.Name == nearest) { return OnThisMachine; }
+            if (nearest is null && IPEndPoint.TryParse(map.Nodes[node], out IPEndPoint? at) && own.Contains(at.Address)) { return OnThisMachine; }
+            return !string.IsNullOrEmpty(zone) && place.Zone == zone ? InThisZone : Elsewhere;
+        }
+
+        private static IEnumerable<IPAddress> OwnAddresses()
+        {
+            try
+            {
+                return [.. NetworkInterface.GetAllNetworkInterfaces().SelectMany(static one => one.GetIPProperties().UnicastAddresses).Select(static one => one.Address)];
+            }
+            catch (NetworkInformationException)
+            {
+                return [];
+            }
+        }
+    }
+}

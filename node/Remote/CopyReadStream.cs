@@ -1,0 +1,116 @@
+using Google.Protobuf;
+using KvFs.Core;
+using KvFs.Direct;
+using KvFs.Protocol.Wire;
+using V1 = KvFs.Protocol.V1;
+
+namespace KvFs.Node.Remote;
+
+/// <summary>One client's reads of this node's copies of blocks.</summary>
+internal sealed class CopyReadStream(DirectStream way, BlockCopyReader blocks, SessionKeys keys, RequestThreads threads) : IDisposable
+{
+    /// <summary>Reads that are carried out at once; more wait, and with them the connection.</summary>
+    private const int MaxReads = 64;
+
+    private readonly SemaphoreSlim room = new(MaxReads);
+    private readonly CancellationTokenSource ending = new();
+
+    /// <param name="onEnd">Is told when the stream is over.</param>
+    public void Start(Action onEnd) =>
+        way.Start("kvfs-copies", WireDirect.CopyReads, WireDirect.MaxWaitingBytes, Take, _ => onEnd());
+
+    public void Dispose()
+    {
+        ending.Cancel();
+        way.Dispose();
+    }
+
+    private void Take(V1.CopyRead asked, AttachedBytes? attached)
+    {
+        if (attached is not null)
+        {
+            attached.Dispose();
+            throw new InvalidDataException("bytes attached to a message that has no place for them");
+        }
+
+        if (!keys.IsOf(asked.Key))
+        {
+            Send(new() { Id = asked.Id, Status = V1.Status.SessionExpired });
+            return;
+        }
+
+        bool makesSense = asked.Block is { Id: not 0 } block && block.Owner.Length == DriveId.Size
+            && asked.Length is > 0 and <= Limits.BlockBytes && asked.Offset <= Limits.BlockBytes;
+        if (!makesSense)
+        {
+            Send(new() { Id = asked.Id, Status = V1.Status.Invalid });
+            return;
+        }
+
+        if (asked.Length <= Limits.ChecksumUnitBytes && TryReadCached(asked)) { return; }
+        room.Wait(ending.Token);
+        threads.Run(new Reading(this, asked));
+    }
+
+    /// <summary>Another thread would cost more than what is in memory.</summary>
+    private bool TryReadCached(V1.CopyRead asked)
+    {
+        AttachedBytes content = AttachedBytes.Rent((int)asked.Length);
+        if (blocks.TryReadCached(NameOf(asked), asked.Offset, content.Memory.Span))
+        {
+            Send(asked.Id, content);
+            return true;
+        }
+
+        content.Dispose();
+        return false;
+    }
+
+    private void Read(V1.CopyRead asked)
+    {
+        AttachedBytes content = AttachedBytes.Rent((int)asked.Length);
+        Status status = blocks.Read(NameOf(asked), asked.Offset, content.Memory.Span);
+        if (status == Status.Ok)
+        {
+            Send(asked.Id, content);
+            return;
+        }
+
+        content.Dispose();
+        Send(new() { Id = asked.Id, Status = status.ToWire() });
+    }
+
+    private void Send(ulong id, AttachedBytes content) => Send(new()
+    {
+        Id = id,
+        Range = new() { Data = UnsafeByteOperations.UnsafeWrap(content.Memory), Crc32C = Crc32C.Compute(content.Memory.Span) },
+        Lent = content,
+    });
+
+    private void Send(V1.CopyReadReply answer)
+    {
+        way.Send(WireDirect.CopyReadReplies, answer.Detach(out ReadOnlyMemory<byte> attached), attached.Span);
+        answer.Lent?.Dispose();
+    }
+
+    private static BlockName NameOf(V1.CopyRead asked) => new(DriveId.Read(asked.Block.Owner.Span), new(asked.Block.Id));
+
+    private sealed class Reading(CopyReadStream stream, V1.CopyRead asked) : IThreadPoolWorkItem
+    {
+        public void Execute()
+        {
+            try
+            {
+                stream.Read(asked);
+            }
+            catch (Exception e) when (e is Storage.StorageException or ObjectDisposedException)
+            {
+                stream.Send(new V1.CopyReadReply { Id = asked.Id, Status = V1.Status.IoError });
+            }
+            finally
+            {
+                stream.room.Release();
+            }
+        }
+    }
+}

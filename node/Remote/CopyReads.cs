@@ -1,0 +1,62 @@
+using System.Collections.Concurrent;
+using KvFs.Core;
+using KvFs.Direct;
+using KvFs.Protocol.Wire;
+using V1 = KvFs.Protocol.V1;
+
+namespace KvFs.Node.Remote;
+
+/// <summary>Reads of this node's copies of blocks, for clients whose sessions are served elsewhere: OfferReads of block.proto.</summary>
+/// <remarks>Thread safe. Blocks never change, so that no lease is needed: what is here is what the primary has. Own copies only: what is
+/// missing or bad is told, and the primary, which the client asks then, has it mended.</remarks>
+internal sealed class CopyReads(StorageNode node, RequestThreads threads, DirectListener? listener, TimeSpan lease, TimeProvider clock) : IDisposable
+{
+    private readonly ConcurrentDictionary<CopyReadStream, bool> streams = new();
+    private volatile bool isStopped;
+
+    public BlockCopyReader Reader { get; } = new(node);
+
+    /// <summary>A way for who calls; null: there is none.</summary>
+    public V1.DirectOffer? Offer() => listener?.Offer(Begin)?.ToWire();
+
+    /// <summary>Ends all streams.</summary>
+    public void Dispose()
+    {
+        isStopped = true;
+        foreach (CopyReadStream stream in streams.Keys) { stream.Dispose(); }
+    }
+
+    private void Begin(DirectStream way)
+    {
+        CopyReadStream stream = new(way, Reader, new SessionKeys(node, lease, clock), threads);
+        streams[stream] = true;
+        if (isStopped) { stream.Dispose(); }
+        stream.Start(() =>
+        {
+            streams.TryRemove(stream, out _);
+            listener!.OnStreamEnded();
+        });
+    }
+}
+
+/// <summary>Reads blocks here, and nowhere else.</summary>
+internal sealed class BlockCopyReader(StorageNode node)
+{
+    /// <summary>Reads a range of a block whose bytes are in memory.</summary>
+    public bool TryReadCached(BlockName block, uint offset, Span<byte> destination) =>
+        node.Blocks.TryReadCached(block, (int)offset, destination);
+
+    /// <returns>Ok; NotFound; Invalid: the range exceeds the block; Corrupt, and it is looked after; IoError.</returns>
+    public Status Read(BlockName block, uint offset, Span<byte> destination)
+    {
+        Status status = node.Blocks.ReadOwnCopy(block, (int)offset, destination);
+        if (status == Status.NotFound && node.Blocks.OpenDrive(block.Owner).IsOk)
+        {
+            // Nobody has asked for anything of the drive since the start.
+            status = node.Blocks.ReadOwnCopy(block, (int)offset, destination);
+        }
+
+        if (status == Status.Corrupt) { node.Blocks.Mender.Suspect(block); }
+        return status;
+    }
+}
