@@ -7,7 +7,7 @@ using V1 = KvFs.Protocol.V1;
 namespace KvFs.Node.Remote;
 
 /// <summary>One client's reads of this node's copies of blocks.</summary>
-internal sealed class CopyReadStream(DirectStream way, BlockCopyReader blocks, SessionKeys keys, RequestThreads threads) : IDisposable
+internal sealed class CopyReadStream(DirectStream way, BlockCopyReader blocks, SessionKeys keys, RequestThreads threads) : IAsyncDisposable
 {
     /// <summary>Reads that are carried out at once; more wait, and with them the connection.</summary>
     private const int MaxReads = 64;
@@ -15,14 +15,36 @@ internal sealed class CopyReadStream(DirectStream way, BlockCopyReader blocks, S
     private readonly SemaphoreSlim room = new(MaxReads);
     private readonly CancellationTokenSource ending = new();
 
-    /// <param name="onEnd">Is told when the stream is over.</param>
-    public void Start(Action onEnd) =>
-        way.Start("kvfs-copies", WireDirect.CopyReads, WireDirect.MaxWaitingBytes, Take, _ => onEnd());
+    private readonly TaskCompletionSource received = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public void Dispose()
+    /// <summary>Ends when nothing is read for it any more.</summary>
+    public Task Ended { get; private set; } = Task.CompletedTask;
+
+    public void Start()
+    {
+        Ended = EndAsync();
+        way.Start("kvfs-copies", WireDirect.CopyReads, WireDirect.MaxWaitingBytes, Take, _ => received.SetResult());
+    }
+
+    /// <summary>Takes no more.</summary>
+    public void End()
     {
         ending.Cancel();
         way.Dispose();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        End();
+        await Ended;
+    }
+
+    private async Task EndAsync()
+    {
+        await received.Task;
+
+        // What is being read has its room.
+        for (int left = MaxReads; left > 0; left--) { await room.WaitAsync(); }
     }
 
     private void Take(V1.CopyRead asked, AttachedBytes? attached)

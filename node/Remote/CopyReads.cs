@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using KvFs.Core;
 using KvFs.Direct;
 using KvFs.Protocol.Wire;
@@ -9,33 +8,58 @@ namespace KvFs.Node.Remote;
 /// <summary>Reads of this node's copies of blocks, for clients whose sessions are served elsewhere: OfferReads of block.proto.</summary>
 /// <remarks>Thread safe. Blocks never change, so that no lease is needed: what is here is what the primary has. Own copies only: what is
 /// missing or bad is told, and the primary, which the client asks then, has it mended.</remarks>
-internal sealed class CopyReads(StorageNode node, RequestThreads threads, DirectListener? listener, TimeSpan lease, TimeProvider clock) : IDisposable
+internal sealed class CopyReads(StorageNode node, RequestThreads threads, DirectListener? listener, TimeSpan lease, TimeProvider clock) : IAsyncDisposable
 {
-    private readonly ConcurrentDictionary<CopyReadStream, bool> streams = new();
-    private volatile bool isStopped;
+    private readonly Lock gate = new();
+    private readonly HashSet<CopyReadStream> streams = [];
+    private bool isStopped;
 
     public BlockCopyReader Reader { get; } = new(node);
 
     /// <summary>A way for who calls; null: there is none.</summary>
     public V1.DirectOffer? Offer() => listener?.Offer(Begin)?.ToWire();
 
-    /// <summary>Ends all streams.</summary>
-    public void Dispose()
+    /// <summary>Ends all streams; nothing is read any more when this ends.</summary>
+    public async ValueTask DisposeAsync()
     {
-        isStopped = true;
-        foreach (CopyReadStream stream in streams.Keys) { stream.Dispose(); }
+        CopyReadStream[] left;
+        lock (gate)
+        {
+            isStopped = true;
+            left = [.. streams];
+        }
+
+        foreach (CopyReadStream stream in left) { await stream.DisposeAsync(); }
     }
 
     private void Begin(DirectStream way)
     {
-        CopyReadStream stream = new(way, Reader, new SessionKeys(node, lease, clock), threads);
-        streams[stream] = true;
-        if (isStopped) { stream.Dispose(); }
-        stream.Start(() =>
+        CopyReadStream? stream = null;
+        lock (gate)
         {
-            streams.TryRemove(stream, out _);
-            listener!.OnStreamEnded();
-        });
+            if (!isStopped)
+            {
+                stream = new(way, Reader, new SessionKeys(node, lease, clock), threads);
+                streams.Add(stream);
+                stream.Start();
+            }
+        }
+
+        if (stream is not null)
+        {
+            _ = ForgetAsync(stream);
+            return;
+        }
+
+        way.Dispose();
+        listener!.OnStreamEnded();
+    }
+
+    private async Task ForgetAsync(CopyReadStream stream)
+    {
+        await stream.Ended;
+        lock (gate) { streams.Remove(stream); }
+        listener!.OnStreamEnded();
     }
 }
 

@@ -98,7 +98,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
     {
         await timer.DisposeAsync();
         Volatile.Write(ref stopped, true);
-        copies.Dispose();
+        await copies.DisposeAsync();
         while (!sessions.IsEmpty)
         {
             // All at once: a request of one may wait for another one.

@@ -26,6 +26,7 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerLinks links, Pee
     /// <summary>A copy that does not take a block within it is asked again, if it still counts.</summary>
     private static readonly TimeSpan s_callTime = TimeSpan.FromSeconds(5);
 
+    /// <summary>Before the next attempt, unless the map says meanwhile that it does not count.</summary>
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Between two looks whether who does not answer still counts.</summary>
@@ -74,7 +75,7 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerLinks links, Pee
                 }
             }
 
-            if (mustPause) { Thread.Sleep(s_pause); }
+            if (mustPause) { driver.AwaitView(s_pause); }
         }
     }
 

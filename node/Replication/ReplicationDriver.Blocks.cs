@@ -17,6 +17,15 @@ public sealed partial class ReplicationDriver
 {
     private readonly Dictionary<(ShardId Shard, NodeId Node), CopyBlocks> copies = [];
 
+    // Not a Lock: threads wait for pulses of it.
+    private readonly object viewed = new();
+
+    /// <summary>Waits until the pool map is another one, or for so long.</summary>
+    internal void AwaitView(TimeSpan atMost)
+    {
+        lock (viewed) { Monitor.Wait(viewed, atMost); }
+    }
+
     /// <summary>The other copies of a shard; null: this node is not its primary.</summary>
     internal ShardCopies? CopiesOf(ShardId shard)
     {

@@ -108,6 +108,8 @@ public sealed partial class ReplicationDriver : IDisposable
             // A smaller set may have what it is to have.
             foreach (HostedReplica replica in replicas.Values) { replica.WakeWaiters(); }
         }
+
+        lock (viewed) { Monitor.PulseAll(viewed); }
     }
 
     /// <summary>What became of proposals; if they were taken, <see cref="OnView"/> was told before.</summary>

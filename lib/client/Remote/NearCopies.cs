@@ -19,6 +19,9 @@ internal sealed class NearCopies(PoolDriveAdmin pool, RemoteClientOptions option
     private const int InThisZone = 1;
     private const int Elsewhere = 2;
 
+    /// <summary>So much less often the map is looked at while no node is near: one may come.</summary>
+    private const int LearnPauses = 12;
+
     private readonly Lock gate = new();
     private readonly Dictionary<NodeId, Link> links = [];
     private readonly CancellationTokenSource ending = new();
@@ -30,22 +33,22 @@ internal sealed class NearCopies(PoolDriveAdmin pool, RemoteClientOptions option
     public CopyStream? Find(DriveId owner)
     {
         if (pool.Known is not { } map) { return null; }
-        Learn();
-        int shard = (int)HomeShard.Of(owner, map.Primaries.Length).Value;
-        int[] toNodes;
+        Distances known;
         lock (gate)
         {
             if (distances?.Map != map) { distances = new(map, options.Near); }
-            toNodes = distances.Of(shard);
+            known = distances;
+            Learn(known.IsAnyNear ? options.NearPause : LearnPauses * options.NearPause);
         }
 
         // From the nearest to those that are still nearer than the primary.
+        int shard = (int)HomeShard.Of(owner, map.Primaries.Length).Value;
         ImmutableArray<NodeId> holders = map.Holders[shard];
-        for (int distance = OnThisMachine; distance < distances.OfPrimary(shard); distance++)
+        for (int distance = OnThisMachine; distance < known.OfPrimary(shard); distance++)
         {
             for (int at = 0; at < holders.Length; at++)
             {
-                if (toNodes[at] == distance && StreamTo(holders[at], map) is { } stream) { return stream; }
+                if (known.Of(shard)[at] == distance && StreamTo(holders[at], map) is { } stream) { return stream; }
             }
         }
 
@@ -123,15 +126,13 @@ internal sealed class NearCopies(PoolDriveAdmin pool, RemoteClientOptions option
         }
     }
 
-    /// <summary>Has the map looked at again from time to time: copies move.</summary>
-    private void Learn()
+    /// <summary>Has the map looked at again from time to time: copies move. With the gate held.</summary>
+    private void Learn(TimeSpan pause)
     {
-        lock (gate)
-        {
-            if (isLearning || ending.IsCancellationRequested || options.AwakeClock.GetElapsedTime(learnedAt) < options.NearPause) { return; }
-            isLearning = true;
-            _ = LearnAsync(ending.Token);
-        }
+        if (isLearning || ending.IsCancellationRequested || options.AwakeClock.GetElapsedTime(learnedAt) < pause) { return; }
+        isLearning = true;
+        CancellationToken end = ending.Token;
+        _ = Task.Run(() => LearnAsync(end), CancellationToken.None);
     }
 
     private async Task LearnAsync(CancellationToken end)
@@ -176,11 +177,14 @@ internal sealed class NearCopies(PoolDriveAdmin pool, RemoteClientOptions option
             HashSet<IPAddress> own = [.. OwnAddresses()];
             string? zone = near.Zone ?? map.Places.Values.FirstOrDefault(place => place.Name == near.Node).Zone;
             Dictionary<NodeId, int> distances = map.Nodes.Keys.ToDictionary(static node => node, node => Of(map, node, near.Node, zone, own));
+            IsAnyNear = distances.Values.Any(static distance => distance < Elsewhere);
             byShard = [.. map.Holders.Select(holders => holders.Select(node => distances.GetValueOrDefault(node, Elsewhere)).ToArray())];
             ofPrimaries = [.. map.Primaries.Select(node => distances.GetValueOrDefault(node, Elsewhere))];
         }
 
         public PoolDirectory Map { get; }
+
+        public bool IsAnyNear { get; }
 
         public int[] Of(int shard) => byShard[shard];
 
