@@ -27,6 +27,18 @@ internal static class SharedOptions
         Description = "Others may mount it with --shared at the same time, and write; each sees what the others have written. Slower.",
     };
 
+    public static Option<bool> Dev { get; } = new("--dev") { Description = "Device nodes on it work. Needs root. Default: they do not." };
+
+    public static Option<bool> Suid { get; } = new("--suid")
+    {
+        Description = "Set-user-id and set-group-id bits of programs on it work. Needs root. Default: they do not.",
+    };
+
+    public static Option<bool> NoAtime { get; } = new("--noatime")
+    {
+        Description = "Reading never moves access times. Default: as relatime, once after each change, and once a day.",
+    };
+
     static SharedOptions()
     {
         Output.Recursive = true;

@@ -17,7 +17,10 @@ internal static class MountCommand
 
     private static readonly Option<bool> ReadOnly = new("--read-only") { Description = "So that nobody can write." };
 
-    public static Command Build() => new Command("mount", "Mounts a drive, in the running process.") { Drive, Place, ReadOnly, SharedOptions.Shared }
+    public static Command Build() => new Command("mount", "Mounts a drive, in the running process.")
+        {
+            Drive, Place, ReadOnly, SharedOptions.Shared, SharedOptions.Dev, SharedOptions.Suid, SharedOptions.NoAtime,
+        }
         .WithExamples(
             ("kvfs mount experiment /mnt/experiment", "beside what is mounted already"),
             ("kvfs mount old /mnt/old --read-only", "to look only"),
@@ -27,7 +30,14 @@ internal static class MountCommand
     private static async Task RunAsync(CommandContext context, CancellationToken cancel)
     {
         using ControlClient client = context.Connect();
-        MountRequest request = new(context.Get(Drive), Path.GetFullPath(context.Get(Place)), context.Get(ReadOnly), context.Get(SharedOptions.Shared));
+        MountRequest request = new(
+            context.Get(Drive),
+            Path.GetFullPath(context.Get(Place)),
+            context.Get(ReadOnly),
+            context.Get(SharedOptions.Shared),
+            context.Get(SharedOptions.Dev),
+            context.Get(SharedOptions.Suid),
+            context.Get(SharedOptions.NoAtime));
         MountReport mount = await client.MountAsync(request, cancel).ConfigureAwait(false);
         context.Show(mount, ControlJson.Readable.MountReport, output =>
             output.WriteLine($"Drive '{mount.Drive}' is mounted on {mount.Directory}."));

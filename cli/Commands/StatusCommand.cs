@@ -39,7 +39,8 @@ internal static class StatusCommand
         TableView mounts = new(new("Mounted on"), new("Drive"), new("Mode"), new("Since"));
         foreach (MountReport mount in status.Mounts)
         {
-            string mode = (mount.ReadOnly ? "read-only" : "read-write") + (mount.Shared ? ", shared" : "");
+            string mode = (mount.ReadOnly ? "read-only" : "read-write") + (mount.Shared ? ", shared" : "")
+                + (mount.Dev ? ", dev" : "") + (mount.Suid ? ", suid" : "") + (mount.NoAtime ? ", noatime" : "");
             mounts.Add(mount.Directory, mount.Drive, mode, DriveView.Time(mount.Since));
         }
         mounts.Write(output);

@@ -99,8 +99,8 @@ internal static class UpCommand
         });
         return new Command("up", "Starts a node on a data folder, or a pool of several, and mounts a drive of it.")
         {
-            Drive, Mount, NoMount, Size, ReadOnly, SharedOptions.Shared, Nodes, Servers, PoolOptions.Certificates, PoolOptions.Pool, PoolOptions.Insecure,
-            Near, Zone, Detach, Metrics, Level, Format, InBackground,
+            Drive, Mount, NoMount, Size, ReadOnly, SharedOptions.Shared, SharedOptions.Dev, SharedOptions.Suid, SharedOptions.NoAtime,
+            Nodes, Servers, PoolOptions.Certificates, PoolOptions.Pool, PoolOptions.Insecure, Near, Zone, Detach, Metrics, Level, Format, InBackground,
         }
         .WithExamples(
             ("kvfs up", "serve the drive main until Ctrl-C"),
@@ -133,7 +133,10 @@ internal static class UpCommand
         return new(
             context.DataPath, context.Get(Drive), mount, context.Get(Size), context.Get(ReadOnly), context.Get(SharedOptions.Shared),
             context.Get(Metrics),
-            PoolOf(context));
+            PoolOf(context),
+            context.Get(SharedOptions.Dev),
+            context.Get(SharedOptions.Suid),
+            context.Get(SharedOptions.NoAtime));
     }
 
     private static PoolChoice? PoolOf(CommandContext context)
@@ -224,7 +227,8 @@ internal static class UpCommand
             StatusReport status = await client.GetStatusAsync(CancellationToken.None).ConfigureAwait(false);
             bool isThis = status.Mounts.Any(mount =>
                 mount.Drive == options.Drive && mount.Directory == options.MountPath && mount.ReadOnly == options.ReadOnly
-                && mount.Shared == options.Shared);
+                && mount.Shared == options.Shared && mount.Dev == options.Dev && mount.Suid == options.Suid
+                && mount.NoAtime == options.NoAtime);
             if (isThis || options.MountPath is null) { return status; }
             throw new CommandException(
                 ExitCode.InUse, $"A kvfs runs on {options.DataPath} already (pid {status.Pid}).",
@@ -274,6 +278,9 @@ internal static class UpCommand
         }
         if (options.ReadOnly) { arguments.Add("--read-only"); }
         if (options.Shared) { arguments.Add(SharedOptions.Shared.Name); }
+        if (options.Dev) { arguments.Add(SharedOptions.Dev.Name); }
+        if (options.Suid) { arguments.Add(SharedOptions.Suid.Name); }
+        if (options.NoAtime) { arguments.Add(SharedOptions.NoAtime.Name); }
         arguments.AddRange(ArgumentsOf(options.Pool));
         if (!options.Metrics.MayMove) { arguments.AddRange(["--metrics", options.Metrics.Address?.ToString() ?? "off"]); }
         foreach (Option option in (Option[])[Level, Format])

@@ -26,8 +26,18 @@ internal sealed record RestoreRequest(string Path);
 internal sealed record CloneRequest(string Name, string? Snapshot = null);
 
 /// <param name="Directory">Absolute; made if it is missing.</param>
+/// <param name="Dev">Device nodes work.</param>
+/// <param name="Suid">Set-id bits work.</param>
+/// <param name="NoAtime">Reading never moves access times.</param>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
-internal sealed record MountRequest(string Drive, string Directory, bool ReadOnly = false, bool Shared = false);
+internal sealed record MountRequest(
+    string Drive,
+    string Directory,
+    bool ReadOnly = false,
+    bool Shared = false,
+    bool Dev = false,
+    bool Suid = false,
+    bool NoAtime = false);
 
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 internal sealed record UnmountRequest(string Directory, bool Lazy = false);
@@ -66,7 +76,8 @@ internal sealed record SnapshotReport(string Name, string Drive, ulong Version, 
 
 internal sealed record SnapshotList(IReadOnlyList<SnapshotReport> Snapshots);
 
-internal sealed record MountReport(string Drive, string Directory, bool ReadOnly, bool Shared, DateTimeOffset Since);
+internal sealed record MountReport(
+    string Drive, string Directory, bool ReadOnly, bool Shared, bool Dev, bool Suid, bool NoAtime, DateTimeOffset Since);
 
 /// <summary>What a drive holds, and what it may still take.</summary>
 /// <param name="TotalInodes">Null: no bound.</param>

@@ -1,3 +1,5 @@
+using KvFs.Cli.CommandLine;
+using KvFs.Cli.Control;
 using KvFs.Mount;
 using KvFs.Protocol;
 using Microsoft.Extensions.Logging;
@@ -11,16 +13,29 @@ internal sealed partial class MountStart(ILoggerFactory loggers)
 
     private readonly ILogger log = loggers.CreateLogger("KvFs.Mount");
 
+    /// <summary>fusermount3 mounts without device nodes and set-id bits, whatever it is asked for: a mount that only seems to have
+    /// them helps nobody.</summary>
+    /// <exception cref="CommandException">It asks for what only root may have.</exception>
+    public static void CheckRights(MountRequest request)
+    {
+        if ((request.Dev || request.Suid) && !Environment.IsPrivilegedProcess)
+        {
+            throw new CommandException(ExitCode.NotPermitted, "Only root mounts with --dev or --suid.", "Start `kvfs up` as root, or leave them out.");
+        }
+    }
+
     /// <param name="session">Moves to the mount if that works; else it stays the caller's.</param>
-    /// <param name="drive">What mount(8) shows as the source.</param>
     /// <param name="directory">Existing.</param>
-    /// <param name="readOnly">Nobody can write.</param>
+    /// <param name="request">Which drive, which mount(8) shows as the source, and how.</param>
     /// <exception cref="FuseMountException">It did not work; the message says what to do.</exception>
-    public DriveMount Start(IDriveSession session, string drive, string directory, bool readOnly) =>
+    public DriveMount Start(IDriveSession session, string directory, MountRequest request) =>
         DriveMount.Start(session, directory, new DriveMountOptions
         {
-            FsName = drive,
-            ReadOnly = readOnly,
+            FsName = request.Drive,
+            ReadOnly = request.ReadOnly,
+            AllowDevices = request.Dev,
+            AllowSetId = request.Suid,
+            AccessTimes = request.NoAtime ? AccessTimes.Never : AccessTimes.Relative,
             AllowOther = MayAllowOthers(),
             OnFault = LogFault,
         });

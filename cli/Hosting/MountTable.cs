@@ -60,6 +60,7 @@ internal sealed partial class MountTable(IDriveSource source, MountStart start, 
     public async Task<MountReport> MountAsync(MountRequest request, CancellationToken cancel)
     {
         NameRule.Check(request.Drive, "the name of a drive");
+        MountStart.CheckRights(request);
         await gate.WaitAsync(cancel).ConfigureAwait(false);
         try
         {
@@ -179,14 +180,15 @@ internal sealed partial class MountTable(IDriveSource source, MountStart start, 
         DriveMount mount;
         try
         {
-            mount = start.Start(session, request.Drive, directory, request.ReadOnly);
+            mount = start.Start(session, directory, request);
         }
         catch
         {
             await session.DisposeAsync().ConfigureAwait(false);
             throw;
         }
-        MountReport report = new(request.Drive, directory, request.ReadOnly, request.Shared, clock.GetUtcNow());
+        MountReport report = new(
+            request.Drive, directory, request.ReadOnly, request.Shared, request.Dev, request.Suid, request.NoAtime, clock.GetUtcNow());
         Entry entry = new(report, mount);
         lock (changes)
         {

@@ -208,7 +208,8 @@ internal sealed partial class NodeServer : IAsyncDisposable
         if (options.MountPath is not null)
         {
             progress.Report(new ProgressReport($"mounting {options.MountPath}", 0, null));
-            MountRequest request = new(options.Drive, options.MountPath, options.ReadOnly, options.Shared);
+            MountRequest request = new(
+                options.Drive, options.MountPath, options.ReadOnly, options.Shared, options.Dev, options.Suid, options.NoAtime);
             await Mounts.MountAsync(request, cancel).ConfigureAwait(false);
         }
         monitor = await MonitorServer.StartAsync(options.Metrics, this, loggers, cancel).ConfigureAwait(false);

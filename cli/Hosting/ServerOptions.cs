@@ -9,6 +9,9 @@ namespace KvFs.Cli.Hosting;
 /// <param name="MountPath">Absolute; null: nothing is mounted.</param>
 /// <param name="QuotaBytes">Of a drive that is made; null: none.</param>
 /// <param name="Pool">Null: one node in this process.</param>
+/// <param name="Dev">Device nodes work.</param>
+/// <param name="Suid">Set-id bits work.</param>
+/// <param name="NoAtime">Reading never moves access times.</param>
 internal sealed record ServerOptions(
     string DataPath,
     string Drive,
@@ -17,4 +20,7 @@ internal sealed record ServerOptions(
     bool ReadOnly,
     bool Shared,
     MetricsEndpoint Metrics,
-    PoolChoice? Pool = null);
+    PoolChoice? Pool = null,
+    bool Dev = false,
+    bool Suid = false,
+    bool NoAtime = false);
