@@ -91,19 +91,19 @@ public sealed class MountedDrive : IAsyncLifetime, IAsyncDisposable
 
     /// <summary>Runs a program in a new directory of the drive; it must end well.</summary>
     /// <returns>What it printed.</returns>
-    public Task<string> RunAsync(string program) => RunAsync(NewFolder(), program);
+    public Task<string> RunAsync(string program, params Func<Task>[] paused) => RunAsync(NewFolder(), program, paused);
 
     /// <summary>Runs a Python program in a folder; it must end well.</summary>
     /// <param name="workingFolder">The folder.</param>
     /// <param name="program">The program.</param>
-    /// <param name="paused">What is done while it waits in its one call of <c>pause()</c>; null: it has none.</param>
-    /// <returns>What it printed.</returns>
-    public static async Task<string> RunAsync(string workingFolder, string program, Func<Task>? paused = null)
+    /// <param name="paused">What is done while it waits in its calls of <c>pause()</c>, one after the other.</param>
+    /// <returns>What it printed behind the last one.</returns>
+    public static async Task<string> RunAsync(string workingFolder, string program, params Func<Task>[] paused)
     {
         ProcessStartInfo start = new("python3", ["-c", Prelude + program])
         {
             WorkingDirectory = workingFolder,
-            RedirectStandardInput = paused is not null,
+            RedirectStandardInput = paused.Length > 0,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
@@ -112,10 +112,12 @@ public sealed class MountedDrive : IAsyncLifetime, IAsyncDisposable
         Task<string> errors = process.StandardError.ReadToEndAsync(timeout.Token);
         try
         {
-            bool hasPaused = paused is not null && await process.StandardOutput.ReadLineAsync(timeout.Token) == "pause";
-            if (hasPaused)
+            int pauses = 0;
+            foreach (Func<Task> meanwhile in paused)
             {
-                await paused!();
+                if (await process.StandardOutput.ReadLineAsync(timeout.Token) != "pause") { break; }
+                pauses++;
+                await meanwhile();
                 await process.StandardInput.WriteLineAsync("go on");
                 await process.StandardInput.FlushAsync(timeout.Token);
             }
@@ -123,7 +125,7 @@ public sealed class MountedDrive : IAsyncLifetime, IAsyncDisposable
             Task<string> output = process.StandardOutput.ReadToEndAsync(timeout.Token);
             await process.WaitForExitAsync(timeout.Token);
             Assert.True(process.ExitCode == 0, await errors);
-            Assert.Equal(paused is not null, hasPaused);
+            Assert.Equal(paused.Length, pauses);
             return await output;
         }
         finally

@@ -112,6 +112,45 @@ public sealed class MountedFileTests(MountedDrive drive) : IClassFixture<Mounted
         """);
 
     [Fact]
+    public async Task Copying_a_range_of_what_is_stored_stores_no_byte_again()
+    {
+        await using MountedDrive own = await MountedDrive.StartAsync();
+        (ulong Blocks, ulong Bytes) written = default;
+        await own.RunAsync("""
+            data = os.urandom(8 << 20)
+            a, b = os.open('a', os.O_RDWR | os.O_CREAT), os.open('b', os.O_RDWR | os.O_CREAT)
+            os.write(a, data)
+            os.fsync(a)
+            pause()
+            done = 0
+            while done < len(data):
+                n = os.copy_file_range(a, b, len(data) - done, done, done)
+                assert n > 0
+                done += n
+            os.fsync(b)
+            pause()
+            assert get('b') == data
+            os.pwrite(b, b'x' * (1 << 20), 0)
+            os.fsync(b)
+            assert get('a') == data and get('b') == b'x' * (1 << 20) + data[1 << 20:]
+            pause()
+            """, Written, Copied, Changed);
+        Task Written() => Note(8 << 20);
+        Task Copied() => Note(0);
+        Task Changed() => Note(1 << 20);
+
+        // Eight MiB are stored as they are written; then none; then what was written into the copy.
+        Task Note(ulong grown)
+        {
+            KvFs.Protocol.NodeActivity did = own.Node.GetActivity();
+            Assert.Equal(grown, did.BytesWritten - written.Bytes);
+            Assert.Equal(grown > 0, did.BlocksWritten > written.Blocks);
+            written = (did.BlocksWritten, did.BytesWritten);
+            return Task.CompletedTask;
+        }
+    }
+
+    [Fact]
     public Task A_nameless_file_gets_a_name_unless_it_was_not_to() => drive.RunAsync("""
         os.mkdir('d')
         fd = os.open('d', os.O_TMPFILE | os.O_RDWR, 0o640)

@@ -97,13 +97,18 @@ public sealed class SnapshotFolderTests
         await using MountedDrive drive = await MountedDrive.StartAsync();
         await RunAsync(drive, "put('f', os.urandom(4 << 20)); put('sum', str(hash(1)).encode())");
         await SnapshotAsync(drive, "one");
+        KvFs.Protocol.NodeActivity before = drive.Node.GetActivity();
+        Assert.True(before.BytesWritten >= 4 << 20);
         await RunAsync(drive, """
             put('f', b'')
             source = os.open('.snapshots/one/f', os.O_RDONLY)
             target = os.open('f', os.O_RDWR)
             while os.copy_file_range(source, target, 64 << 20) > 0: pass
+            os.fsync(target)
             assert get('f') == get('.snapshots/one/f')
             """);
+        KvFs.Protocol.NodeActivity after = drive.Node.GetActivity();
+        Assert.Equal((before.BlocksWritten, before.BytesWritten), (after.BlocksWritten, after.BytesWritten));
     }
 
     /// <remarks>The map is another process's, here and below: whoever serves a mount and touches a map of it waits for himself, sooner or
