@@ -28,6 +28,9 @@ public sealed class DriveMount : IAsyncDisposable
     /// <summary>Where it is mounted, without symbolic links.</summary>
     public string Path => connection.Path;
 
+    /// <summary>What the kernel and this mount agreed on.</summary>
+    public FuseNegotiated Negotiated => connection.Negotiated;
+
     /// <summary>What it keeps in memory, for gauges.</summary>
     public DriveClient Client => fileSystem.Client;
 

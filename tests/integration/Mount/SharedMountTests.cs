@@ -184,5 +184,25 @@ public sealed class SharedMountTests(MountedDrive drive) : IClassFixture<Mounted
         await Assert.ThrowsAsync<IOException>(() => File.WriteAllTextAsync($"{third.Path}/g", "x"));
     }
 
+    /// <remarks>With it the kernel believes its own sizes and times: what others write it would not see. Source: docs/design.md,
+    /// section 8.</remarks>
+    [Fact]
+    public async Task Only_a_mount_that_has_its_drive_alone_gets_the_kernel_s_writeback_cache()
+    {
+        DriveMount third = await drive.MountAsync(name, new() { WritebackCache = true }, shared: true);
+        Assert.False(third.Negotiated.Has(FuseInitFlags.WritebackCache));
+        await RunAsync($"put('{third.Path}/f', b'at once'); assert get(f'{{a}}/f') == get(f'{{b}}/f') == b'at once'");
+
+        DriveSpec spec = new("alone", DriveKind.FileSystem, QuotaBytes: 0, QuotaInodes: 0);
+        Assert.Equal(Status.Ok, (await drive.Admin.CreateDriveAsync(spec, default)).Status);
+        DriveMount alone = await drive.MountAsync("alone", new() { WritebackCache = true });
+        Assert.True(alone.Negotiated.Has(FuseInitFlags.WritebackCache));
+        await MountedDrive.RunAsync(alone.Path, "put('f', b'a' * 100_000); os.truncate('f', 50_000); assert get('f') == b'a' * 50_000");
+        await alone.UnmountAsync(lazy: false);
+        DriveMount reader = await drive.MountAsync("alone", new() { WritebackCache = true, ReadOnly = true });
+        Assert.False(reader.Negotiated.Has(FuseInitFlags.WritebackCache));
+        Assert.Equal(50_000, new FileInfo(Path.Combine(reader.Path, "f")).Length);
+    }
+
     private Task<string> RunAsync(string program) => MountedDrive.RunAsync("/", $"a, b = '{one.Path}', '{other.Path}'\n{program}");
 }
