@@ -94,6 +94,9 @@ public readonly unsafe partial struct FuseRequest : IEquatable<FuseRequest>
 
     internal bool IsUnanswered => slot.IsPending(turn);
 
+    /// <summary>Where it came out.</summary>
+    internal FuseDevice? Device => slot.Device;
+
     /// <summary>The body, for those who answer after the handler's method has returned.</summary>
     /// <typeparam name="T">The type that the handler's method gets.</typeparam>
     public ref readonly T Body<T>()
