@@ -32,6 +32,9 @@ public sealed class DriveTransaction : DriveView
     private uint lastSequence;
     private int historyBytes;
 
+    /// <summary>The counters alone are a change, too: they have a record of their own.</summary>
+    private bool isUsageAdjusted;
+
     public DriveTransaction()
     {
         Blocks = new(this);
@@ -67,7 +70,7 @@ public sealed class DriveTransaction : DriveView
     /// <summary>Bytes of records written so far: an operation that works in steps stops at a bound.</summary>
     public int PendingBytes => pending.ByteCount;
 
-    public bool HasWrites => pending.Count > 0 || Blocks.HasChanges || inherited.Count > 0;
+    public bool HasWrites => pending.Count > 0 || Blocks.HasChanges || inherited.Count > 0 || isUsageAdjusted;
 
     /// <summary>What the batch will have, at the most, but for records in history that were not told by
     /// <see cref="OnSuperseded"/>.</summary>
@@ -290,6 +293,7 @@ public sealed class DriveTransaction : DriveView
     {
         counters.UsedBytes = checked((ulong)((long)counters.UsedBytes + bytes));
         counters.UsedInodes = checked((ulong)((long)counters.UsedInodes + inodes));
+        isUsageAdjusted = true;
     }
 
     public override bool TryGet(ref RecordKey key, ByteBuffer payload, out RecordHeader header)
@@ -385,6 +389,7 @@ public sealed class DriveTransaction : DriveView
         clusters?.Rollback();
         ownClusters.Clear();
         inherited.Clear();
+        isUsageAdjusted = false;
         Obstacle = null;
         FreedBlocks = false;
         LooseBytes = 0;

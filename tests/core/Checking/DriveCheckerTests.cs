@@ -306,7 +306,13 @@ public sealed class DriveCheckerTests
         {
             DriveFinding? finding = FindingList.Of(drive).Find(finding => finding.IsRepairable);
             if (finding is null) { return; }
-            Assert.Equal(Status.Ok, drive.Run(t => RepairDrive.Apply(finding, t)));
+            Assert.Equal(Status.Ok, drive.Run(t =>
+            {
+                // A drive commits what has writes.
+                Status status = RepairDrive.Apply(finding, t);
+                Assert.True(t.HasWrites);
+                return status;
+            }));
         }
 
         Assert.Fail("Repairs come to no end.");
