@@ -52,8 +52,8 @@ public sealed record NodeIdentity(ulong Starts, int ShardCount)
         if (status == Status.Ok && payload.Length != PayloadBytes) { status = Status.Corrupt; }
         if (status != Status.Ok)
         {
-            string why = status == Status.NotSupported ? "A newer version of KvFs wrote it" : "It is damaged";
-            throw new StorageException(status, $"The node's identity in the data folder cannot be read. {why}.");
+            throw new StorageException(
+                status, $"The node's identity in the data folder cannot be read. {StorageException.AdviceFor(status)}");
         }
 
         return new(

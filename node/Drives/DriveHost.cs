@@ -278,7 +278,9 @@ public sealed class DriveHost
         catch (RecordCorruptException corrupt)
         {
             throw new StorageException(
-                corrupt.Status, $"The record that names a drive is damaged: {corrupt.Message}.", corrupt);
+                corrupt.Status,
+                $"The record that names a drive cannot be used: {corrupt.Message}. {StorageException.AdviceFor(corrupt.Status)}",
+                corrupt);
         }
     }
 
@@ -301,12 +303,15 @@ public sealed class DriveHost
         catch (RecordCorruptException corrupt)
         {
             throw new StorageException(
-                corrupt.Status, $"Drive '{entry.Policy.Name}' has a damaged record: {corrupt.Message}.", corrupt);
+                corrupt.Status,
+                $"Drive '{entry.Policy.Name}' cannot be loaded: {corrupt.Message}. {StorageException.AdviceFor(corrupt.Status)}",
+                corrupt);
         }
 
         if (status != Status.Ok)
         {
-            throw new StorageException(status, $"Drive '{entry.Policy.Name}' ({id}) cannot be loaded: {status}.");
+            throw new StorageException(
+                status, $"Drive '{entry.Policy.Name}' ({id}) cannot be loaded: {status}. {StorageException.AdviceFor(status)}");
         }
 
         // A copy of the records may have come before the first block.

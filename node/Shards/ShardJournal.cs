@@ -117,6 +117,5 @@ public sealed class ShardJournal(IKeyValueStore store, ShardId shard, long trimB
 
     private StorageException Damaged(Status status, string what) => new(
         status,
-        $"The log of shard {shard} cannot be read: {what} ({status}). Nothing was changed. Restore the data folder from a "
-        + "copy, or run 'kvfs fsck' on it to see what is affected.");
+        $"The log of shard {shard} cannot be read: {what} ({status}). {StorageException.AdviceFor(status)}");
 }

@@ -143,8 +143,8 @@ public sealed partial class BlockStore
             Status read = DiskIdentityRecord.Read(value.Span, out DiskId known);
             return read == Status.Ok
                 ? known
-                : throw new StorageException(read, $"The disk's identity cannot be read ({read}). Restore the key-value "
-                    + "store from a backup.");
+                : throw new StorageException(
+                    read, $"The disk's identity in the key-value store cannot be read. {StorageException.AdviceFor(read)}");
         }
 
         Span<byte> record = stackalloc byte[DiskIdentityRecord.Size];
@@ -280,9 +280,9 @@ public sealed partial class BlockStore
             Status status = DriveFolderRecord.Read(cursor.Value, out DriveFolderRecord record);
             if (!DriveFolderRecord.TryReadKey(cursor.Key, out DriveId drive) || status != Status.Ok)
             {
+                if (status == Status.Ok) { status = Status.Corrupt; }
                 throw new StorageException(
-                    status == Status.Ok ? Status.Corrupt : status,
-                    $"The record of drive {drive} cannot be read ({status}). Restore the key-value store from a backup.");
+                    status, $"The record of drive {drive} in the key-value store cannot be read. {StorageException.AdviceFor(status)}");
             }
 
             records.Add((drive, record));

@@ -29,4 +29,9 @@ public sealed class StorageException : Exception
 
     /// <summary>IoError, Corrupt, NotSupported (newer format), InUse (another process), NoSpace, NotFound, …</summary>
     public Status Status { get; }
+
+    /// <summary>What to do about something that could not be read, for the end of a message.</summary>
+    internal static string AdviceFor(Status status) => status == Status.NotSupported
+        ? "A newer version of KvFs wrote it: use that one."
+        : "It is damaged: restore the data folder from a backup. Nothing was changed.";
 }

@@ -34,6 +34,69 @@ public sealed class DamagedFolderTests : IDisposable
         Assert.True(data.Verify().IsClean);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(40)]
+    [InlineData(500)]
+    public void A_bitmap_that_was_cut_is_rebuilt(int bytes)
+    {
+        data.Reopen(() =>
+        {
+            using FileStream bitmap = File.OpenWrite(data.DrivePath(".bitmap"));
+            Assert.True(bitmap.Length > bytes);
+            bitmap.SetLength(bytes);
+        });
+        CheckWhole();
+        Assert.Equal(Status.Ok, data.Blocks.WriteBlock(DataFolder.Block(3), content));
+        Assert.True(data.Verify().IsClean);
+    }
+
+    [Fact]
+    public void Files_of_another_drive_in_the_place_of_its_own_are_found_and_with_its_own_back_all_is_there()
+    {
+        // The other one has as many bytes, opened as often: only what is in the files tells them apart.
+        DriveId other = new((UInt128)2 << 64);
+        Assert.True(data.Blocks.CreateDrive(other).IsOk);
+        Assert.Equal(Status.Ok, data.Blocks.WriteBlock(new(other, new BlockId(1)), DataFolder.Content(content.Length, seed: 2)));
+        Assert.Equal(Status.Ok, data.Blocks.WriteBlock(new(other, new BlockId(2)), DataFolder.Content(content.Length, seed: 3)));
+        byte[] idvd = [], bitmap = [];
+        data.Reopen(() =>
+        {
+            idvd = File.ReadAllBytes(data.DrivePath("idvd"));
+            bitmap = File.ReadAllBytes(data.DrivePath(".bitmap"));
+            foreach (string file in (string[])["idvd", ".bitmap"])
+            {
+                File.Copy(data.PathOf($"drives/{other}/{file}"), data.DrivePath(file), overwrite: true);
+            }
+        });
+        Assert.True(data.Blocks.OpenDrive(DataFolder.Drive).IsOk);
+        foreach (ulong block in (ulong[])[1, 2])
+        {
+            byte[] read = new byte[content.Length];
+            Assert.Equal(Status.Corrupt, data.Blocks.ReadBlock(DataFolder.Block(block), 0, read));
+        }
+
+        Assert.Equal(
+            [DataFolder.Block(1), DataFolder.Block(2)],
+            data.Verify().Problems.Where(static problem => problem.Kind == DriveProblemKind.BadBytes)
+                .Select(static problem => problem.Block!.Value).Distinct().OrderBy(static block => block.Id.Value));
+
+        // What is written meanwhile takes no byte that a block of its own file has.
+        Assert.Equal(Status.Ok, data.Blocks.WriteBlock(DataFolder.Block(3), content));
+        data.Reopen(() =>
+        {
+            File.WriteAllBytes(data.DrivePath("idvd"), idvd);
+            File.WriteAllBytes(data.DrivePath(".bitmap"), bitmap);
+        });
+        CheckWhole();
+        byte[] first = new byte[content.Length];
+        Assert.Equal(Status.Ok, data.Blocks.ReadBlock(DataFolder.Block(1), 0, first));
+        Assert.Equal(content, first);
+        Assert.True(data.Blocks.OpenDrive(other).IsOk);
+        Assert.Equal(Status.Ok, data.Blocks.ReadBlock(new(other, new BlockId(1)), 0, first));
+        Assert.Equal(DataFolder.Content(content.Length, seed: 2), first);
+    }
+
     [Fact]
     public void An_old_bitmap_put_back_is_not_believed()
     {
@@ -69,7 +132,9 @@ public sealed class DamagedFolderTests : IDisposable
         newer[8] = 2;
         BitConverter.TryWriteBytes(newer.AsSpan(^4..), Crc32C.Compute(newer.AsSpan(..^4)));
         data.Reopen(() => File.WriteAllBytes(data.DrivePath(".meta"), newer));
-        Assert.Equal(Status.NotSupported, data.Blocks.OpenDrive(DataFolder.Drive).Status);
+        StorageResult refused = data.Blocks.OpenDrive(DataFolder.Drive);
+        Assert.Equal(Status.NotSupported, refused.Status);
+        Assert.Contains("Use the newer KvFs that wrote it", refused.Message, StringComparison.Ordinal);
 
         byte[] foreign = new byte[Superblock.Size];
         new Superblock(DataFolder.Drive, new DiskId(99)).Write(foreign);
