@@ -36,6 +36,12 @@ internal sealed class RocksTables : ITableStore
 
     private const int InfoLogFiles = 2;
 
+    /// <summary>Bytes that must be free before RocksDB is let at a folder. It sets 4 MiB aside for a file that each opening begins,
+    /// and ends the process where it gets less.</summary>
+    private const long OpeningBytes = 16L << 20;
+
+    private const string FullAdvice = "The disk is full: make room, then start again.";
+
     private const string MarkFamily = "journal";
 
     private static readonly string[] FamilyNames = ["log", "ns", "block", "sys"];
@@ -60,11 +66,16 @@ internal sealed class RocksTables : ITableStore
 
     private static ReadOnlySpan<byte> MarkKey => "J\x01"u8;
 
+    /// <summary>The file that says which of the others count.</summary>
+    private static string HeadOf(string path) => $"{path}/CURRENT";
+
     /// <summary>Opens the folder, or makes it, and holds it for this process alone.</summary>
     /// <exception cref="StorageException">InUse, Corrupt, NotSupported, NoSpace, IoError; the message says what to do.
     /// </exception>
     internal static RocksTables Open(string path)
     {
+        RefuseWithoutHead(path);
+        RefuseWithoutRoom(path);
         BlockCache cache = new(BlockCacheBytes);
         try
         {
@@ -73,11 +84,11 @@ internal sealed class RocksTables : ITableStore
         catch (RocksException failure)
         {
             cache.Dispose();
-            Status status = ToStatus(failure);
+            Status status = IsFileGone(path, failure) ? Status.Corrupt : ToStatus(failure);
             string advice = status switch
             {
                 Status.InUse => "Another process uses it: stop that one, or name another data folder.",
-                Status.NoSpace => "The disk is full: make room, then start again.",
+                Status.NoSpace => FullAdvice,
                 Status.Corrupt => "It is damaged: restore the data folder from a backup. Nothing was changed.",
                 _ => "Check the folder's owner and rights, and the disk.",
             };
@@ -174,6 +185,36 @@ internal sealed class RocksTables : ITableStore
         cache.Dispose();
     }
 
+    /// <summary>Refuses what has lost its head. RocksDB would take it for new, and remove the tables that it knows nothing of then.
+    /// </summary>
+    /// <remarks>A store that is being made has neither tables nor a journal before it has a head.</remarks>
+    private static void RefuseWithoutHead(string path)
+    {
+        EnumerationOptions whatCanBeSeen = new() { IgnoreInaccessible = true };
+        string journal = $"{path}/{JournaledKeyValueStore.JournalFolder}";
+        bool isLost = !File.Exists(HeadOf(path)) && Directory.Exists(path)
+            && (Directory.EnumerateFiles(path, "*.sst", whatCanBeSeen).Any()
+                || new DirectoryInfo(path).EnumerateFiles("*.log", whatCanBeSeen).Any(static log => log.Length > 0)
+                || (Directory.Exists(journal) && Directory.EnumerateFiles(journal, "*.segment", whatCanBeSeen).Any()));
+        if (!isLost) { return; }
+        throw new StorageException(
+            Status.Corrupt,
+            $"The key-value store '{path}' cannot be opened. The file '{HeadOf(path)}' is gone, which says what is in it: put it back, or "
+            + "restore the data folder from a backup. Nothing was changed.");
+    }
+
+    private static void RefuseWithoutRoom(string path)
+    {
+        string folder = Directory.Exists(path) ? path : System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!;
+        bool isFull = Directory.Exists(folder) && new LinuxDisk(folder).GetSpace(out DiskSpace space) == Status.Ok
+            && space.FreeBytes < OpeningBytes;
+        if (isFull) { throw new StorageException(Status.NoSpace, $"The key-value store '{path}' cannot be opened. {FullAdvice}"); }
+    }
+
+    /// <summary>Whether a file that the head leads to is not there.</summary>
+    private static bool IsFileGone(string path, RocksException failure) =>
+        failure.Message.EndsWith("No such file or directory", StringComparison.Ordinal) && File.Exists(HeadOf(path));
+
     /// <remarks>Recovery to a point in time, of a folder that an earlier version did not close in order: what a power cut
     /// leaves of RocksDB's own log is a prefix.</remarks>
     private static RocksOptions DatabaseOptions(BlockCache cache) => new()
@@ -227,10 +268,8 @@ internal sealed class RocksTables : ITableStore
         Status status;
         using (found) { status = JournalMark.Read(found.Span, out mark); }
         if (status == Status.Ok) { return true; }
-        string why = status == Status.NotSupported
-            ? "A newer version of KvFs wrote it: use that one."
-            : "It is damaged: restore the data folder from a backup. Nothing was changed.";
-        throw new StorageException(status, $"The journal's mark in the key-value store '{Path}' cannot be read. {why}");
+        throw new StorageException(
+            status, $"The journal's mark in the key-value store '{Path}' cannot be read. {StorageException.AdviceFor(status)}");
     }
 
     private bool HasPersisted(JournalMark wanted) =>

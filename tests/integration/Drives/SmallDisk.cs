@@ -1,4 +1,6 @@
+using System.Globalization;
 using KvFs.Integration.Tests.Native;
+using CliCalls = KvFs.Cli.Native.Posix;
 
 namespace KvFs.Integration.Tests.Drives;
 
@@ -21,15 +23,49 @@ internal sealed class SmallDisk : IDisposable
         Directory.CreateDirectory(path);
         using (FileStream file = File.Create(image)) { file.SetLength(bytes); }
         RealProgram.Run("/", "mkfs.ext4", "-q", "-F", "-m", "0", image);
-        RealProgram.Run("/", "mount", "-o", "loop", image, path);
-        return new(image, path);
+        SmallDisk disk = new(image, path);
+        disk.Mount();
+        return disk;
+    }
+
+    /// <summary>Takes all but so many bytes of what is free, as another program would.</summary>
+    /// <returns>The file that has them.</returns>
+    public string Fill(long free)
+    {
+        string file = Path.Combine(path, "of-another-program");
+        long bytes = new DriveInfo(path).AvailableFreeSpace - free;
+        RealProgram.Run("/", "fallocate", "-l", bytes.ToString(CultureInfo.InvariantCulture), file);
+        return file;
+    }
+
+    /// <summary>It dies: whatever was not synced is gone, and every call fails from now on.</summary>
+    public unsafe void Fail()
+    {
+        // EXT4_GOING_FLAGS_NOLOGFLUSH
+        uint flags = 2;
+        int folder = LibC.open(path, 0, 0);
+        Assert.True(folder >= 0);
+        int answer = LibC.ioctl(folder, LibC.FS_IOC_SHUTDOWN, &flags);
+        LibC.close(folder);
+        Assert.Equal(0, answer);
+    }
+
+    /// <summary>It is repaired, and has what it had. Nobody may use it.</summary>
+    public void MountAgain()
+    {
+        // Threads of a process that was killed may still close its files when its end is known.
+        Assert.True(SpinWait.SpinUntil(() => CliCalls.umount2(path, 0) == 0, RealProgram.Deadline), "The disk stays in use.");
+        Mount();
     }
 
     public void Dispose()
     {
-        RealProgram.Run("/", "umount", path);
+        // Lazy: of a test that failed a process may still use it, and what is told must be why it failed.
+        RealProgram.Run("/", "umount", "--lazy", path);
         File.Delete(image);
     }
+
+    private void Mount() => RealProgram.Run("/", "mount", "-o", "loop", image, path);
 }
 
 /// <summary>A test on a small disk: where there can be none it is passed over, and says why.</summary>

@@ -49,6 +49,12 @@ internal static unsafe partial class LibC
     public static partial nint copy_file_range(
         int fdIn, long* offsetIn, int fdOut, long* offsetOut, nuint length, uint flags);
 
+    /// <summary>Ends a file system as the failure of its disk would: from then on every call on it is EIO.</summary>
+    public const nuint FS_IOC_SHUTDOWN = 0x8004587D;
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int ioctl(int fd, nuint request, uint* argument);
+
     [LibraryImport("libc", SetLastError = true)]
     public static partial int fsync(int fd);
 
