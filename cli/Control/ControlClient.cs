@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using KvFs.Cli.CommandLine;
+using KvFs.Cli.Native;
 using KvFs.Cli.Top;
 
 namespace KvFs.Cli.Control;
@@ -210,6 +211,9 @@ internal sealed class ControlClient : IDisposable
 
     private CommandException CannotReach(HttpRequestException failure) => failure.InnerException switch
     {
+        SocketException { SocketErrorCode: SocketError.AccessDenied } when Posix.access(dataPath, Posix.PassOk) != 0 => new(
+            ExitCode.NotPermitted, $"This user may not look into the data folder {dataPath}.",
+            "Run kvfs as the folder's owner, or name another one with --data."),
         SocketException { SocketErrorCode: SocketError.AccessDenied } => new(
             ExitCode.NotPermitted, $"This user may not control the kvfs that runs on {dataPath}.",
             "Only the user who started it, and root, may."),

@@ -11,6 +11,8 @@ internal static partial class Posix
 
     public const int SigKill = 9;
     public const int SigTerm = 15;
+    public const int EAccess = 13;
+    public const int ERoFs = 30;
     public const int EConnAborted = 103;
     public const int ENotConn = 107;
     public const int MntDetach = 2;
@@ -31,6 +33,10 @@ internal static partial class Posix
 
     public const int AdviceDontNeed = 4;
 
+    /// <summary>What access(2) is asked for: to write into a folder, and to pass through it.</summary>
+    public const int WriteOk = 2;
+    public const int PassOk = 1;
+
     public const int AtFdCwd = -100;
     public const uint StatxUid = 8;
 
@@ -47,6 +53,9 @@ internal static partial class Posix
 
     [LibraryImport("libc")]
     internal static partial uint geteuid();
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int access(string path, int mode);
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int statx(int folder, string path, int flags, uint mask, out FileOwner status);

@@ -116,6 +116,11 @@ public static class FuseMount
             FuseMountFailure.MountpointMissing, $"{path} does not exist any more. Create it: mkdir -p {path}", error),
         Errno.ENOTDIR => new FuseMountException(
             FuseMountFailure.NotDirectory, $"{path} is not a directory.", error),
+        Errno.EINVAL => new FuseMountException(
+            FuseMountFailure.NoDevice,
+            $"The kernel does not take {FuseDevice.Path} for its device, or not the options of a mount on {path} (EINVAL). Look at it "
+            + $"(ls -l {FuseDevice.Path}: it is 'c' and '10, 229'), and give a container the host's own (--device {FuseDevice.Path}).",
+            error),
         Errno.ENOTCONN => new FuseMountException(
             FuseMountFailure.Stale, $"{path} is a dead FUSE mount. Remove it: umount -l {path}", error),
         _ => new FuseMountException(

@@ -33,6 +33,30 @@ internal static class Kvfs
         return StartProgram("/bin/sh", ["-c", limit, Path, .. arguments]);
     }
 
+    /// <summary>Runs it in a mount namespace of its own, which a script for the shell has prepared.</summary>
+    public static Task<Outcome> RunAfterMountsAsync(string script, params IEnumerable<string> arguments) =>
+        RunAfterMountsAsync(script, [Path], arguments);
+
+    /// <summary>Runs it as a user who owns nothing.</summary>
+    /// <param name="place">An empty folder that everybody may pass to. The program appears in it, for that user alone: where it was
+    /// built that user may not look.</param>
+    /// <param name="arguments">Its command line.</param>
+    public static Task<Outcome> RunAsNobodyAsync(string place, params IEnumerable<string> arguments)
+    {
+        const string Nobody = "65534";
+        return RunAfterMountsAsync(
+            $"mount --bind '{System.IO.Path.GetDirectoryName(Path)}' '{place}' && export HOME=/",
+            ["setpriv", "--reuid", Nobody, "--regid", Nobody, "--clear-groups", System.IO.Path.Combine(place, System.IO.Path.GetFileName(Path))],
+            arguments);
+    }
+
+    private static async Task<Outcome> RunAfterMountsAsync(string script, IEnumerable<string> program, IEnumerable<string> arguments)
+    {
+        using Process process = StartProgram(
+            "unshare", ["--mount", "/bin/sh", "-c", script + " && exec \"$@\"", "sh", .. program, .. arguments]);
+        return await EndAsync(process);
+    }
+
     private static Process StartProgram(string program, IEnumerable<string> arguments)
     {
         ProcessStartInfo start = new(program, arguments)
