@@ -64,11 +64,28 @@ internal sealed class Installation : IAsyncDisposable
 
     public static bool IsMounted(string directory) => DeadMount.IsOurs(directory);
 
+    private bool ServesThis(int pid)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{pid}/cmdline").Contains(Data, StringComparison.Ordinal);
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         // Also what a failed test started without having learnt its number.
         if (File.Exists(Path.Combine(Data, "control.sock")) && (await RunAsync("down", "--force")).Code is not (0 or 7))
         {
+            await KillAsync();
+        }
+        else if (Pid != 0 && ServesThis(Pid))
+        {
+            // Its folder is on a disk that is not there any more, so that it cannot be asked.
             await KillAsync();
         }
         foreach (string line in File.ReadLines("/proc/self/mountinfo").Reverse())
