@@ -6,7 +6,7 @@ using KvFs.Protocol;
 namespace KvFs.Mount.Tests.Drive;
 
 /// <summary>Access times of a file on a real node, whose clock goes when it is told to.</summary>
-public sealed class AccessTimeNotesTests : IAsyncLifetime, IAsyncDisposable
+public sealed class AccessTimeNotesTests : IAsyncLifetime
 {
     private static readonly TimeSpan s_second = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_day = TimeSpan.FromDays(1);
@@ -27,8 +27,8 @@ public sealed class AccessTimeNotesTests : IAsyncLifetime, IAsyncDisposable
     public async Task InitializeAsync()
     {
         node = await NodeFolder.StartAsync(clock);
-        client = new(await node.OpenAsync(), new(), clock);
-        notes = new(client, timers, (_, e) => faults.Add(e));
+        client = ClientOf(await node.OpenAsync(), clock);
+        notes = NotesOf(client, timers, faults);
         ValueTask<Reply<CreatedFile>> creating = client.CreateOpenAsync(new CreateRequest
         {
             Parent = VNodeId.Root, Name = "f"u8, Kind = VNodeKind.File, Mode = 0x1A4,
@@ -39,15 +39,17 @@ public sealed class AccessTimeNotesTests : IAsyncLifetime, IAsyncDisposable
         Assert.Equal(Status.Ok, await client.CloseAsync(created.Value.File));
     }
 
-    Task IAsyncLifetime.DisposeAsync() => DisposeAsync().AsTask();
-
-    public async ValueTask DisposeAsync()
+    public async Task DisposeAsync()
     {
         await notes.DisposeAsync();
         await client.DisposeAsync();
         await node.DisposeAsync();
         Assert.Empty(faults);
     }
+
+    private static DriveClient ClientOf(IDriveSession session, TimeProvider clock) => new(session, new(), clock);
+
+    private static AccessTimeNotes NotesOf(DriveClient client, TimeProvider timers, List<Exception> faults) => new(client, timers, (_, e) => faults.Add(e));
 
     [Fact]
     public async Task A_read_moves_an_access_time_that_is_no_newer_than_the_last_change()
