@@ -47,7 +47,9 @@ public sealed class OfflineRepairTests : IAsyncLifetime
         VerifyKept();
         string again = RepairDrive.LostName(lost);
         Assert.Equal(Content("lost", 70_000), await File.ReadAllBytesAsync(Here.At(again)));
-        Assert.Equal([again, "folder"], Directory.EnumerateFileSystemEntries(Here.Mount).Select(Path.GetFileName).Order().Reverse());
+        Assert.Equal(
+            ["folder", again],
+            Directory.EnumerateFileSystemEntries(Here.Mount).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         File.Move(Here.At(again), Here.At("folder/lost"));
         await Here.DownAsync();
         await ExpectCleanAsync();
