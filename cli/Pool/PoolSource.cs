@@ -141,8 +141,18 @@ internal sealed class PoolSource : IDriveSource
             ? PoolOptions.SecurityOf(certificates, choice.Name!, loggers)
             : PeerSecurity.PlainTextOnLoopback;
         PoolSource source = new(choice.Addresses, security, choice.Near, null);
-        if (await source.admin.DirectoryAsync(cancel).ConfigureAwait(false) is not null) { return source; }
+        PoolDirectory? pool = await source.admin.DirectoryAsync(cancel).ConfigureAwait(false);
+        string? near = choice.Near.Node;
+        if (pool is not null && (near is null || pool.Places.Values.Any(place => place.Name == near))) { return source; }
         await source.DisposeAsync().ConfigureAwait(false);
+        if (pool is not null)
+        {
+            throw new CommandException(
+                ExitCode.NotFound,
+                $"The pool has no node {near}.",
+                $"--near names the one on this machine; there are: {string.Join(", ", pool.Places.Values.Select(static place => place.Name).Order(StringComparer.Ordinal))}.");
+        }
+
         throw new CommandException(
             ExitCode.NotRunning,
             $"No node of a pool answers at {string.Join(", ", choice.Addresses)}.",

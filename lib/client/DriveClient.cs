@@ -112,7 +112,8 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
         return Reply.Ok(found.Length);
     }
 
-    /// <summary>Reads up to the file's end into memory, or lends what was read ahead: the caller disposes it.</summary>
+    /// <summary>Reads up to the file's end into memory, or lends what was read ahead: the caller disposes it, before he disposes the
+    /// client.</summary>
     public ValueTask<Reply<FoundBytes>> ReadOrLendAsync(OpenFile file, ulong offset, Memory<byte> destination)
     {
         ArgumentNullException.ThrowIfNull(file);

@@ -50,7 +50,7 @@ public sealed class AttachedBytes : IDisposable
         {
             lock (s_gate)
             {
-                if (s_free[int.Log2(bytes)].TryPop(out found)) { s_freeBytes -= bytes; }
+                if (s_free[int.Log2(bytes)].TryPop(out found)) { s_freeBytes -= found.Length; }
             }
         }
 
@@ -63,8 +63,8 @@ public sealed class AttachedBytes : IDisposable
         if (bytes > MaxKeptBytes) { return; }
         lock (s_gate)
         {
-            if (s_freeBytes + bytes > MaxFreeBytes) { return; }
-            s_freeBytes += bytes;
+            if (s_freeBytes + given.Length > MaxFreeBytes) { return; }
+            s_freeBytes += given.Length;
             s_free[int.Log2(bytes)].Push(given);
         }
     }

@@ -130,7 +130,7 @@ internal sealed class BlockService(RemoteServices remote, RequestThreads threads
         return Status.Ok;
     }
 
-    private static bool TryName(V1.BlockName? name, out BlockName block)
+    internal static bool TryName(V1.BlockName? name, out BlockName block)
     {
         block = default;
         if (name is null || name.Owner.Length != DriveId.Size || name.Id == 0) { return false; }

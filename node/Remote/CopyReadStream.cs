@@ -9,10 +9,10 @@ namespace KvFs.Node.Remote;
 /// <summary>One client's reads of this node's copies of blocks.</summary>
 internal sealed class CopyReadStream(DirectStream way, BlockCopyReader blocks, SessionKeys keys, RequestThreads threads) : IAsyncDisposable
 {
-    /// <summary>Reads that are carried out at once; more wait, and with them the connection.</summary>
-    private const int MaxReads = 64;
+    /// <summary>MiB that are read at once, each read at least one; more wait, and with them the connection.</summary>
+    private const int MaxRoom = 64;
 
-    private readonly SemaphoreSlim room = new(MaxReads);
+    private readonly SemaphoreSlim room = new(MaxRoom);
     private readonly CancellationTokenSource ending = new();
 
     private readonly TaskCompletionSource received = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -44,7 +44,7 @@ internal sealed class CopyReadStream(DirectStream way, BlockCopyReader blocks, S
         await received.Task;
 
         // What is being read has its room.
-        for (int left = MaxReads; left > 0; left--) { await room.WaitAsync(); }
+        for (int left = MaxRoom; left > 0; left--) { await room.WaitAsync(); }
     }
 
     private void Take(V1.CopyRead asked, AttachedBytes? attached)
@@ -61,24 +61,23 @@ internal sealed class CopyReadStream(DirectStream way, BlockCopyReader blocks, S
             return;
         }
 
-        bool makesSense = asked.Block is { Id: not 0 } block && block.Owner.Length == DriveId.Size
-            && asked.Length is > 0 and <= Limits.BlockBytes && asked.Offset <= Limits.BlockBytes;
-        if (!makesSense)
+        if (asked.Length is 0 or > Limits.BlockBytes || asked.Offset > Limits.BlockBytes || !BlockService.TryName(asked.Block, out BlockName block))
         {
             Send(new() { Id = asked.Id, Status = V1.Status.Invalid });
             return;
         }
 
-        if (asked.Length <= Limits.ChecksumUnitBytes && TryReadCached(asked)) { return; }
-        room.Wait(ending.Token);
-        threads.Run(new Reading(this, asked));
+        if (asked.Length <= Limits.ChecksumUnitBytes && TryReadCached(asked, block)) { return; }
+        for (int left = RoomOf(asked); left > 0; left--) { room.Wait(ending.Token); }
+
+        threads.Run(new Reading(this, asked, block));
     }
 
     /// <summary>Another thread would cost more than what is in memory.</summary>
-    private bool TryReadCached(V1.CopyRead asked)
+    private bool TryReadCached(V1.CopyRead asked, BlockName block)
     {
         AttachedBytes content = AttachedBytes.Rent((int)asked.Length);
-        if (blocks.TryReadCached(NameOf(asked), asked.Offset, content.Memory.Span))
+        if (blocks.TryReadCached(block, asked.Offset, content.Memory.Span))
         {
             Send(asked.Id, content);
             return true;
@@ -88,10 +87,10 @@ internal sealed class CopyReadStream(DirectStream way, BlockCopyReader blocks, S
         return false;
     }
 
-    private void Read(V1.CopyRead asked)
+    private void Read(V1.CopyRead asked, BlockName block)
     {
         AttachedBytes content = AttachedBytes.Rent((int)asked.Length);
-        Status status = blocks.Read(NameOf(asked), asked.Offset, content.Memory.Span);
+        Status status = blocks.Read(block, asked.Offset, content.Memory.Span);
         if (status == Status.Ok)
         {
             Send(asked.Id, content);
@@ -115,23 +114,26 @@ internal sealed class CopyReadStream(DirectStream way, BlockCopyReader blocks, S
         answer.Lent?.Dispose();
     }
 
-    private static BlockName NameOf(V1.CopyRead asked) => new(DriveId.Read(asked.Block.Owner.Span), new(asked.Block.Id));
+    private static int RoomOf(V1.CopyRead asked) => 1 + ((int)(asked.Length - 1) >> 20);
 
-    private sealed class Reading(CopyReadStream stream, V1.CopyRead asked) : IThreadPoolWorkItem
+    private sealed class Reading(CopyReadStream stream, V1.CopyRead asked, BlockName block) : IThreadPoolWorkItem
     {
         public void Execute()
         {
             try
             {
-                stream.Read(asked);
+                // Nobody waits for it when the stream is over.
+                if (!stream.ending.IsCancellationRequested) { stream.Read(asked, block); }
             }
-            catch (Exception e) when (e is Storage.StorageException or ObjectDisposedException)
+#pragma warning disable CA1031 // Whatever it is, it fails this read, and not the process.
+            catch (Exception)
+#pragma warning restore CA1031
             {
                 stream.Send(new V1.CopyReadReply { Id = asked.Id, Status = V1.Status.IoError });
             }
             finally
             {
-                stream.room.Release();
+                stream.room.Release(RoomOf(asked));
             }
         }
     }

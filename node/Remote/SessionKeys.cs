@@ -6,7 +6,7 @@ namespace KvFs.Node.Remote;
 
 /// <summary>Whether a client may speak for a session, by the records that this node has of its drive; it need not be the one that serves it.
 /// </summary>
-/// <remarks>One thread's. A session that has ended is believed for a lease more at the most.</remarks>
+/// <remarks>One thread's. A session that has ended is believed until the records here say so, and for a lease more.</remarks>
 internal sealed class SessionKeys(StorageNode node, TimeSpan lease, TimeProvider clock)
 {
     /// <summary>Sessions that are remembered; with more, all are looked up anew.</summary>

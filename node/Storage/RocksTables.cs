@@ -38,7 +38,7 @@ internal sealed class RocksTables : ITableStore
 
     /// <summary>Bytes that must be free before RocksDB is let at a folder. It sets 4 MiB aside for a file that each opening begins,
     /// and ends the process where it gets less.</summary>
-    private const long OpeningBytes = 16L << 20;
+    private const ulong OpeningBytes = 8UL << 20;
 
     private const string FullAdvice = "The disk is full: make room, then start again.";
 
@@ -192,9 +192,9 @@ internal sealed class RocksTables : ITableStore
     {
         EnumerationOptions whatCanBeSeen = new() { IgnoreInaccessible = true };
         string journal = $"{path}/{JournaledKeyValueStore.JournalFolder}";
-        bool isLost = !File.Exists(HeadOf(path)) && Directory.Exists(path)
+        bool isLost = Directory.Exists(path) && IsGone(HeadOf(path))
             && (Directory.EnumerateFiles(path, "*.sst", whatCanBeSeen).Any()
-                || new DirectoryInfo(path).EnumerateFiles("*.log", whatCanBeSeen).Any(static log => log.Length > 0)
+                || new DirectoryInfo(path).EnumerateFiles("*.log", whatCanBeSeen).Any(static log => log is { Exists: true, Length: > 0 })
                 || (Directory.Exists(journal) && Directory.EnumerateFiles(journal, "*.segment", whatCanBeSeen).Any()));
         if (!isLost) { return; }
         throw new StorageException(
@@ -203,11 +203,32 @@ internal sealed class RocksTables : ITableStore
             + "restore the data folder from a backup. Nothing was changed.");
     }
 
+    /// <summary>Whether a file is not there; one that cannot be looked at may be.</summary>
+    private static bool IsGone(string file)
+    {
+        try
+        {
+            File.GetAttributes(file);
+            return false;
+        }
+        catch (FileNotFoundException)
+        {
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
     private static void RefuseWithoutRoom(string path)
     {
         string folder = Directory.Exists(path) ? path : System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!;
-        bool isFull = Directory.Exists(folder) && new LinuxDisk(folder).GetSpace(out DiskSpace space) == Status.Ok
-            && space.FreeBytes < OpeningBytes;
+        if (!Directory.Exists(folder) || LinuxCalls.statvfs(folder, out LinuxCalls.FileSystemFigures figures) != 0) { return; }
+
+        // Root may have what the file system keeps back from others.
+        ulong blocks = Environment.IsPrivilegedProcess ? figures.FreeBlocks : figures.AvailableBlocks;
+        bool isFull = blocks * figures.FragmentSize < OpeningBytes;
         if (isFull) { throw new StorageException(Status.NoSpace, $"The key-value store '{path}' cannot be opened. {FullAdvice}"); }
     }
 

@@ -31,7 +31,10 @@ public sealed class StorageException : Exception
     public Status Status { get; }
 
     /// <summary>What to do about something that could not be read, for the end of a message.</summary>
-    internal static string AdviceFor(Status status) => status == Status.NotSupported
-        ? "A newer version of KvFs wrote it: use that one."
-        : "It is damaged: restore the data folder from a backup. Nothing was changed.";
+    internal static string AdviceFor(Status status) => status switch
+    {
+        Status.NotSupported => "A newer version of KvFs wrote it: use that one.",
+        Status.IoError => "The disk does not give it: look at the system's log. Nothing was changed.",
+        _ => "It is damaged: restore the data folder from a backup. Nothing was changed.",
+    };
 }

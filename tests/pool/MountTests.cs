@@ -62,6 +62,9 @@ public sealed class MountTests : IAsyncLifetime
             ["main", "other"],
             (await AskAsync(Data, "drive", "list")).GetProperty("drives").EnumerateArray().Select(static drive => drive.GetProperty("name").GetString()));
 
+        Assert.Equal(3, await RunAsync(
+            Path.Combine(folder, "data-third"), "up", "--server", servers, "--pki", Path.Combine(Data, "pki", "client"), "--pool", "local", "--near", "n9", "--no-mount"));
+
         // A drive that somebody may write to is his.
         Assert.Equal(5, await RunAsync(Data, "mount", "other", Path.Combine(folder, "mount-third")));
         Assert.Equal(0, await RunAsync(other, "snapshot", "create", "other", "first"));

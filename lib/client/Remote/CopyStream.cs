@@ -17,12 +17,14 @@ internal sealed class CopyStream : IDisposable
     private readonly RemoteClientOptions options;
     private readonly ITimer timer;
     private ulong lastId;
+    private long answeredAt;
     private bool isOver;
 
     private CopyStream(DirectStream way, RemoteClientOptions options)
     {
         this.way = way;
         this.options = options;
+        answeredAt = options.AwakeClock.GetTimestamp();
         timer = options.AwakeClock.CreateTimer(static state => ((CopyStream)state!).Look(), this, options.LookPause, options.LookPause);
     }
 
@@ -100,7 +102,12 @@ internal sealed class CopyStream : IDisposable
     {
         range.Attach(attached);
         Waiting? read;
-        lock (gate) { waiting.Remove(range.Id, out read); }
+        lock (gate)
+        {
+            waiting.Remove(range.Id, out read);
+            answeredAt = options.AwakeClock.GetTimestamp();
+        }
+
         Status status = read is null ? Status.Ok : Copy(range, read.Destination.Span);
         range.Lent?.Dispose();
 
@@ -117,13 +124,14 @@ internal sealed class CopyStream : IDisposable
         return Status.Ok;
     }
 
-    /// <summary>Ends the stream when its node lets one wait for too long.</summary>
+    /// <summary>Ends the stream when its node lets reads wait and answers none.</summary>
     private void Look()
     {
         bool isStuck;
         lock (gate)
         {
-            isStuck = waiting.Values.Any(read => options.AwakeClock.GetElapsedTime(read.Since) > options.Patience);
+            isStuck = options.AwakeClock.GetElapsedTime(answeredAt) > options.Patience
+                && waiting.Values.Any(read => options.AwakeClock.GetElapsedTime(read.Since) > options.Patience);
         }
 
         if (isStuck) { Dispose(); }

@@ -72,6 +72,7 @@ internal sealed class NearCopies(PoolDriveAdmin pool, RemoteClientOptions option
         List<CopyStream> open = [];
         lock (gate)
         {
+            if (ending.IsCancellationRequested) { return; }
             ending.Cancel();
             foreach (Link link in links.Values)
             {

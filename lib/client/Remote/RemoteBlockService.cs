@@ -22,6 +22,7 @@ internal sealed class RemoteBlockService(SessionConnection session, NearCopies? 
 
     private static readonly GrpcCallOptions s_call = new() { Limits = WireLimits.OfClient };
 
+    private readonly long openedAt = options.AwakeClock.GetTimestamp();
     private int prefetches;
 
     public ValueTask<Status> WriteBlockAsync(BlockName name, ReadOnlyMemory<byte> content) =>
@@ -77,7 +78,8 @@ internal sealed class RemoteBlockService(SessionConnection session, NearCopies? 
         Status status = await AskAsync(name, offset, destination);
 
         // Not to blame: for what nobody has any more, and for not knowing a new session yet.
-        if (status == Status.Ok && given != Status.SessionExpired) { copies.OnFailed(copy); }
+        bool isNew = given == Status.SessionExpired && options.AwakeClock.GetElapsedTime(openedAt) < options.NearPause;
+        if (status == Status.Ok && !isNew) { copies.OnFailed(copy); }
         return status;
     }
 
