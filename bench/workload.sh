@@ -4,15 +4,18 @@
 # each other; on their own they say little. Needs root (it empties the page cache), fio and python3.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-folder=$1 label=$2
+folder=$(realpath "$1") label=$2
 tree=$(realpath "$3")
 mkdir "$folder/work"
 cd "$folder/work"
 
 report() { printf '%s %s %s\n' "$label" "$1" "$2" | tee /dev/stderr; }
 
+# Everything that was written is durable. The kernel does not tell a FUSE mount of syncfs, but of an fsync of its root.
+settle() { sync -f "$folder" && sync "$folder"; }
+
 # What was written goes to the disk, and what was read is forgotten: the next read is a cold one.
-forget() { sync; echo 3 >/proc/sys/vm/drop_caches; }
+forget() { settle && sync && echo 3 >/proc/sys/vm/drop_caches; }
 
 # one_job METRIC FIELD FIO-OPTION...: one fio job on the file `large`; FIELD is where its terse output (version 3) has the
 # figure: 7 and 8 are KiB/s and IOPS of reads, 48 and 49 of writes.
@@ -31,7 +34,7 @@ timed() {
   report "$metric" "$(awk -v b="$begin" -v e="$EPOCHREALTIME" 'BEGIN{printf "%.3f", e - b}')"
 }
 
-unpack() { tar xf "$tree" && sync -f .; }
+unpack() { tar xf "$tree" && settle; }
 walk() { find . -type f; }
 read_all() { tar cf - . | cat; }
 remove_all() { rm -rf ../work; }

@@ -23,7 +23,7 @@ written() { awk '/^write_bytes/{w = $2} /^cancelled/{c = $2} END{print w - c}' "
 # was written for eight seconds.
 settle() {
   local last=-1 now quiet=0
-  sync -f "$DRIVE_MOUNT"
+  sync "$DRIVE_MOUNT"
   while [ $quiet -lt 8 ]; do
     now=$(written)
     if [ "$now" = "$last" ]; then quiet=$((quiet + 1)); else quiet=0; fi

@@ -38,7 +38,7 @@ internal sealed class RocksTables : ITableStore
 
     /// <summary>Bytes that must be free before RocksDB is let at a folder. It sets 4 MiB aside for a file that each opening begins,
     /// and ends the process where it gets less.</summary>
-    private const ulong OpeningBytes = 8UL << 20;
+    private const long OpeningBytes = 16L << 20;
 
     private const string FullAdvice = "The disk is full: make room, then start again.";
 
@@ -224,11 +224,8 @@ internal sealed class RocksTables : ITableStore
     private static void RefuseWithoutRoom(string path)
     {
         string folder = Directory.Exists(path) ? path : System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!;
-        if (!Directory.Exists(folder) || LinuxCalls.statvfs(folder, out LinuxCalls.FileSystemFigures figures) != 0) { return; }
-
-        // Root may have what the file system keeps back from others.
-        ulong blocks = Environment.IsPrivilegedProcess ? figures.FreeBlocks : figures.AvailableBlocks;
-        bool isFull = blocks * figures.FragmentSize < OpeningBytes;
+        bool isFull = Directory.Exists(folder) && new LinuxDisk(folder).GetSpace(out DiskSpace space) == Status.Ok
+            && space.FreeBytes < OpeningBytes;
         if (isFull) { throw new StorageException(Status.NoSpace, $"The key-value store '{path}' cannot be opened. {FullAdvice}"); }
     }
 

@@ -46,8 +46,12 @@ internal sealed partial class DriveFileSystem
         }
     }
 
-    public void Fsyncdir(FuseRequest request, in FuseFsyncIn body) =>
-        Finish(request, session.SyncAsync(), static (_, asked, status) => Answer(asked, status));
+    /// <remarks>Of the mount's root: everything, as syncfs(2) would have it if the kernel told a mount of that.</remarks>
+    public void Fsyncdir(FuseRequest request, in FuseFsyncIn body)
+    {
+        if (isLive && request.NodeId == VNodeId.Root.Value) { Syncfs(request); }
+        else { Finish(request, session.SyncAsync(), static (_, asked, status) => Answer(asked, status)); }
+    }
 
     public void Readdir(FuseRequest request, in FuseReadIn body) => List(request);
 

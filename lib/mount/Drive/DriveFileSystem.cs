@@ -158,7 +158,7 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
         Finish(request, client.StatfsAsync(), static (self, asked, reply) => AnswerStatfs(asked, reply));
 
     /// <remarks>Kernels to 6.18, at least, ask it of virtiofs and fuseblk only: syncfs(2) on this mount comes back at once, and nothing
-    /// is durable because of it. Whoever wants that syncs files. Source: fuse_sync_fs in the kernel.</remarks>
+    /// is durable because of it. Whoever wants that syncs files, or the root. Source: fuse_sync_fs in the kernel.</remarks>
     public void Syncfs(FuseRequest request) => Run(request, SyncfsAsync(request));
 
     private static void AnswerStatfs(FuseRequest request, in Reply<DriveUsage> reply)
