@@ -31,6 +31,7 @@ METRICS = [
     ("rename_per_s", "rename, /s", 1, 0, 0.12, False),
     ("unlink_per_s", "unlink, /s", 1, 0, 0.12, False),
     ("untar_s", "unpack the tree + sync, s", 1, 2, 5.0, True),
+    ("settle_s", "then fsync of the root, s", 1, 2, None, True),
     ("find_s", "find in the tree, s", 1, 2, None, True),
     ("tarread_cold_s", "read the tree, cold, s", 1, 2, None, True),
     ("rmrf_s", "rm -rf the tree, s", 1, 2, 2.0, True),

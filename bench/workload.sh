@@ -34,7 +34,7 @@ timed() {
   report "$metric" "$(awk -v b="$begin" -v e="$EPOCHREALTIME" 'BEGIN{printf "%.3f", e - b}')"
 }
 
-unpack() { tar xf "$tree" && settle; }
+unpack() { tar xf "$tree" && sync -f .; }
 walk() { find . -type f; }
 read_all() { tar cf - . | cat; }
 remove_all() { rm -rf ../work; }
@@ -50,6 +50,7 @@ one_job randwrite4k_direct4_iops 49 --rw=randwrite --bs=4k --size=256m --direct=
 python3 "$here/small-files.py" small | while read -r metric value; do report "$metric" "$value"; done
 
 timed untar_s unpack
+timed settle_s settle
 timed find_s walk
 forget
 timed tarread_cold_s read_all
