@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using System.Globalization;
 using KvFs.Integration.Tests.Drives;
+using KvFs.Integration.Tests.Programs;
 using Xunit.Abstractions;
 
 namespace KvFs.Integration.Tests.Crash;
@@ -27,7 +27,7 @@ public sealed class SqliteKillTests(ITestOutputHelper output)
             using Victim victim = await Victim.StartAsync(folder);
             if (round == 1)
             {
-                Assert.Equal("wal\n", Query(folder, "pragma journal_mode=wal; create table rows(number integer primary key, text text not null);"));
+                Assert.Equal("wal\n", Query(folder, $"pragma journal_mode=wal; {SqliteRows.Table}"));
             }
 
             committed = await VerifyAsync(victim, folder, committed, string.Create(CultureInfo.InvariantCulture, $"Seed {seed}, round {round}"));
@@ -42,41 +42,13 @@ public sealed class SqliteKillTests(ITestOutputHelper output)
 
     /// <summary>Commits rows one by one, and kills the server while the next one is on its way.</summary>
     /// <returns>The rows that sqlite has said are committed.</returns>
-    private static async Task<int> CommitAndKillAsync(Victim victim, TestFolder folder, int committed, int rows)
-    {
-        using Process sqlite = RealProgram.Start(folder.Mount, "sqlite3", "-bail", "-batch", "rows.db");
-        using CancellationTokenSource deadline = new(RealProgram.Deadline);
-        try
-        {
-            await sqlite.StandardInput.WriteLineAsync(
-                $".output /dev/null\npragma synchronous=full; {OftenCheckpointed}\n.output stdout");
-            for (int row = 0; row < rows; row++)
-            {
-                await InsertAsync(sqlite, committed + 1, deadline.Token);
-                string? answer = await sqlite.StandardOutput.ReadLineAsync(deadline.Token);
-                committed++;
-                Assert.Equal(committed.ToString(CultureInfo.InvariantCulture), answer);
-            }
-
-            await InsertAsync(sqlite, committed + 1, deadline.Token);
-        }
-        finally
-        {
-            victim.Kill();
-            sqlite.Kill();
-            await sqlite.WaitForExitAsync(deadline.Token);
-        }
-
-        return committed;
-    }
-
-    private static async Task InsertAsync(Process sqlite, int row, CancellationToken cancel)
-    {
-        string insert = string.Create(
-            CultureInfo.InvariantCulture, $"insert into rows values({row}, '{TextOf(row)}'); select {row};\n");
-        await sqlite.StandardInput.WriteAsync(insert.AsMemory(), cancel);
-        await sqlite.StandardInput.FlushAsync(cancel);
-    }
+    private static Task<int> CommitAndKillAsync(Victim victim, TestFolder folder, int committed, int rows) => SqliteRows.CommitUntilKilledAsync(
+        folder.Mount,
+        $".output /dev/null\npragma synchronous=full; {OftenCheckpointed}\n.output stdout",
+        committed,
+        rows,
+        static row => $"'{TextOf(row)}'",
+        victim.Kill);
 
     /// <summary>Fails unless the database is sound and has every committed row as it was written, and at most the one more that had
     /// no answer.</summary>
@@ -107,5 +79,5 @@ public sealed class SqliteKillTests(ITestOutputHelper output)
     }
 
     private static string Query(TestFolder folder, string statements) =>
-        RealProgram.Run(folder.Mount, "sqlite3", "-bail", "-batch", "rows.db", statements);
+        RealProgram.Run(folder.Mount, "sqlite3", "-bail", "-batch", SqliteRows.Database, statements);
 }

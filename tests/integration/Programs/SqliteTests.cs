@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using KvFs.Integration.Tests.Drives;
 
@@ -15,7 +14,7 @@ public sealed class SqliteTests
     {
         await using RestartableDrive drive = await RestartableDrive.StartAsync();
         Assert.Equal("wal\n", Query(
-            drive, "pragma journal_mode=wal; create table rows(number integer primary key, text text not null);"));
+            drive, $"pragma journal_mode=wal; {SqliteRows.Table}"));
         int committed = 0;
         for (int kill = 0; kill < Kills; kill++)
         {
@@ -44,39 +43,8 @@ public sealed class SqliteTests
 
     /// <summary>Inserts rows, each a transaction that sqlite says it has committed, and kills sqlite amid the next.</summary>
     /// <returns>The rows that are committed for certain.</returns>
-    private static async Task<int> WriteAndKillAsync(RestartableDrive drive, int committed)
-    {
-        using Process sqlite = RealProgram.Start(drive.Path, "sqlite3", "-batch", "rows.db");
-        using CancellationTokenSource deadline = new(RealProgram.Deadline);
-        try
-        {
-            await sqlite.StandardInput.WriteLineAsync("pragma synchronous=full;");
-            for (int row = 0; row < RowsBeforeKill; row++)
-            {
-                await InsertAsync(sqlite, committed + 1, deadline.Token);
-                string? answer = await sqlite.StandardOutput.ReadLineAsync(deadline.Token);
-                committed++;
-                Assert.Equal(committed.ToString(CultureInfo.InvariantCulture), answer);
-            }
-
-            await InsertAsync(sqlite, committed + 1, deadline.Token);
-        }
-        finally
-        {
-            sqlite.Kill();
-            await sqlite.WaitForExitAsync(deadline.Token);
-        }
-
-        return committed;
-    }
-
-    private static async Task InsertAsync(Process sqlite, int row, CancellationToken cancel)
-    {
-        string insert = string.Create(
-            CultureInfo.InvariantCulture, $"insert into rows values({row}, hex(randomblob(500))); select {row};\n");
-        await sqlite.StandardInput.WriteAsync(insert.AsMemory(), cancel);
-        await sqlite.StandardInput.FlushAsync(cancel);
-    }
+    private static Task<int> WriteAndKillAsync(RestartableDrive drive, int committed) => SqliteRows.CommitUntilKilledAsync(
+        drive.Path, "pragma synchronous=full;", committed, RowsBeforeKill, static _ => "hex(randomblob(500))", static () => { });
 
     private static string Query(RestartableDrive drive, string statements)
     {
@@ -84,7 +52,7 @@ public sealed class SqliteTests
         try
         {
             File.WriteAllText(script, statements);
-            return RealProgram.Run(drive.Path, "sqlite3", "-bail", "-batch", "rows.db", $".read {script}");
+            return RealProgram.Run(drive.Path, "sqlite3", "-bail", "-batch", SqliteRows.Database, $".read {script}");
         }
         finally
         {
