@@ -1,4 +1,3 @@
-using Google.Protobuf;
 using KvFs.Core;
 using KvFs.Direct;
 using KvFs.Protocol.Wire;
@@ -104,7 +103,7 @@ internal sealed class CopyReadStream(DirectStream way, BlockCopyReader blocks, S
     private void Send(ulong id, AttachedBytes content) => Send(new()
     {
         Id = id,
-        Range = new() { Data = UnsafeByteOperations.UnsafeWrap(content.Memory), Crc32C = Crc32C.Compute(content.Memory.Span) },
+        Range = content.ToRange(),
         Lent = content,
     });
 

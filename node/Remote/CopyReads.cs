@@ -14,8 +14,6 @@ internal sealed class CopyReads(StorageNode node, RequestThreads threads, Direct
     private readonly HashSet<CopyReadStream> streams = [];
     private bool isStopped;
 
-    public BlockCopyReader Reader { get; } = new(node);
-
     /// <summary>A way for who calls; null: there is none.</summary>
     public V1.DirectOffer? Offer() => listener?.Offer(Begin)?.ToWire();
 
@@ -39,7 +37,7 @@ internal sealed class CopyReads(StorageNode node, RequestThreads threads, Direct
         {
             if (!isStopped)
             {
-                stream = new(way, Reader, new SessionKeys(node, lease, clock), threads);
+                stream = new(way, new BlockCopyReader(node), new SessionKeys(node, lease, clock), threads);
                 streams.Add(stream);
                 stream.Start();
             }

@@ -1,4 +1,3 @@
-using Google.Protobuf;
 using KvFs.Core;
 using KvFs.Direct;
 using KvFs.Protocol;
@@ -58,11 +57,7 @@ internal sealed partial class SessionRequests
 
     private BlockName NameOf(V1.ReadBlock read) => new(read.Owner.IsEmpty ? session.Drive : read.Owner.ToDriveId(), new(read.Id));
 
-    private static V1.Answer OfRange(AttachedBytes content)
-    {
-        V1.BlockRange range = new() { Data = UnsafeByteOperations.UnsafeWrap(content.Memory), Crc32C = Crc32C.Compute(content.Memory.Span) };
-        return new() { Range = range, Lent = content };
-    }
+    private static V1.Answer OfRange(AttachedBytes content) => new() { Range = content.ToRange(), Lent = content };
 
     private V1.Answer Commit(V1.Commit commit, NamedRequest? named)
     {

@@ -89,7 +89,7 @@ internal sealed class RocksTables : ITableStore
             {
                 Status.InUse => "Another process uses it: stop that one, or name another data folder.",
                 Status.NoSpace => FullAdvice,
-                Status.Corrupt => "It is damaged: restore the data folder from a backup. Nothing was changed.",
+                Status.Corrupt => StorageException.AdviceFor(status),
                 _ => "Check the folder's owner and rights, and the disk.",
             };
             throw new StorageException(status, $"The key-value store '{path}' cannot be opened. {advice} {failure.Message}", failure);

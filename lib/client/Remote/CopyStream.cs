@@ -1,4 +1,3 @@
-using Google.Protobuf;
 using KvFs.Core;
 using KvFs.Direct;
 using KvFs.Grpc;
@@ -98,31 +97,25 @@ internal sealed class CopyStream : IDisposable
         foreach (Waiting read in left) { EndElsewhere(read); }
     }
 
-    private void Take(V1.CopyReadReply range, AttachedBytes? attached)
+    private void Take(V1.CopyReadReply reply, AttachedBytes? attached)
     {
-        range.Attach(attached);
+        reply.Attach(attached);
         Waiting? read;
         lock (gate)
         {
-            waiting.Remove(range.Id, out read);
+            waiting.Remove(reply.Id, out read);
             answeredAt = options.AwakeClock.GetTimestamp();
         }
 
-        Status status = read is null ? Status.Ok : Copy(range, read.Destination.Span);
-        range.Lent?.Dispose();
+        Status status = read is null ? Status.Ok : Copy(reply, read.Destination.Span);
+        reply.Lent?.Dispose();
 
         // Whoever waits goes on with this thread: to hand it over costs more than most have left to do.
         read?.Answer.SetResult(status);
     }
 
-    private static Status Copy(V1.CopyReadReply range, Span<byte> destination)
-    {
-        if (range.Status != V1.Status.Ok) { return range.Status.ToCore(); }
-        if (range.Range is not { } found || found.Data.Length != destination.Length) { return Status.NotSupported; }
-        if (Crc32C.Compute(found.Data.Span) != found.Crc32C) { return Status.Corrupt; }
-        found.Data.Span.CopyTo(destination);
-        return Status.Ok;
-    }
+    private static Status Copy(V1.CopyReadReply reply, Span<byte> destination) =>
+        reply.Status == V1.Status.Ok ? reply.Range.CopyTo(destination) : reply.Status.ToCore();
 
     /// <summary>Ends the stream when its node lets reads wait and answers none.</summary>
     private void Look()

@@ -93,10 +93,8 @@ internal sealed class RemoteBlockService(SessionConnection session, NearCopies? 
             V1.Answer answer = await session.AskAsync(new() { ReadBlock = read });
             using AttachedBytes? lent = answer.Lent;
             if (answer.Status != V1.Status.Ok) { return answer.Status.ToCore(); }
-            if (answer.Range is not { } range || range.Data.Length != destination.Length) { return Status.NotSupported; }
-            if (Crc32C.Compute(range.Data.Span) != range.Crc32C) { continue; }
-            range.Data.Span.CopyTo(destination.Span);
-            return Status.Ok;
+            Status status = answer.Range.CopyTo(destination.Span);
+            if (status != Status.Corrupt) { return status; }
         }
 
         return Status.Corrupt;
