@@ -16,6 +16,9 @@ internal sealed unsafe class FuseWorker(
     /// <summary>Bytes of a WRITE from which on copying them takes as long as waking another worker.</summary>
     private const int LongWriteBytes = 128 << 10;
 
+    /// <summary>Bytes of a READ or WRITE up to which copying them takes less than waking another processor.</summary>
+    private const int ShortDataBytes = 32 << 10;
+
     /// <summary>Reads that may fail in a row, for reasons that this code does not know, before the mount is given up: a
     /// passing fault is ridden out, a lasting one does not spin.</summary>
     private const int ToleratedReadFailures = 16;
@@ -39,15 +42,18 @@ internal sealed unsafe class FuseWorker(
         {
             usage = polls ? ThreadUsage.Open() : null;
             FusePolling? polling = usage is null ? null : new(TimeProvider.System, usage.WaitedNs);
+            FuseFollowing? following =
+                usage is null ? null : new(new ThreadProcessors(), TimeProvider.System, usage.WaitedNs);
             while (true)
             {
                 slot ??= registry.Take();
                 long began = readers.BeforeRead();
-                int length = Read(slot, polling);
+                int length = Read(slot, following is { IsBeside: true } ? null : polling);
                 readers.AfterRead(began);
                 if (length > 0)
                 {
                     readFailures = 0;
+                    if (following is not null) { Follow(following, slot, length); }
                     if (!Serve(slot, length)) { slot = null; }
                 }
                 else if (EndOf(-length) is { } end)
@@ -80,6 +86,19 @@ internal sealed unsafe class FuseWorker(
 
         polling.OnPolled(length != -Errno.EAGAIN);
         return length == -Errno.EAGAIN ? device.ReadWaiting(slot.Request, capacity) : length;
+    }
+
+    /// <summary>A request came, not parsed yet: what does it say of the program that is served?</summary>
+    private static void Follow(FuseFollowing following, FuseRequestSlot slot, int length)
+    {
+        // Safe: the buffer is longer than any header, and what it has of an earlier request only steers where threads run.
+        FuseInHeader header = Unsafe.ReadUnaligned<FuseInHeader>(slot.Request);
+        bool isWaitedFor = header.Opcode is not (FuseOpcode.Release or FuseOpcode.Releasedir or FuseOpcode.Forget
+            or FuseOpcode.BatchForget or FuseOpcode.Interrupt);
+        if (!isWaitedFor) { return; }
+        bool isShort = length <= ShortDataBytes
+            && (header.Opcode != FuseOpcode.Read || Body<FuseReadIn>(slot).Size <= ShortDataBytes);
+        following.OnRequest(header.Pid, isShort);
     }
 
     /// <summary>What a failed read means; null: go on.</summary>
@@ -156,7 +175,7 @@ internal sealed unsafe class FuseWorker(
         _ => false,
     };
 
-    /// <summary>The body of a request that was parsed.</summary>
+    /// <summary>The body of a request.</summary>
     private static T Body<T>(FuseRequestSlot slot)
         where T : unmanaged =>
         Unsafe.ReadUnaligned<T>(slot.Request + FuseParsedRequest.BodyOffset);

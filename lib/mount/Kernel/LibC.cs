@@ -43,6 +43,12 @@ internal static unsafe partial class LibC
     public static partial int open(string path, int flags);
 
     [LibraryImport("libc", SetLastError = true)]
+    public static partial int open(byte* path, int flags);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial nint read(int fd, void* buffer, nuint count);
+
+    [LibraryImport("libc", SetLastError = true)]
     public static partial nint read(FuseDeviceHandle fd, void* buffer, nuint count);
 
     [LibraryImport("libc", SetLastError = true)]
@@ -74,6 +80,12 @@ internal static unsafe partial class LibC
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial nint realpath(string path, byte* resolved);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int sched_getaffinity(int thread, nuint bytes, byte* mask);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int sched_setaffinity(int thread, nuint bytes, byte* mask);
 
     [LibraryImport("libc")]
     public static partial uint geteuid();
