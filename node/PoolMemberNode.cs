@@ -63,6 +63,7 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
         PoolNodeOptions options,
         CachedKeyValueStore store,
         BlockStore blocks,
+        DiskWatch watch,
         NodeIdentity identity,
         PoolMap first,
         InSyncReplica process,
@@ -82,6 +83,7 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
                 MinInSync = first.Settings.MinInSync,
                 Times = options.Times,
                 KeepsBlocks = true,
+                DiskOwes = watch.Owed,
                 ScratchPath = options.Storage.DataPath,
             },
             links,
@@ -127,19 +129,20 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(loggers);
         Directory.CreateDirectory(options.Storage.DataPath);
+        DiskWatch watch = new(TimeProvider.System);
         CachedKeyValueStore? store = new(
-            JournaledKeyValueStore.Open(Path.Combine(options.Storage.DataPath, "db")), options.Storage.CachedRecords);
+            JournaledKeyValueStore.Open(Path.Combine(options.Storage.DataPath, "db"), watch), options.Storage.CachedRecords);
         BlockStore? blocks = null;
         try
         {
             DiskId newDisk = new(DriveId.Read(Guid.CreateVersion7().ToByteArray(bigEndian: true)).Value);
-            blocks = BlockStore.Open(new LinuxDisk(options.Storage.DataPath), store, newDisk);
+            blocks = BlockStore.Open(new LinuxDisk(options.Storage.DataPath, watch), store, newDisk);
             PoolRecord.CheckFolderOfMember(store);
             NodeIdentity identity = NodeIdentity.Start(store, options.Storage.ShardCount);
             (PoolMap map, InSyncReplica process) = await PoolMembership.EnterAsync(
                 options, blocks.DiskId, PoolMembership.DrawBoot(identity.Starts), cancellation);
             PoolRecord.Write(store, map.Pool);
-            PoolMemberNode node = new(options, store, blocks, identity, map, process, loggers);
+            PoolMemberNode node = new(options, store, blocks, watch, identity, map, process, loggers);
             store = null;
             blocks = null;
             return node;

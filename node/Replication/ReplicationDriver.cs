@@ -23,7 +23,7 @@ public sealed partial class ReplicationDriver : IDisposable
     private const long RoomBytes = 64L << 20;
 
     private static readonly TimeSpan s_tick = TimeSpan.FromMilliseconds(20);
-    private static readonly TimeSpan s_roomLook = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan s_diskLook = TimeSpan.FromMilliseconds(250);
 
     private readonly Lock gate = new();
     private readonly IKeyValueStore store;
@@ -40,7 +40,7 @@ public sealed partial class ReplicationDriver : IDisposable
     private readonly SnapshotSender snapshots;
     private readonly Thread clock;
     private readonly ManualResetEventSlim stopping = new();
-    private TimeSpan roomLooked;
+    private TimeSpan diskLooked;
     private bool hasFailed;
     private int disposed;
 
@@ -247,15 +247,27 @@ public sealed partial class ReplicationDriver : IDisposable
         return space.Check(2 * bytes, SpaceUse.Release) == Status.Ok;
     }
 
-    private void LookForRoom(TimeSpan now)
+    private void LookAtDisk(TimeSpan now)
     {
-        if (now - roomLooked < s_roomLook) { return; }
-        roomLooked = now;
-        bool isFull = space.Check(core.IsFull ? 2 * RoomBytes : RoomBytes, SpaceUse.Data) == Status.NoSpace;
-        if (isFull == core.IsFull) { return; }
-        core.IsFull = isFull;
-        if (isFull) { LogFull(logger); }
-        else { LogNotFull(logger); }
+        if (now - diskLooked < s_diskLook) { return; }
+        diskLooked = now;
+        DiskCondition condition = ConditionOfDisk();
+        if (condition == core.Disk) { return; }
+        core.Disk = condition;
+        switch (condition)
+        {
+            case DiskCondition.Full: LogFull(logger); break;
+            case DiskCondition.Stuck: LogStuck(logger, options.Times.DiskPatience.TotalSeconds); break;
+            default: LogFine(logger); break;
+        }
+    }
+
+    /// <remarks>A disk that does not answer is not asked how full it is.</remarks>
+    private DiskCondition ConditionOfDisk()
+    {
+        if (options.DiskOwes() >= options.Times.DiskPatience) { return DiskCondition.Stuck; }
+        long needed = core.Disk == DiskCondition.Full ? 2 * RoomBytes : RoomBytes;
+        return space.Check(needed, SpaceUse.Data) == Status.NoSpace ? DiskCondition.Full : DiskCondition.Fine;
     }
 
     /// <summary>Opens a shard's log; one that cannot be opened ends this node's part.</summary>
@@ -288,7 +300,7 @@ public sealed partial class ReplicationDriver : IDisposable
             {
                 if (hasFailed) { continue; }
                 TimeSpan now = SuspendClock.Now;
-                LookForRoom(now);
+                LookAtDisk(now);
                 core.Tick(now, effects);
                 CarryOut(null);
                 foreach (HostedReplica replica in replicas.Values)
@@ -347,8 +359,13 @@ public sealed partial class ReplicationDriver : IDisposable
         Message = "This node's disk is full: other nodes serve what it served, and go on without its copies as long as enough are left. Give it space.")]
     private static partial void LogFull(ILogger logger);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "This node's disk has room again.")]
-    private static partial void LogNotFull(ILogger logger);
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "This node's disk has not answered for {Seconds} seconds: other nodes serve what it served, and go on without its copies as long as enough are left. Look at the disk, and at what else uses it.")]
+    private static partial void LogStuck(ILogger logger, double seconds);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "This node's disk answers, and has room.")]
+    private static partial void LogFine(ILogger logger);
 
     [LoggerMessage(
         Level = LogLevel.Critical,

@@ -19,6 +19,10 @@ public sealed record ReplicationOptions
 
     public ReplicationTimes Times { get; init; } = ReplicationTimes.Default;
 
+    /// <summary>How long this node's disk has owed an answer; see <see cref="DiskCondition.Stuck"/>. For any thread; must not
+    /// wait.</summary>
+    public Func<TimeSpan> DiskOwes { get; init; } = static () => TimeSpan.Zero;
+
     /// <summary>A folder for snapshots on their way in: files without a name.</summary>
     public string ScratchPath { get; init; } = Path.GetTempPath();
 

@@ -64,15 +64,17 @@ public sealed partial class JournaledKeyValueStore : IKeyValueStore
 
     /// <summary>Opens the folder, or makes it: a RocksDB, and the journal in it.</summary>
     /// <remarks>RocksDB's lock is held before the journal is touched.</remarks>
+    /// <param name="path">The folder.</param>
+    /// <param name="watch">Sees what the disk owes to the journal.</param>
     /// <exception cref="StorageException">InUse, Corrupt, NotSupported, NoSpace, IoError; the message says what to do.
     /// </exception>
-    public static JournaledKeyValueStore Open(string path)
+    public static JournaledKeyValueStore Open(string path, DiskWatch? watch = null)
     {
         RocksTables tables = RocksTables.Open(path);
         bool isOpen = false;
         try
         {
-            JournaledKeyValueStore store = Open(tables, new LinuxDisk(path), new JournalOptions(), hasKeeper: true);
+            JournaledKeyValueStore store = Open(tables, new LinuxDisk(path, watch), new JournalOptions(), hasKeeper: true);
             isOpen = true;
             return store;
         }

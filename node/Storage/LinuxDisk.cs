@@ -11,11 +11,15 @@ public sealed class LinuxDisk : IDisk
     private const int DirectoryMode = 0x1C0; // 0700
 
     private readonly string root;
+    private readonly DiskWatch? watch;
 
     /// <summary>Takes an existing folder.</summary>
+    /// <param name="root">The folder.</param>
+    /// <param name="watch">Sees what the disk owes.</param>
     /// <exception cref="StorageException">There is no such folder.</exception>
-    public LinuxDisk(string root)
+    public LinuxDisk(string root, DiskWatch? watch = null)
     {
+        this.watch = watch;
         this.root = Path.GetFullPath(root);
         if (!Directory.Exists(this.root))
         {
@@ -110,7 +114,7 @@ public sealed class LinuxDisk : IDisk
 
         // A file system without O_DIRECT (an old tmpfs) answers Invalid here; then all goes through the page cache.
         OpenHandle(fullPath, LinuxCalls.O_RDWR | LinuxCalls.O_DIRECT, out SafeFileHandle? direct);
-        file = new LinuxDiskFile(buffered, direct);
+        file = new LinuxDiskFile(buffered, direct, watch);
         return Status.Ok;
     }
 

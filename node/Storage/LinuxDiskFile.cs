@@ -8,7 +8,7 @@ namespace KvFs.Node.Storage;
 /// <remarks>Two descriptors: writes whose memory, offset and length are multiples of 4 KiB go past the page cache
 /// (O_DIRECT), and so do reads that ask for it; all others go through it. The kernel keeps the two coherent: a direct write flushes
 /// and drops the pages it covers.</remarks>
-internal sealed class LinuxDiskFile(SafeFileHandle buffered, SafeFileHandle? direct) : IDiskFile
+internal sealed class LinuxDiskFile(SafeFileHandle buffered, SafeFileHandle? direct, DiskWatch? watch) : IDiskFile
 {
     private const int SeekEnd = 2;
 
@@ -70,7 +70,23 @@ internal sealed class LinuxDiskFile(SafeFileHandle buffered, SafeFileHandle? dir
         return Status.Ok;
     }
 
-    public unsafe Status Write(long offset, ReadOnlySpan<byte> source)
+    public Status Write(long offset, ReadOnlySpan<byte> source)
+    {
+        int place = watch?.Begin() ?? -1;
+        Status status = WriteAll(offset, source);
+        watch?.End(place);
+        return status;
+    }
+
+    public Status Sync()
+    {
+        int place = watch?.Begin() ?? -1;
+        Status status = Done(LinuxCalls.fdatasync(buffered));
+        watch?.End(place);
+        return status;
+    }
+
+    private unsafe Status WriteAll(long offset, ReadOnlySpan<byte> source)
     {
         int written = 0;
         // Safe: the span is pinned for the calls, and no call is given more than what is left of it.
@@ -102,8 +118,6 @@ internal sealed class LinuxDiskFile(SafeFileHandle buffered, SafeFileHandle? dir
 
         return Status.Ok;
     }
-
-    public Status Sync() => Done(LinuxCalls.fdatasync(buffered));
 
     public Status SetLength(long length) => Done(LinuxCalls.ftruncate(buffered, length));
 

@@ -9,6 +9,8 @@ internal sealed class SmallDisk : IDisposable
 
     private readonly string folder = Directory.CreateTempSubdirectory("kvfs-disk-").FullName;
 
+    private bool isFrozen;
+
     private SmallDisk()
     {
     }
@@ -37,8 +39,23 @@ internal sealed class SmallDisk : IDisposable
     /// <summary>Gives the space back.</summary>
     public void Empty() => File.Delete(Filler);
 
+    /// <summary>Holds up whoever writes to it or syncs, until <see cref="Thaw"/>.</summary>
+    public void Freeze()
+    {
+        Run("fsfreeze", "--freeze", Root);
+        isFrozen = true;
+    }
+
+    /// <summary>Goes on with what was held up.</summary>
+    public void Thaw()
+    {
+        Run("fsfreeze", "--unfreeze", Root);
+        isFrozen = false;
+    }
+
     public void Dispose()
     {
+        if (isFrozen) { Thaw(); }
         Run("umount", Root);
         Directory.Delete(folder, recursive: true);
     }

@@ -237,7 +237,7 @@ public sealed class ReplicationMessageTests(ITestOutputHelper output)
         Epoch epoch = new(random.Number());
         return random.Next(8) switch
         {
-            0 => new Beacon(random.Number(), random.Number(), random.Next(2) == 0, random.Next(2) == 0),
+            0 => new Beacon(random.Number(), random.Number(), (DiskCondition)random.Next(3), random.Chance()),
             1 => new BeaconAck(random.Number(), random.Number()),
             2 => new VoteRequest(new(random.Small())),
             3 => new Vote(new(random.Small()), random.Chance()),

@@ -22,7 +22,7 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
     [
         "append unknown", "authority away", "copy dropped", "disk full", "kill", "learner added", "log cut", "message lost", "message twice", "node cut off", "one way cut",
         "pause", "polite stop", "power cut", "power cut of all", "proposal refused", "proposal taken", "proposal unknown",
-        "reign served", "slow disk", "shard is new", "snapshot", "snapshot installed",
+        "reign served", "slow disk", "shard is new", "snapshot", "snapshot installed", "stuck disk",
     ];
 
     [Fact]

@@ -14,7 +14,7 @@ public sealed class PeerTable(ReplicationTimes times)
     private const int RememberedBeacons = 16;
 
     private readonly SortedDictionary<NodeId, Peer> peers = [];
-    private readonly SortedSet<NodeId> full = [];
+    private readonly SortedDictionary<NodeId, DiskCondition> disks = [];
     private readonly SortedSet<NodeId> leaving = [];
     private readonly TimeSpan[] sentAt = new TimeSpan[RememberedBeacons];
     private ulong sent;
@@ -31,19 +31,18 @@ public sealed class PeerTable(ReplicationTimes times)
     public void Remove(NodeId node)
     {
         peers.Remove(node);
-        full.Remove(node);
+        disks.Remove(node);
         leaving.Remove(node);
     }
 
     /// <summary>How the disk of a node is, this one or another.</summary>
-    public void OnRoom(NodeId node, bool isFull)
-    {
-        if (isFull) { full.Add(node); }
-        else { full.Remove(node); }
-    }
+    public void OnDisk(NodeId node, DiskCondition condition) => disks[node] = condition;
 
-    /// <summary>Whether a node's disk is full, as far as it said so.</summary>
-    public bool IsFull(NodeId node) => full.Contains(node);
+    /// <summary>How the disk of a node is, as far as it said so.</summary>
+    public DiskCondition DiskOf(NodeId node) => disks.GetValueOrDefault(node);
+
+    /// <summary>Whether a node's disk can be counted on, as far as it said so.</summary>
+    public bool HasFineDisk(NodeId node) => DiskOf(node) == DiskCondition.Fine;
 
     /// <summary>Whether a node, this one or another, is about to stop. Another process of it is not.</summary>
     public void OnLeaving(NodeId node, bool isLeaving)

@@ -66,11 +66,11 @@ public sealed partial class ReplicaNode
 
     public PoolView View => view;
 
-    /// <summary>Whether this node's disk has hardly any room left for what clients write; each beacon says so.</summary>
-    public bool IsFull
+    /// <summary>How this node's disk is; each beacon says so.</summary>
+    public DiskCondition Disk
     {
-        get => Peers.IsFull(self);
-        set => Peers.OnRoom(self, value);
+        get => Peers.DiskOf(self);
+        set => Peers.OnDisk(self, value);
     }
 
     /// <summary>The shards that this node has a log of.</summary>
@@ -126,7 +126,7 @@ public sealed partial class ReplicaNode
         {
             case Beacon beacon:
                 Peers.OnAcking(from, now);
-                Peers.OnRoom(from, beacon.IsFull);
+                Peers.OnDisk(from, beacon.Disk);
                 Peers.OnLeaving(from, beacon.IsLeaving);
                 effects.Add(new SendMessage(from, new BeaconAck(beacon.Number, view.Revision)));
                 break;
@@ -173,7 +173,7 @@ public sealed partial class ReplicaNode
         {
             bool isLeaving = Peers.IsLeaving(self);
             beaconAt = now + (isLeaving ? times.Beacon / LeavingBeacons : times.Beacon);
-            Beacon beacon = new(Peers.Send(now), view.Revision, IsFull, isLeaving);
+            Beacon beacon = new(Peers.Send(now), view.Revision, Disk, isLeaving);
             foreach (NodeId peer in Peers.Nodes) { effects.Add(new SendMessage(peer, beacon)); }
             ReportCold(effects);
         }
@@ -207,7 +207,7 @@ public sealed partial class ReplicaNode
             if (!shard.IsPrimary) { continue; }
             NodeId next = shard.Reign!.InSync
                 .Select(static replica => replica.Node)
-                .Where(node => node != self && !Peers.IsLeaving(node) && !Peers.IsFull(node))
+                .Where(node => node != self && !Peers.IsLeaving(node) && Peers.HasFineDisk(node))
                 .OrderBy(node => led.GetValueOrDefault(node))
                 .FirstOrDefault();
             if (next != default) { led[next] = led.GetValueOrDefault(next) + 1; }

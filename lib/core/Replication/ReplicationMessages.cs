@@ -8,9 +8,9 @@ public abstract record ReplicationMessage;
 /// <summary>"I am there", every <see cref="ReplicationTimes.Beacon"/>.</summary>
 /// <param name="Number">Rises; comes back in the acknowledgement.</param>
 /// <param name="Revision">Of the pool map that the sender knows.</param>
-/// <param name="IsFull">The sender's disk has hardly any room left for what clients write.</param>
+/// <param name="Disk">How the sender's disk is.</param>
 /// <param name="IsLeaving">The sender is about to stop: it is given nothing any more.</param>
-public sealed record Beacon(ulong Number, ulong Revision, bool IsFull = false, bool IsLeaving = false) : ReplicationMessage;
+public sealed record Beacon(ulong Number, ulong Revision, DiskCondition Disk = DiskCondition.Fine, bool IsLeaving = false) : ReplicationMessage;
 
 /// <summary>"I heard you": until a lease has passed the sender serves nothing that the other one is primary of in the map of that
 /// revision.</summary>

@@ -25,6 +25,10 @@ public sealed record ReplicationTimes
     /// <summary>After which what was sent and not answered is sent again: log, votes, proposals.</summary>
     public TimeSpan Resend { get; init; } = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>A disk that has not answered a write or a sync for so long is not counted on. Longer than a disk takes that others
+    /// keep busy: who is left out has to catch up.</summary>
+    public TimeSpan DiskPatience { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>After which any disk of the last in-sync set may begin anew, if the others do not come.</summary>
     public TimeSpan ColdStartWait { get; init; } = TimeSpan.FromSeconds(30);
 }

@@ -85,10 +85,10 @@ public sealed partial class ShardReplica
     }
 
     /// <summary>Hands the shard to one in-sync replica, once all is committed; takes no requests meanwhile. If that one is not
-    /// there, or stops, or has a full disk, or the map says something else by then, all goes on as before.</summary>
+    /// there, or stops, or cannot count on its disk, or the map says something else by then, all goes on as before.</summary>
     public void HandOverTo(NodeId to)
     {
-        if (!IsPrimary || isLeaving || to == self || peers.IsFull(to) || peers.IsLeaving(to) || !Reign!.Entry.IsInSync(to)) { return; }
+        if (!IsPrimary || isLeaving || to == self || !peers.HasFineDisk(to) || peers.IsLeaving(to) || !Reign!.Entry.IsInSync(to)) { return; }
         isLeaving = true;
         successor = to;
     }
@@ -132,9 +132,9 @@ public sealed partial class ShardReplica
         }
 
         if (proposed is not null) { return; }
-        if (peers.IsFull(self)) { HandOverIfOthersHaveRoom(now); }
+        if (!peers.HasFineDisk(self)) { HandOverIfOthersCanServe(now); }
         if (isLeaving && TrySignOver(now, effects)) { return; }
-        if (!DropSilent(now, isVotedSilent, effects) && !DropFull(effects)) { TakeIn(now, effects); }
+        if (!DropSilent(now, isVotedSilent, effects) && !DropUnfit(effects)) { TakeIn(now, effects); }
     }
 
     /// <summary>Until when the primaries before may have served, if this node was in sync with them.</summary>
@@ -173,8 +173,8 @@ public sealed partial class ShardReplica
         {
             if (replica.Node == self || peers.IsLeaving(replica.Node) || IsSilent(replica, now)) { continue; }
             if (successor != default && replica.Node != successor) { continue; }
-            bool isBetter = next == default || (peers.IsFull(next) && !peers.IsFull(replica.Node));
-            if (isBetter || (replica.Node == preferred && !peers.IsFull(replica.Node))) { next = replica.Node; }
+            bool isBetter = next == default || (!peers.HasFineDisk(next) && peers.HasFineDisk(replica.Node));
+            if (isBetter || (replica.Node == preferred && peers.HasFineDisk(replica.Node))) { next = replica.Node; }
         }
 
         if (next == default)
@@ -188,37 +188,39 @@ public sealed partial class ShardReplica
         return true;
     }
 
-    /// <summary>A primary with a full disk can only refuse: who has room serves instead.</summary>
-    private void HandOverIfOthersHaveRoom(TimeSpan now)
+    /// <summary>A primary with a full disk can only refuse, and one whose disk is stuck can make nothing durable: who can serves
+    /// instead.</summary>
+    private void HandOverIfOthersCanServe(TimeSpan now)
     {
         foreach (InSyncReplica replica in Reign!.InSync)
         {
-            if (replica.Node == self || peers.IsFull(replica.Node) || IsSilent(replica, now)) { continue; }
+            if (replica.Node == self || !peers.HasFineDisk(replica.Node) || IsSilent(replica, now)) { continue; }
             HandOverTo(replica.Node);
             return;
         }
     }
 
-    /// <summary>Goes on without a copy that has no room for what comes, if enough are left; where none of them has room, all stay.
-    /// </summary>
-    private bool DropFull(List<ReplicationEffect> effects)
+    /// <summary>Goes on without a copy that has no room for what comes, or cannot make it durable, if enough are left; where this
+    /// node cannot either, all stay.</summary>
+    private bool DropUnfit(List<ReplicationEffect> effects)
     {
         Reign reign = Reign!;
-        if (reign.InSync.Length - 1 < reign.Enough || peers.IsFull(self)) { return false; }
+        if (reign.InSync.Length - 1 < reign.Enough || !peers.HasFineDisk(self)) { return false; }
         foreach (InSyncReplica replica in reign.InSync)
         {
-            if (!peers.IsFull(replica.Node)) { continue; }
-            Propose(reign.Without(replica.Node, self, byMajority: false), $"the disk of node {replica.Node} is full", effects);
+            if (peers.HasFineDisk(replica.Node)) { continue; }
+            string how = peers.DiskOf(replica.Node) == DiskCondition.Full ? "is full" : "does not answer";
+            Propose(reign.Without(replica.Node, self, byMajority: false), $"the disk of node {replica.Node} {how}", effects);
             return true;
         }
 
         return false;
     }
 
-    /// <summary>Whether a copy is not to count because it would have to be dropped again: it is about to stop, or has a full disk.
-    /// </summary>
+    /// <summary>Whether a copy is not to count because it would have to be dropped again: it is about to stop, or its disk
+    /// cannot be counted on.</summary>
     private bool IsBetterLeftOut(NodeId node) =>
-        peers.IsLeaving(node) || (peers.IsFull(node) && !peers.IsFull(self) && Reign!.InSync.Length >= Reign.Enough);
+        peers.IsLeaving(node) || (!peers.HasFineDisk(node) && peers.HasFineDisk(self) && Reign!.InSync.Length >= Reign.Enough);
 
     private bool DropSilent(TimeSpan now, Func<NodeId, bool> isVotedSilent, List<ReplicationEffect> effects)
     {

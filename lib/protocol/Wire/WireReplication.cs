@@ -94,12 +94,22 @@ public static class WireReplication
     public static LogPosition ToCore(this V1.LogPosition? position) =>
         position is null ? default : new(new(position.Epoch), new(position.Index));
 
+    private static DiskCondition ToDisk(this V1.Beacon beacon) =>
+        beacon.Stuck ? DiskCondition.Stuck : beacon.Full ? DiskCondition.Full : DiskCondition.Fine;
+
     /// <summary>A message without contents.</summary>
     public static V1.PeerMessage ToWire(this ReplicationMessage message) => message switch
     {
         Beacon beacon => new()
         {
-            Beacon = new() { Number = beacon.Number, Revision = beacon.Revision, Full = beacon.IsFull, Leaving = beacon.IsLeaving },
+            Beacon = new()
+            {
+                Number = beacon.Number,
+                Revision = beacon.Revision,
+                Full = beacon.Disk == DiskCondition.Full,
+                Leaving = beacon.IsLeaving,
+                Stuck = beacon.Disk == DiskCondition.Stuck,
+            },
         },
         BeaconAck ack => new() { BeaconAck = new() { Number = ack.Number, Revision = ack.Revision } },
         VoteRequest request => new() { VoteRequest = new() { Suspect = request.Suspect.Value } },
@@ -147,7 +157,7 @@ public static class WireReplication
         return message.KindCase switch
         {
             V1.PeerMessage.KindOneofCase.Beacon =>
-                new Beacon(message.Beacon.Number, message.Beacon.Revision, message.Beacon.Full, message.Beacon.Leaving),
+                new Beacon(message.Beacon.Number, message.Beacon.Revision, message.Beacon.ToDisk(), message.Beacon.Leaving),
             V1.PeerMessage.KindOneofCase.BeaconAck => new BeaconAck(message.BeaconAck.Number, message.BeaconAck.Revision),
             V1.PeerMessage.KindOneofCase.VoteRequest => new VoteRequest(new(message.VoteRequest.Suspect)),
             V1.PeerMessage.KindOneofCase.Vote => new Vote(new(message.Vote.Suspect), message.Vote.IsSilent),

@@ -27,7 +27,7 @@ public sealed class LeavingTests : PrimaryAmongOthers
         Assert.Equal(Third, Proposed(primary)!.Primary);
 
         ShardReplica other = Primary([First, Self, Third], []);
-        Peers.OnRoom(Third, isFull: true);
+        Peers.OnDisk(Third, DiskCondition.Full);
         other.Leave(Third);
         Assert.Equal(First, Proposed(other)!.Primary);
     }

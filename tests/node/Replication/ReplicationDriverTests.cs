@@ -113,6 +113,32 @@ public sealed class ReplicationDriverTests
         Assert.Equal(Status.Ok, await CommitToAnyAsync(pool, drive, 1));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_disk_that_answers_no_sync_holds_nobody_up_for_ever(bool ofThePrimary)
+    {
+        await using TestPool pool = await TestPool.StartAsync(nodes: 3);
+        DriveId drive = pool.DriveOn(s_shard);
+        Assert.Equal(Status.Ok, await CommitToAnyAsync(pool, drive, 1));
+        TestMember primary = await pool.PrimaryOfAsync(s_shard);
+        TestMember stuck = pool.Members.First(member => (member == primary) == ofThePrimary);
+        stuck.IsStuck = true;
+        Assert.Equal(Status.Ok, await CommitToAnyAsync(pool, drive, 2));
+
+        // Nobody can say of a stuck primary what became of what it could not make durable: the next one makes it so.
+        Assert.Equal(ofThePrimary ? Status.Unknown : Status.Ok, primary.LogOf(s_shard).Sync());
+        TestMember next = await pool.PrimaryOfAsync(s_shard);
+        Assert.Equal(ofThePrimary, next != primary);
+        Assert.Equal(Status.Ok, next.LogOf(s_shard).Sync());
+        Assert.True(stuck.IsStuck);
+        Assert.Equal(Value(2), next.Read(drive, 2));
+
+        stuck.IsStuck = false;
+        await pool.HealthyAsync(s_shard);
+        Assert.Equal(Status.Ok, await CommitToAnyAsync(pool, drive, 3));
+    }
+
     private static Status Commit(TestMember member, DriveId drive, ulong key) =>
         member.LogOf(s_shard).Commit(drive, TestPool.Put(drive, key, Value(key)));
 

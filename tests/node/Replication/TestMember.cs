@@ -15,7 +15,7 @@ internal sealed class TestMember : IShardOwner, IAsyncDisposable
 {
     private readonly TestPool pool;
     private readonly string folder;
-    private readonly JournaledKeyValueStore store;
+    private readonly StuckStore store;
     private readonly FileAuthority authority;
     private readonly MapKeeper map;
     private readonly PeerLinks links;
@@ -31,14 +31,21 @@ internal sealed class TestMember : IShardOwner, IAsyncDisposable
 
         // Without a keeper nothing changes files while KillAsync copies them.
         string db = Path.Combine(folder, "db");
-        store = JournaledKeyValueStore.Open(RocksTables.Open(db), new LinuxDisk(db), new JournalOptions(), hasKeeper: false);
+        store = new(JournaledKeyValueStore.Open(RocksTables.Open(db), new LinuxDisk(db), new JournalOptions(), hasKeeper: false));
         authority = new(pool.MapPath, poll: TimeSpan.FromMilliseconds(10));
         map = new(authority, first, TimeProvider.System, NullLogger.Instance);
         links = new(first.Pool, process, Dial, NullLogger.Instance);
         Driver = new(
             store,
             new(new LinuxDisk(folder)),
-            new() { Process = process, Pool = first.Pool, ShardCount = first.Shards.Length, Times = TestPool.Times },
+            new()
+            {
+                Process = process,
+                Pool = first.Pool,
+                ShardCount = first.Shards.Length,
+                Times = TestPool.Times,
+                DiskOwes = store.Owed,
+            },
             links,
             map,
             this,
@@ -62,6 +69,9 @@ internal sealed class TestMember : IShardOwner, IAsyncDisposable
 
     /// <summary>The newest pool map that it knows.</summary>
     public PoolMap Map => map.Map;
+
+    /// <summary>Its disk answers no sync.</summary>
+    public bool IsStuck { get => store.IsStuck; set => store.IsStuck = value; }
 
     /// <summary>Nobody hears it, and it hears nobody.</summary>
     public bool IsCutOff { get; set; }
@@ -97,6 +107,7 @@ internal sealed class TestMember : IShardOwner, IAsyncDisposable
     public async Task<string> KillAsync()
     {
         string image = pool.NewFolder();
+        IsStuck = false;
         Driver.Dispose();
         DataFolders.Copy(folder, image);
         await DisposeAsync();
@@ -111,6 +122,7 @@ internal sealed class TestMember : IShardOwner, IAsyncDisposable
     {
         if (isStopped) { return; }
         isStopped = true;
+        IsStuck = false;
         Driver.Dispose();
         await server.DisposeAsync();
         await map.DisposeAsync();

@@ -8,8 +8,8 @@ namespace KvFs.Node.Tests.Replication;
 /// <summary>Several nodes' replication in one process: stores on disk, sockets, a map in a file.</summary>
 internal sealed class TestPool : IAsyncDisposable
 {
-    /// <summary>Those of real pools, but for the wait for disks that do not come.</summary>
-    public static readonly ReplicationTimes Times = new() { ColdStartWait = TimeSpan.FromSeconds(10) };
+    /// <summary>Those of real pools, but for the wait for disks that do not come, and that for disks that do not answer.</summary>
+    public static readonly ReplicationTimes Times = new() { ColdStartWait = TimeSpan.FromSeconds(10), DiskPatience = TimeSpan.FromSeconds(1) };
 
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
 

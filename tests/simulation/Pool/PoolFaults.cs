@@ -21,7 +21,7 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
         foreach (SimulatedNode node in world.Nodes)
         {
             node.SyncDelay = TimeSpan.FromMilliseconds(5);
-            node.IsFull = node.TakesNothing = false;
+            node.IsFull = node.TakesNothing = node.IsStuck = false;
             node.Start();
         }
     }
@@ -30,7 +30,7 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
     {
         if (isStopped) { return; }
         SimulatedNode node = world.Nodes[world.Random.Next(world.Nodes.Count)];
-        switch (world.Random.Next(12))
+        switch (world.Random.Next(13))
         {
             case 0 or 1:
                 Kill(node);
@@ -66,10 +66,13 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
                 world.Note("polite stop");
                 node.StopPolitely(world.Between(500, 4_000), () => StartLater(node));
                 break;
-            case 10 or 11 when cutsAll:
+            case 10:
+                Hang(node);
+                break;
+            case 11 or 12 when cutsAll:
                 CutAll();
                 break;
-            case 10:
+            case 11:
                 Fill(node);
                 break;
             default:
@@ -85,6 +88,13 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
         node.IsFull = true;
         node.TakesNothing = world.Random.Next(2) == 0;
         world.After(world.Between(1_000, 8_000), () => node.IsFull = node.TakesNothing = false);
+    }
+
+    private void Hang(SimulatedNode node)
+    {
+        world.Note("stuck disk");
+        node.IsStuck = true;
+        world.After(world.Between(1_000, 15_000), () => node.IsStuck = false);
     }
 
     private void Kill(SimulatedNode node)

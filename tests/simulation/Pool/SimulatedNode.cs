@@ -11,11 +11,15 @@ internal sealed class SimulatedNode
     private readonly Dictionary<(ShardId Shard, LogIndex Index), PendingAnswer> pending = [];
     private readonly List<ReplicationEffect> effects = [];
     private readonly Queue<Action> asleep = new();
+
+    /// <summary>Syncs that a stuck disk owes, and since when.</summary>
+    private readonly List<(TimeSpan Since, Action Sync)> owed = [];
     private readonly TimeSpan clockOffset;
     private readonly double clockRate;
     private ReplicaNode? core;
     private ulong boots;
     private bool isPaused;
+    private bool isStuck;
 
     public SimulatedNode(PoolWorld world, NodeId id, int shards)
     {
@@ -42,6 +46,20 @@ internal sealed class SimulatedNode
 
     /// <summary>Its disk is full, and it says so.</summary>
     public bool IsFull { get; set; }
+
+    /// <summary>Its disk answers no sync; what it was asked for meanwhile it does when it goes on.</summary>
+    public bool IsStuck
+    {
+        get => isStuck;
+        set
+        {
+            isStuck = value;
+            if (isStuck) { return; }
+            Action[] late = [.. owed.Select(static one => one.Sync)];
+            owed.Clear();
+            foreach (Action sync in late) { sync(); }
+        }
+    }
 
     /// <summary>It is so full that it takes nothing any more.</summary>
     public bool TakesNothing { get; set; }
@@ -75,6 +93,8 @@ internal sealed class SimulatedNode
         core = null;
         isPaused = false;
         asleep.Clear();
+        isStuck = false;
+        owed.Clear();
         foreach (PendingAnswer answer in pending.Values) { answer.Lost(); }
         pending.Clear();
         if (!power) { return; }
@@ -205,13 +225,19 @@ internal sealed class SimulatedNode
     {
         WhenAwake(() => Step(now =>
         {
-            core!.IsFull = IsFull;
+            core!.Disk = ConditionOfDisk(now);
             core.Tick(now, effects);
         }));
         world.After(TimeSpan.FromMilliseconds(20), () =>
         {
             if (core == process) { Tick(process); }
         });
+    }
+
+    private DiskCondition ConditionOfDisk(TimeSpan now)
+    {
+        bool isStuckLong = owed.Count > 0 && now - owed[0].Since >= world.Times.DiskPatience;
+        return isStuckLong ? DiskCondition.Stuck : IsFull ? DiskCondition.Full : DiskCondition.Fine;
     }
 
     private void Receive(NodeId from, BootId boot, ReplicationMessage message, object? contents)
@@ -359,12 +385,15 @@ internal sealed class SimulatedNode
         SimulatedShardDisk disk = disks[shard];
         int count = disk.Unsynced;
         ReplicaNode? process = core;
-        world.After(world.Random.Next(2) * SyncDelay, () => WhenAwake(() =>
+        if (IsStuck) { owed.Add((Clock, Finish)); }
+        else { world.After(world.Random.Next(2) * SyncDelay, Finish); }
+
+        void Finish() => WhenAwake(() =>
         {
             if (core != process) { return; }
             if (world.Bug != PoolBug.SkipSync) { disk.Synced(Math.Min(count, disk.Unsynced)); }
             Step(now => core!.Find(shard)!.OnSynced(now, effects));
-        }));
+        });
     }
 
     private void TrimNowAndThen(ShardId shard)
