@@ -246,12 +246,14 @@ public sealed partial class ShardReplica
 
     /// <summary>Has a node listed that has all of the log: first nothing is committed without it any more, then it gets what it
     /// still lacks, then it is listed; because that may happen before it is known here.</summary>
+    /// <remarks>It must have all of it on disk: who is listed may be the one that the pool begins anew from after a power cut, and
+    /// so has to have whatever was durable everywhere before it was asked for that.</remarks>
     private void TakeIn(TimeSpan now, List<ReplicationEffect> effects)
     {
         if (joining is { } one)
         {
             if (!IsThere(one, now) || (proposed is null && (!HasBlocks(one) || IsBetterLeftOut(one.Node)))) { joining = null; }
-            else if (followers[one.Node].Matched >= joinFrom)
+            else if (followers[one.Node].Durable >= joinFrom)
             {
                 Propose(Reign!.With(one, minInSync), $"node {one.Node} has all of the log", effects);
             }
@@ -266,6 +268,8 @@ public sealed partial class ShardReplica
             if (!isNear || Reign!.Has(node, replica.Boot) || !IsThere(replica, now) || !HasBlocks(replica) || IsBetterLeftOut(node)) { continue; }
             joining = replica;
             joinFrom = log.Last.Index;
+            WantDurable(joinFrom, effects);
+            SendMore(node, follower, now, effects, evenNothing: true);
             return;
         }
     }

@@ -34,7 +34,7 @@ public abstract class PrimaryAmongOthers
         foreach (NodeId node in inSync.Concat(learners).Where(static node => node != Self))
         {
             Peers.OnAck(node, new(beacon, 0), 0);
-            primary.OnReply(node, new(1), new(s_shard, new(4), new(1), default), At(20), effects);
+            primary.OnReply(node, new(1), new(s_shard, new(4), new(1), new(1)), At(20), effects);
         }
 
         primary.Tick(At(30), static _ => false, effects);

@@ -113,6 +113,7 @@ public sealed class ShardReplicaTests
         Assert.True(primary.CanSubmit(At(20)));
         primary.OnReply(joining, new(1), new(s_shard, new(4), new(1), default), At(25), effects);
         primary.Tick(At(40), static _ => false, effects);
+        primary.OnSynced(At(45), effects);
 
         // From here on nothing is committed without it, and it does not answer any more.
         Assert.True(primary.TrySubmit(At(50), wantsDurable: false, effects, out LogPosition position));
@@ -123,6 +124,28 @@ public sealed class ShardReplicaTests
         for (int at = 2000; at < 2100; at += 20) { primary.Tick(At(at), static _ => false, effects); }
         Assert.Contains(new ApplyEntries(s_shard, position.Index), effects);
         Assert.Equal((2UL, 2UL), (primary.Committed.Value, primary.Durable.Value));
+    }
+
+    [Fact]
+    public void A_node_is_taken_in_once_it_has_all_of_the_log_on_disk()
+    {
+        NodeId joining = new(1);
+        peers.Add(new(joining, new(1)), default);
+        peers.OnHeard(joining, new(1), At(1));
+        ShardReplica primary = Replica(new LogShape());
+        ShardEntry alone = new(new(4), new(2), [new(new(2), new(2), new(1))], [joining], Enough: 1);
+        primary.OnReign(new(s_shard, alone), At(1), effects);
+        peers.OnAck(joining, new(peers.Send(At(10)), 0), 0);
+        primary.OnReply(joining, new(1), new(s_shard, new(4), new(1), default), At(25), effects);
+        primary.Tick(At(40), static _ => false, effects);
+
+        // It is asked to have that on disk, and is not listed before: a power cut might leave nothing but its disk.
+        Assert.Equal(1UL, effects.OfType<SendEntries>().Last(sent => sent.To == joining).Entries.WantsDurable.Value);
+        primary.Tick(At(60), static _ => false, effects);
+        Assert.Empty(effects.OfType<ProposeReign>());
+        primary.OnReply(joining, new(1), new(s_shard, new(4), new(1), new(1)), At(70), effects);
+        primary.Tick(At(80), static _ => false, effects);
+        Assert.True(effects.OfType<ProposeReign>().Single().Next.Entry.IsInSync(joining));
     }
 
     [Fact]
