@@ -35,8 +35,8 @@ test: setup ## Run every test
 check: ## Format, analyzers and every test: what .ci/run does
 	@build/check.sh
 
-sim: setup ## Run the simulation with many seeds (SEEDS=100)
-	@KVFS_SEEDS=$(or $(SEEDS),100) build/test.sh simulation
+sim: setup ## Run the simulation with many fresh seeds, and say what was reached (SEEDS=100, FIRST=seed to begin with)
+	@build/sim.sh $(or $(SEEDS),100) $(FIRST)
 
 soak: setup ## Kill the server many times under load, and compare long random lives with the local disk (ROUNDS=100)
 	@KVFS_ROUNDS=$(or $(ROUNDS),100) KVFS_SEEDS=$(or $(SEEDS),300) build/test.sh integration pool

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 using KvFs.Client;
 using KvFs.Core;
@@ -16,6 +17,7 @@ internal sealed class FileWriter : IAsyncDisposable
     private readonly Task writing;
     private long last = TimeProvider.System.GetTimestamp();
     private int count;
+    private readonly ConcurrentQueue<string> failures = new();
 
     private FileWriter(PoolProcesses pool, string drive)
     {
@@ -28,6 +30,9 @@ internal sealed class FileWriter : IAsyncDisposable
     public TimeSpan LongestPause { get; private set; }
 
     public int Count => Volatile.Read(ref count);
+
+    /// <summary>What failed of files that could not be written at the first attempt.</summary>
+    public IReadOnlyCollection<string> Failures => failures;
 
     /// <summary>Makes the drive, and begins.</summary>
     public static async Task<FileWriter> StartAsync(PoolProcesses pool, string drive)
@@ -89,25 +94,33 @@ internal sealed class FileWriter : IAsyncDisposable
             while (!stop.IsCancellationRequested)
             {
                 int current = number++;
-                if (!await TryWriteAsync(client, NameOf(current), ContentOf(current))) { break; }
+                if (await TryWriteAsync(client, NameOf(current), ContentOf(current)) is { } failure)
+                {
+                    if (!stop.IsCancellationRequested) { failures.Enqueue($"{NameOf(current)}: {failure}"); }
+                    break;
+                }
+
                 synced.Add(current);
                 Note();
             }
         }
     }
 
-    /// <summary>Writes a file and has it synced; false: that did not work.</summary>
-    private static async Task<bool> TryWriteAsync(DriveClient client, string name, byte[] content)
+    /// <summary>Writes a file and has it synced; null, or what did not work.</summary>
+    private static async Task<string?> TryWriteAsync(DriveClient client, string name, byte[] content)
     {
         ValueTask<Reply<CreatedFile>> created = client.CreateOpenAsync(new CreateRequest
         {
             Parent = VNodeId.Root, Name = Encoding.UTF8.GetBytes(name), Kind = VNodeKind.File, Mode = 0x1A4,
         });
         Reply<CreatedFile> file = await created;
-        return file.IsOk
-            && (await client.WriteAsync(file.Value.File, 0, content, default)).IsOk
-            && await client.FsyncAsync(file.Value.File) == Status.Ok
-            && await client.CloseAsync(file.Value.File) == Status.Ok;
+        if (!file.IsOk) { return $"create {file.Status}"; }
+        Status status = (await client.WriteAsync(file.Value.File, 0, content, default)).Status;
+        if (status != Status.Ok) { return $"write {status}"; }
+        status = await client.FsyncAsync(file.Value.File);
+        if (status != Status.Ok) { return $"fsync {status}"; }
+        status = await client.CloseAsync(file.Value.File);
+        return status == Status.Ok ? null : $"close {status}";
     }
 
     private void Note()

@@ -26,7 +26,7 @@ public sealed class FullDiskTests(ITestOutputHelper output)
 
             await register.CheckAsync();
             await files.CheckAsync();
-            output.WriteLine($"{register.Operations} operations on the register, {files.Count} files, 0 lost");
+            output.WriteLine($"{register.Operations} operations on the register, {files.Count} files, 0 lost, tried again: {string.Join(", ", register.Failures.Concat(files.Failures))}");
 
             async Task FillAsync(string who, int number)
             {

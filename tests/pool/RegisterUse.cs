@@ -34,6 +34,7 @@ internal sealed class RegisterUse : IAsyncDisposable
     private Status answered;
     private string waits = "a session";
     private int written;
+    private readonly ConcurrentQueue<string> failures = new();
 
     private RegisterUse(PoolProcesses pool, string drive)
     {
@@ -46,6 +47,9 @@ internal sealed class RegisterUse : IAsyncDisposable
     public int Written => Volatile.Read(ref written);
 
     public int Operations => history.Count;
+
+    /// <summary>What was answered with anything but Ok, and sessions that ended.</summary>
+    public IReadOnlyCollection<string> Failures => failures;
 
     /// <summary>Makes the drive, and begins.</summary>
     public static async Task<RegisterUse> StartAsync(PoolProcesses pool, string drive)
@@ -111,6 +115,7 @@ internal sealed class RegisterUse : IAsyncDisposable
             Task[] reading = [.. Enumerable.Range(0, Readers).Select(_ => Task.Run(() => ReadOnAsync(session, over.Token)))];
             operation = await WriteOnAsync(session, operation);
             waits = "the end of a session";
+            if (!stop.IsCancellationRequested) { failures.Enqueue("the end of a session"); }
             await over.CancelAsync();
             await Task.WhenAll(reading);
         }
@@ -123,6 +128,7 @@ internal sealed class RegisterUse : IAsyncDisposable
         while (!stop.IsCancellationRequested)
         {
             Status status = answered = await WriteAsync(session, operation.Value);
+            if (status != Status.Ok && !stop.IsCancellationRequested) { failures.Enqueue($"write {status}"); }
             if (status == Status.SessionExpired) { return operation; }
 
             // Else nobody knows what became of it, or it was refused: the same again.
@@ -175,7 +181,8 @@ internal sealed class RegisterUse : IAsyncDisposable
         using PeriodicTimer pace = new(s_pace);
         while (!over.IsCancellationRequested)
         {
-            await ReadAsync(session);
+            Status status = await ReadAsync(session);
+            if (status != Status.Ok && !over.IsCancellationRequested) { failures.Enqueue($"read {status}"); }
             await pace.WaitForNextTickAsync(CancellationToken.None);
         }
     }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using KvFs.Simulation.Storage;
 using Xunit.Abstractions;
 
@@ -14,14 +13,11 @@ public sealed class JournalCrashTests(ITestOutputHelper output)
     [Fact]
     public void A_crash_at_any_point_leaves_a_prefix_with_all_that_was_synced_and_rot_is_refused()
     {
-        int seeds = int.TryParse(
-            Environment.GetEnvironmentVariable("KVFS_SEEDS"), CultureInfo.InvariantCulture, out int asked)
-            ? Math.Max(asked * 5, DefaultSeeds)
-            : DefaultSeeds;
+        Seeds seeds = Seeds.Asked(ofEach: 5, DefaultSeeds);
         long crashes = 0;
         long refused = 0;
         long passed = 0;
-        for (int seed = 1; seed <= seeds; seed++)
+        for (int seed = seeds.First; seed <= seeds.Last; seed++)
         {
             using JournalSimulation run = RunSeed(seed, JournalBug.None);
             crashes += run.Crashes;
@@ -29,10 +25,10 @@ public sealed class JournalCrashTests(ITestOutputHelper output)
             passed += run.Passed;
         }
 
-        output.WriteLine($"{seeds} workloads, {crashes} crashes, of flipped bits {refused} refused and {passed} harmless");
-        Assert.True(crashes > seeds * 100L);
-        Assert.True(refused > seeds);
-        Assert.True(passed > seeds);
+        Seeds.Report(output, $"journal: seeds {seeds.First} to {seeds.Last}, {crashes} crashes, of flipped bits {refused} refused and {passed} harmless");
+        Assert.True(crashes > seeds.Count * 100L);
+        Assert.True(refused > seeds.Count);
+        Assert.True(passed > seeds.Count);
     }
 
     [Theory]

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Globalization;
 using KvFs.Simulation.Nodes;
 using Xunit.Abstractions;
 
@@ -34,16 +33,12 @@ public sealed class NodeCrashTests(ITestOutputHelper output)
     [Fact]
     public void Whatever_was_acknowledged_is_there_after_a_crash_at_every_persistence_point()
     {
-        int seeds = int.TryParse(
-            Environment.GetEnvironmentVariable("KVFS_SEEDS"), CultureInfo.InvariantCulture, out int asked)
-            ? Math.Max(asked * SeedsForEach, DefaultSeeds)
-            : DefaultSeeds;
-        int first = int.TryParse(
-            Environment.GetEnvironmentVariable("KVFS_SEED"), CultureInfo.InvariantCulture, out int seed) ? seed : 1;
+        Seeds seeds = Seeds.Asked(SeedsForEach, DefaultSeeds);
+        long began = TimeProvider.System.GetTimestamp();
         long crashes = 0;
         SortedDictionary<string, long> done = new(StringComparer.Ordinal);
         ConcurrentDictionary<int, CrashFailedException> failures = new();
-        Parallel.For(first, first + seeds, (number, all) =>
+        Parallel.For(seeds.First, seeds.Last + 1, (number, all) =>
         {
             using NodeSimulation run = new(NodeBug.None);
             if (Run(run, Steps(number)) is { } failure)
@@ -59,9 +54,10 @@ public sealed class NodeCrashTests(ITestOutputHelper output)
             }
         });
         if (!failures.IsEmpty) { Fail(failures.Keys.Min(), failures[failures.Keys.Min()]); }
-        output.WriteLine($"{seeds} workloads, {crashes} crashes");
-        output.WriteLine(string.Join(", ", done.Select(static kind => $"{kind.Key} {kind.Value}")));
-        Assert.True(crashes > seeds * 100L);
+        double seconds = TimeProvider.System.GetElapsedTime(began).TotalSeconds;
+        Seeds.Report(output, $"node: seeds {seeds.First} to {seeds.Last}, {crashes} crashes, {crashes / seconds:f0} a second");
+        Seeds.Report(output, $"  {string.Join(", ", done.Select(static kind => $"{kind.Key} {kind.Value}"))}");
+        Assert.True(crashes > seeds.Count * 100L);
         Assert.DoesNotContain(s_kinds, kind => done.GetValueOrDefault(kind) == 0);
     }
 

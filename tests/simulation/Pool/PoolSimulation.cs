@@ -16,7 +16,7 @@ internal sealed class PoolSimulation
     public PoolSimulation(int seed, PoolBug bug = PoolBug.None)
     {
         // The shape of the pool is part of the seed.
-        int nodes = 3 + (seed % 3);
+        int nodes = seed % 5 == 0 ? 3 + (seed / 5 % 7) : 3 + (seed % 3);
         cutsAll = seed % 4 == 3;
         TimeSpan coldStartWait = cutsAll ? TimeSpan.FromSeconds(3) : TimeSpan.FromSeconds(120);
         World = new(seed, nodes, shards: 1 + (seed / 3 % 3), coldStartWait, bug);

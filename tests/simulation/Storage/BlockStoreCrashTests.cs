@@ -1,4 +1,3 @@
-using System.Globalization;
 using KvFs.Simulation.Storage;
 using Xunit.Abstractions;
 
@@ -14,18 +13,15 @@ public sealed class BlockStoreCrashTests(ITestOutputHelper output)
     [Fact]
     public void Every_acknowledged_block_survives_a_crash_at_every_persistence_point()
     {
-        int seeds = int.TryParse(
-            Environment.GetEnvironmentVariable("KVFS_SEEDS"), CultureInfo.InvariantCulture, out int asked)
-            ? Math.Max(asked * 20, DefaultSeeds)
-            : DefaultSeeds;
+        Seeds seeds = Seeds.Asked(ofEach: 20, DefaultSeeds);
         long crashes = 0;
-        for (int seed = 1; seed <= seeds; seed++)
+        for (int seed = seeds.First; seed <= seeds.Last; seed++)
         {
             crashes += RunSeed(seed, PlantedBug.None);
         }
 
-        output.WriteLine($"{seeds} workloads, {crashes} crashes");
-        Assert.True(crashes > seeds * 10L);
+        Seeds.Report(output, $"store: seeds {seeds.First} to {seeds.Last}, {crashes} crashes");
+        Assert.True(crashes > seeds.Count * 10L);
     }
 
     [Theory]
