@@ -92,9 +92,9 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
             logger);
         peers = new(first.Pool, driver, node => map.Map.Find(node) is { State: not NodeState.Gone } known ? known.Disk : null, this, options.Direct, logger);
         channels = new(map, options.Dial);
-        copies = new(driver, blocks, links, first.Shards.Length);
         healer = new(driver, blocks, channels, logger);
-        sentCopies = new(driver, links, channels, first.Shards.Length);
+        sentCopies = new(driver, blocks, links, channels, first.Shards.Length);
+        copies = new(driver, blocks, sentCopies, links, first.Shards.Length);
         blocks.Copies = sentCopies;
         blocks.Mender.Source = new BlockFetcher(driver, channels, first.Shards.Length);
         placement = new(map, driver, options.Storage.Clock, logger);

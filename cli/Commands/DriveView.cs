@@ -34,6 +34,7 @@ internal static class DriveView
         output.WriteLine($"used       {SizeText.Format(drive.UsedBytes)} of {Quota(drive.QuotaBytes)}");
         output.WriteLine($"files      {Number(drive.UsedInodes)} of {(drive.QuotaInodes is { } most ? Number(most) : "any number")}");
         output.WriteLine($"snapshots  {Snapshots(drive)}");
+        output.WriteLine($"spread     {(drive.Spread == 0 ? "-" : $"over {Number((ulong)drive.Spread)} % of the shards")}");
         output.WriteLine($"clone of   {drive.Origin ?? "-"}");
         output.WriteLine($"created    {Time(drive.Created)}");
         output.WriteLine($"mounted    {Places(drive.MountedAt)}");

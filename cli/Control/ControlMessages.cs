@@ -7,7 +7,7 @@ namespace KvFs.Cli.Control;
 /// <param name="QuotaBytes">0: none.</param>
 /// <param name="QuotaInodes">0: none.</param>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
-internal sealed record NewDriveRequest(string Name, ulong QuotaBytes = 0, ulong QuotaInodes = 0);
+internal sealed record NewDriveRequest(string Name, ulong QuotaBytes = 0, ulong QuotaInodes = 0, int Spread = 0);
 
 /// <summary>New quotas; null leaves one as it is, 0 removes it.</summary>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
@@ -55,6 +55,7 @@ internal sealed record StopRequest(bool Force = false);
 /// <param name="QuotaInodes">Null: none.</param>
 /// <param name="Snapshots">How many; null: their records are damaged.</param>
 /// <param name="Origin">The name of the drive that this one is a clone of; its id, if it was deleted since.</param>
+/// <param name="Spread">Percent of the pool's shards over which its blocks are spread.</param>
 /// <param name="MountedAt">Directories where the running process shows it.</param>
 internal sealed record DriveReport(
     string Name,
@@ -67,6 +68,7 @@ internal sealed record DriveReport(
     DateTimeOffset Created,
     int? Snapshots,
     string? Origin,
+    int Spread,
     IReadOnlyList<string> MountedAt);
 
 internal sealed record DriveList(IReadOnlyList<DriveReport> Drives);

@@ -26,7 +26,7 @@ internal sealed class DriveDesk(string dataPath, IDriveSource source, MountTable
     public async Task<DriveReport> CreateAsync(NewDriveRequest request, CancellationToken cancel)
     {
         NameRule.Check(request.Name, "the name of a drive");
-        DriveSpec spec = new(request.Name, DriveKind.FileSystem, request.QuotaBytes, request.QuotaInodes);
+        DriveSpec spec = new(request.Name, DriveKind.FileSystem, request.QuotaBytes, request.QuotaInodes) { Spread = request.Spread };
         Reply<DriveInfo> reply = await admin.CreateDriveAsync(spec, cancel).ConfigureAwait(false);
         return Report(Take(reply, $"drive '{request.Name}'"));
     }
@@ -135,6 +135,7 @@ internal sealed class DriveDesk(string dataPath, IDriveSource source, MountTable
         TimeOf(drive.Created),
         drive.Snapshots,
         drive.OriginName ?? drive.Origin?.ToString(),
+        drive.Spread,
         mounts.DirectoriesOf(drive.Name));
 
     private static SnapshotReport Report(string drive, SnapshotInfo snapshot) =>

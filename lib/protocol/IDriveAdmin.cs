@@ -14,6 +14,7 @@ namespace KvFs.Protocol;
 /// <param name="Snapshots">How many it has; null: their records cannot be read.</param>
 /// <param name="Origin">Whose clone it is.</param>
 /// <param name="OriginName">The origin's name, unless it was deleted.</param>
+/// <param name="Spread">Percent of the pool's shards over which its blocks are spread; 0: they are with the drive.</param>
 public sealed record DriveInfo(
     DriveId Id,
     string Name,
@@ -25,14 +26,19 @@ public sealed record DriveInfo(
     Timestamp Created,
     int? Snapshots,
     DriveId? Origin,
-    string? OriginName);
+    string? OriginName,
+    int Spread);
 
 /// <summary>What a new drive is to be.</summary>
 /// <param name="Name">1 to 253 characters: lower-case letters, digits, '-' and '.', as Kubernetes has names.</param>
 /// <param name="Kind">What it serves as.</param>
 /// <param name="QuotaBytes">0: none.</param>
 /// <param name="QuotaInodes">0: none.</param>
-public sealed record DriveSpec(string Name, DriveKind Kind, ulong QuotaBytes, ulong QuotaInodes);
+public sealed record DriveSpec(string Name, DriveKind Kind, ulong QuotaBytes, ulong QuotaInodes)
+{
+    /// <summary>Percent of the pool's shards over which its blocks are spread, 0 to 100; 0: they are with the drive. For good.</summary>
+    public int Spread { get; init; }
+}
 
 /// <summary>Makes, lists, changes and removes drives, snapshots and clones, and opens sessions with drives.</summary>
 /// <remarks>Thread safe. An Ok of a change means that it is durable.</remarks>

@@ -316,7 +316,7 @@ public sealed class DriveHost
 
         // A copy of the records may have come before the first block.
         bool isDeleting = (state!.Policy.Flags & DriveFlags.Deleting) != 0;
-        StorageResult opened = IsOneOfSeveral && !isDeleting ? blocks.OpenOrCreateDrive(id) : blocks.OpenDrive(id);
+        StorageResult opened = IsOneOfSeveral && !isDeleting ? blocks.OpenOrCreateDrive(id, state.Policy.Spread) : blocks.OpenDrive(id);
         bool isGone = opened.Status == Status.NotFound && isDeleting;
         if (opened.Status != Status.Ok && !isGone) { throw new StorageException(opened.Status, opened.Message); }
         if (loss is not null) { counters.Next = counters.Reserved = counters.Reserved.After(loss); }

@@ -88,7 +88,7 @@ public sealed partial class LocalDriveAdmin
             if (host.Resume() is var resumed && resumed != Status.Ok) { return Reply.Failed<DriveInfo>(resumed); }
             if (host.Find(clone) is not null) { return Reply.Failed<DriveInfo>(Status.Exists); }
             DriveId id = host.DrawId(clone, origin.Id);
-            StorageResult made = blocks.CreateDrive(id);
+            StorageResult made = blocks.CreateDrive(id, origin.State.Policy.Spread);
             if (!made.IsOk) { return Reply.Failed<DriveInfo>(made.Status); }
 
             // 2. One batch: the pin in the origin and the clone's first transaction.

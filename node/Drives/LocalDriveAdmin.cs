@@ -22,12 +22,13 @@ public sealed partial class LocalDriveAdmin(
         {
             // 1. The folder first: a drive that has a name always has a place for its blocks.
             if (ObjectNames.Check(spec.Name) is var named && named != Status.Ok) { return Failed<DriveInfo>(named); }
+            if (spec.Spread is < 0 or > ShardOfBlock.MaxSpread) { return Failed<DriveInfo>(Status.Invalid); }
             if (host.Resume() is var resumed && resumed != Status.Ok) { return Failed<DriveInfo>(resumed); }
             if (host.Find(spec.Name) is not null) { return Failed<DriveInfo>(Status.Exists); }
             DriveId id = host.DrawId(spec.Name, origin: null);
             Shard home = host.HomeOf(id);
             if (!home.CanServe || !host.IsSettled) { return Failed<DriveInfo>(Status.StaleEpoch); }
-            StorageResult made = blocks.CreateDrive(id);
+            StorageResult made = blocks.CreateDrive(id, spec.Spread);
             if (!made.IsOk) { return Failed<DriveInfo>(made.Status); }
 
             // 2. Its first transaction.
@@ -39,6 +40,7 @@ public sealed partial class LocalDriveAdmin(
                 Kind = spec.Kind,
                 QuotaBytes = spec.QuotaBytes,
                 QuotaInodes = spec.QuotaInodes,
+                Spread = spec.Spread,
             };
             RecordBatch batch = new();
             Status status = Apply(request, transaction);
@@ -191,7 +193,8 @@ public sealed partial class LocalDriveAdmin(
             state.Policy.Created,
             drive.ListSnapshots(out IReadOnlyList<SnapshotInfo> snapshots) == Status.Ok ? snapshots.Count : null,
             origin,
-            origin is { } id ? host.Find(id)?.State.Policy.Name : null);
+            origin is { } id ? host.Find(id)?.State.Policy.Name : null,
+            state.Policy.Spread);
     }
 
     private static ValueTask<Reply<T>> Done<T>(T value) => new(Reply.Ok(value));

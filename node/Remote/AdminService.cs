@@ -34,8 +34,8 @@ internal sealed class AdminService(LocalDriveAdmin admin, RequestThreads threads
 
     private ValueTask<Reply<DriveInfo>> CreateAsync(V1.CreateDriveRequest request)
     {
-        if (!Enum.IsDefined(request.Kind)) { return new(Reply.Failed<DriveInfo>(Status.Invalid)); }
-        DriveSpec spec = new(request.Name, (DriveKind)request.Kind, request.QuotaBytes, request.QuotaInodes);
+        if (!Enum.IsDefined(request.Kind) || request.Spread > ShardOfBlock.MaxSpread) { return new(Reply.Failed<DriveInfo>(Status.Invalid)); }
+        DriveSpec spec = new(request.Name, (DriveKind)request.Kind, request.QuotaBytes, request.QuotaInodes) { Spread = (int)request.Spread };
         return admin.CreateDriveAsync(spec, CancellationToken.None);
     }
 

@@ -203,6 +203,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
         Key = session.Key,
         LeaseMs = (uint)options.Lease.TotalMilliseconds,
         WantsHoldings = session.WantsHoldings,
+        Spread = (uint)session.Hosted.State.Policy.Spread,
     };
 
     /// <summary>A client's direct stream has ended, and not by the client.</summary>

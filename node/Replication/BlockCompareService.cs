@@ -35,7 +35,7 @@ internal sealed class BlockCompareService(ReplicationDriver driver, BlockStore b
 
     private async ValueTask CompareAsync(V1.CompareRequest request, MessageWriter<V1.ComparePart> writer, ServerCall call)
     {
-        if (Check(request.Shard, request.Epoch, request.Owner, out DriveId owner) is var wrong && wrong != Status.Ok)
+        if (Check(request.Shard, request.Epoch, request.Owner, request.Spread, out DriveId owner) is var wrong && wrong != Status.Ok)
         {
             writer.Write(new() { Status = wrong.ToWire() });
             return;
@@ -69,6 +69,7 @@ internal sealed class BlockCompareService(ReplicationDriver driver, BlockStore b
             if (!cursor.MoveNext() || cursor.Name.Id.Value > request.Last) { return true; }
             from = cursor.Name.Id.Value + 1;
             if (cursor.Entry is not { } entry) { continue; }
+            if (request.Spread != 0 && ShardOfBlock.Of(cursor.Name, (int)request.Spread, shardCount).Value != request.OfShard) { continue; }
             ulong hash = BlockSetDigest.HashOf(cursor.Name.Id, entry);
             digest = digest.With(hash);
             if (!request.Listed) { continue; }
@@ -81,31 +82,35 @@ internal sealed class BlockCompareService(ReplicationDriver driver, BlockStore b
 
     private async ValueTask<V1.CopyReply> MendAsync(V1.MendRequest request, ServerCall call)
     {
-        Status status = Check(request.Shard, request.Epoch, request.Owner, out DriveId owner);
+        Status status = Check(request.Shard, request.Epoch, request.Owner, request.Spread, out DriveId owner);
         if (status == Status.Ok && request.Ids.Count > MaxMended) { status = Status.Invalid; }
-        if (status == Status.Ok) { status = await threads.RunAsync(() => new ValueTask<Status>(Mend(owner, request.Ids))); }
+        if (status == Status.Ok) { status = await threads.RunAsync(() => new ValueTask<Status>(Mend(owner, (int)request.Spread, request.Ids))); }
         return new() { Status = status.ToWire() };
     }
 
-    private Status Mend(DriveId owner, RepeatedField<ulong> ids)
+    private Status Mend(DriveId owner, int spread, RepeatedField<ulong> ids)
     {
         Status worst = Status.Ok;
         foreach (ulong id in ids)
         {
-            Status status = blocks.Mender.Mend(new(owner, new(id)));
+            BlockName block = new(owner, new(id));
+            Status status = spread == 0 ? blocks.Mender.Mend(block) : blocks.Mender.MendNamed(block, spread);
             if (status != Status.Ok) { worst = status; }
         }
 
         return worst;
     }
 
-    private Status Check(uint inShard, ulong epoch, ByteString ownerBytes, out DriveId owner)
+    private Status Check(uint inShard, ulong epoch, ByteString ownerBytes, uint spread, out DriveId owner)
     {
         owner = default;
-        if (ownerBytes.Length != DriveId.Size) { return Status.Invalid; }
+        if (ownerBytes.Length != DriveId.Size || spread > ShardOfBlock.MaxSpread) { return Status.Invalid; }
         owner = DriveId.Read(ownerBytes.Span);
         ShardId shard = HomeShard.Of(owner, shardCount);
         if (shard.Value != inShard) { return Status.Invalid; }
-        return driver.MayCopy(shard, new(epoch)) ? Status.Ok : Status.StaleEpoch;
+
+        // Who keeps spread blocks need have no part in the home shard.
+        bool mayAsk = spread == 0 ? driver.MayCopy(shard, new(epoch)) : driver.IsCurrent(shard, new(epoch));
+        return mayAsk ? Status.Ok : Status.StaleEpoch;
     }
 }

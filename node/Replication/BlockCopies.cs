@@ -16,7 +16,8 @@ namespace KvFs.Node.Replication;
 /// count. Who counts is asked again at the end, because a copy may have come to count meanwhile.
 /// </remarks>
 [SupportedOSPlatform("linux")]
-internal sealed class BlockCopies(ReplicationDriver driver, PeerLinks links, PeerChannels channels, int shardCount) : IBlockCopies
+internal sealed partial class BlockCopies(
+    ReplicationDriver driver, BlockStore blocks, PeerLinks links, PeerChannels channels, int shardCount) : IBlockCopies
 {
     private readonly ReplicationDriver driver = driver;
     private readonly PeerLinks links = links;
@@ -32,18 +33,22 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerLinks links, Pee
     /// <summary>Between two looks whether who does not answer still counts.</summary>
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(50);
 
-    public Status Store(BlockName block, ReadOnlySpan<byte> content, Func<Status> meanwhile)
+    public Status Store(BlockName block, ReadOnlySpan<byte> content, Func<Status> meanwhile) =>
+        Store(block, HomeShard.Of(block.Owner, shardCount), spread: 0, content, meanwhile);
+
+    private Status Store(BlockName block, ShardId shard, int spread, ReadOnlySpan<byte> content, Func<Status> meanwhile)
     {
-        ShardId shard = HomeShard.Of(block.Owner, shardCount);
         HashSet<InSyncReplica> has = [];
         bool isDone = false;
         while (true)
         {
             if (driver.CopiesOf(shard) is not { } copies) { return Status.StaleEpoch; }
             InSyncReplica[] lacking = [.. copies.Others.Where(copy => !has.Contains(copy))];
-            if (lacking.Length == 0 && isDone) { return Status.Ok; }
+
+            // Of a drive that is not spread, the log does not go on without enough copies.
+            if (lacking.Length == 0 && isDone) { return spread == 0 || copies.IsEnough ? Status.Ok : Status.Busy; }
             using Sending sending = new(this, shard, lacking);
-            sending.Begin(HeadOf(shard, copies.Epoch, block, content.Length), content);
+            sending.Begin(HeadOf(shard, copies.Epoch, block, spread, content.Length), content);
             if (!isDone)
             {
                 Status done = meanwhile();
@@ -79,11 +84,17 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerLinks links, Pee
         }
     }
 
-    public void Drop(DriveId owner, ReadOnlySpan<BlockId> ids)
+    public void Drop(DriveId owner, int spread, ReadOnlySpan<BlockId> ids)
     {
-        ShardId shard = HomeShard.Of(owner, shardCount);
-        if (driver.CopiesOf(shard) is not { } copies) { return; }
-        V1.DropRequest request = new() { Shard = shard.Value, Epoch = copies.Epoch.Value, Owner = owner.ToWire() };
+        ShardId home = HomeShard.Of(owner, shardCount);
+        if (driver.CopiesOf(home) is not { } copies) { return; }
+        V1.DropRequest request = new() { Shard = home.Value, Epoch = copies.Epoch.Value, Owner = owner.ToWire(), Spread = (uint)spread };
+        if (spread != 0)
+        {
+            DropSpread(request, owner, spread, ids);
+            return;
+        }
+
         foreach (BlockId id in ids) { request.Ids.Add(id.Value); }
         Task.WaitAll([.. copies.Others.Select(copy => DropAsync(copy.Node, request))]);
     }
@@ -107,32 +118,33 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerLinks links, Pee
         if (sent.TryRemove(answer.Number, out TaskCompletionSource<Status>? waiting)) { waiting.TrySetResult(answer.Status.ToCore()); }
     }
 
-    private static V1.StoreHead HeadOf(ShardId shard, Epoch epoch, BlockName block, int length) => new()
+    private static V1.StoreHead HeadOf(ShardId shard, Epoch epoch, BlockName block, int spread, int length) => new()
     {
         Shard = shard.Value,
         Epoch = epoch.Value,
         Owner = block.Owner.ToWire(),
         Id = block.Id.Value,
         Length = (uint)length,
+        Spread = (uint)spread,
     };
 
     /// <summary>Sends a block now, which is the caller's again when this returns.</summary>
     /// <returns>What the copy answered; Busy: it did not.</returns>
     private Task<Status> SendDirectly(
-        NodeId node, V1.StoreHead head, ReadOnlySpan<byte> content, uint checksum, CancellationToken unwanted)
+        NodeId node, V1.StoreHead head, ReadOnlySpan<byte> content, uint checksum, TimeSpan time, CancellationToken unwanted)
     {
         ulong number = Interlocked.Increment(ref lastSent);
         TaskCompletionSource<Status> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
         sent[number] = answer;
         if (!links.TrySend(node, new() { Number = number, Head = head, Crc32C = checksum }, content)) { answer.TrySetResult(Status.Busy); }
-        return AwaitAsync(number, answer.Task, unwanted);
+        return AwaitAsync(number, answer.Task, time, unwanted);
     }
 
-    private async Task<Status> AwaitAsync(ulong number, Task<Status> answer, CancellationToken unwanted)
+    private async Task<Status> AwaitAsync(ulong number, Task<Status> answer, TimeSpan time, CancellationToken unwanted)
     {
         try
         {
-            return await answer.WaitAsync(s_callTime, unwanted);
+            return await answer.WaitAsync(time, unwanted);
         }
         catch (Exception e) when (e is TimeoutException or OperationCanceledException)
         {
@@ -145,13 +157,14 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerLinks links, Pee
     }
 
     /// <returns>What the copy answered; Busy: it did not.</returns>
-    private async Task<Status> SendAsync(NodeId node, V1.StoreHead first, byte[] content, CancellationToken unwanted)
+    private async Task<Status> SendAsync(
+        NodeId node, V1.StoreHead first, byte[] content, TimeSpan time, CancellationToken unwanted)
     {
         try
         {
             if (channels.Find(node) is not { } channel) { return Status.Busy; }
             using GrpcCall<V1.StorePart, V1.CopyReply> call = channel.Start(
-                BlockCopyMethods.Store, new() { Timeout = s_callTime }, unwanted);
+                BlockCopyMethods.Store, new() { Timeout = time }, unwanted);
             V1.StoreHead? head = first;
             for (int offset = 0; offset < content.Length; offset += WireLimits.ChunkBytes)
             {
@@ -187,8 +200,8 @@ internal sealed class BlockCopies(ReplicationDriver driver, PeerLinks links, Pee
             for (int at = 0; at < lacking.Length; at++)
             {
                 Task<Status> answer = ways[at] == 0
-                    ? all.SendAsync(lacking[at].Node, head, kept!, unwanted[at].Token)
-                    : all.SendDirectly(lacking[at].Node, head, content, checksum, unwanted[at].Token);
+                    ? all.SendAsync(lacking[at].Node, head, kept!, s_callTime, unwanted[at].Token)
+                    : all.SendDirectly(lacking[at].Node, head, content, checksum, s_callTime, unwanted[at].Token);
                 tasks[at] = TakeAsync(answer, at);
             }
         }

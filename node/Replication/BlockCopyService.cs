@@ -12,12 +12,16 @@ namespace KvFs.Node.Replication;
 
 /// <summary>The service of blocks of replication.proto.</summary>
 [SupportedOSPlatform("linux")]
-internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore blocks, PeerLinks links, int shardCount) : IAsyncDisposable
+internal sealed class BlockCopyService(
+    ReplicationDriver driver, BlockStore blocks, BlockCopies sender, PeerLinks links, int shardCount) : IAsyncDisposable
 {
     /// <summary>Blocks that are stored at once: so many may share one sync of the disk.</summary>
     private const int Threads = 16;
 
     private readonly RequestThreads threads = new(Threads);
+
+    /// <summary>Those that keep blocks as the primary of their shard: they wait for other nodes, whose blocks must not wait for them.</summary>
+    private readonly RequestThreads leading = new(Threads);
     private readonly TaskCompletionSource idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Blocks that are being stored, and one more until this ends.</summary>
@@ -41,13 +45,14 @@ internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore bloc
         OnDone();
         await idle.Task;
         threads.Dispose();
+        leading.Dispose();
     }
 
     /// <summary>Stores a block that came on a direct stream, and answers on this node's own.</summary>
     public void OnStore(NodeId from, V1.StoreBlock sent)
     {
         Interlocked.Increment(ref underWay);
-        threads.Run(new Storing(this, from, sent));
+        (sent.Head?.ToPrimary == true ? leading : threads).Run(new Storing(this, from, sent));
     }
 
     private void OnDone()
@@ -61,7 +66,7 @@ internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore bloc
     {
         if (Check(sent.Head, out BlockName name) is var wrong && wrong != Status.Ok) { return wrong; }
         if (sent.Head.Length != sent.Data.Length) { return Status.Invalid; }
-        return Crc32C.Compute(sent.Data.Span) == sent.Crc32C ? Keep(name, sent.Data.Span) : Status.Corrupt;
+        return Crc32C.Compute(sent.Data.Span) == sent.Crc32C ? Keep(name, sent.Head, sent.Data.Span) : Status.Corrupt;
     }
 
     /// <summary>Whether a block may be kept here: Invalid, StaleEpoch.</summary>
@@ -69,9 +74,11 @@ internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore bloc
     {
         name = default;
         if (head is null || head.Length is 0 or > Limits.BlockBytes || head.Owner.Length != DriveId.Size || head.Id == 0) { return Status.Invalid; }
+        if (head.Spread > ShardOfBlock.MaxSpread) { return Status.Invalid; }
         name = new(DriveId.Read(head.Owner.Span), new(head.Id));
-        ShardId shard = HomeShard.Of(name.Owner, shardCount);
+        ShardId shard = ShardOfBlock.Of(name, (int)head.Spread, shardCount);
         if (shard.Value != head.Shard) { return Status.Invalid; }
+        if (head.ToPrimary) { return driver.Leads(shard) ? Status.Ok : Status.StaleEpoch; }
         return driver.MayCopy(shard, new(head.Epoch)) ? Status.Ok : Status.StaleEpoch;
     }
 
@@ -97,7 +104,9 @@ internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore bloc
             }
 
             if (status == Status.Ok && filled != head.Length) { status = Status.Invalid; }
-            return Reply(status == Status.Ok ? Keep(name, buffer.AsSpan(0, filled)) : status);
+            if (status != Status.Ok) { return Reply(status); }
+            return Reply(await (head.ToPrimary ? leading : threads).RunAsync(
+                () => new ValueTask<Status>(Keep(name, head, buffer.AsSpan(0, filled)))));
 
             Status Take(V1.StorePart part)
             {
@@ -116,18 +125,20 @@ internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore bloc
     }
 
     /// <summary>Keeps a copy, on disk when it returns.</summary>
-    private Status Keep(BlockName name, ReadOnlySpan<byte> content)
+    private Status Keep(BlockName name, V1.StoreHead head, ReadOnlySpan<byte> content)
     {
+        int spread = (int)head.Spread;
+        if (head.ToPrimary) { return sender.KeepAsPrimary(name, spread, content, SpaceUse.Data); }
         Status status = blocks.WriteOwnCopy(name, content, SpaceUse.Data);
         if (status == Status.NotFound)
         {
             // The drive's first block came before its records were applied here.
-            StorageResult opened = blocks.OpenOrCreateDrive(name.Owner);
+            StorageResult opened = blocks.OpenOrCreateDrive(name.Owner, spread);
             if (!opened.IsOk) { return opened.Status; }
             status = blocks.WriteOwnCopy(name, content, SpaceUse.Data);
         }
 
-        if (status == Status.Ok) { status = blocks.SyncBlocks(name.Owner); }
+        if (status == Status.Ok) { status = sender.SyncOwn(name.Owner, ShardOfBlock.Of(name, spread, shardCount)); }
 
         // Who counts and cannot store would hold all others up.
         if (status == Status.IoError) { driver.OnBlocksFailed(); }
@@ -144,9 +155,9 @@ internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore bloc
         }
 
         writer.Write(new() { Token = token });
-        foreach (DriveId owner in blocks.ListDrives())
+        foreach ((DriveId owner, int spread) in blocks.ListSpreads())
         {
-            if (HomeShard.Of(owner, shardCount) != shard) { continue; }
+            if (!ShardOfBlock.ShardsOf(owner, spread, shardCount).Contains(shard)) { continue; }
 
             // What was written before the list began is in it, also if nobody has asked for its entry yet.
             Status status = blocks.SyncBlocks(owner);
@@ -156,26 +167,26 @@ internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore bloc
                 return;
             }
 
-            V1.ListPart part = new() { Owner = owner.ToWire() };
-            foreach (BlockId id in Read(owner))
+            V1.ListPart part = new() { Owner = owner.ToWire(), Spread = (uint)spread };
+            foreach (BlockId id in Read(owner, spread, shard))
             {
                 part.Ids.Add(id.Value);
                 if (part.Ids.Count < ListedBlocks) { continue; }
                 if (!await writer.WriteAsync(part, call.Cancellation)) { return; }
-                part = new() { Owner = part.Owner };
+                part = new() { Owner = part.Owner, Spread = part.Spread };
             }
 
             writer.Write(part);
         }
     }
 
-    private List<BlockId> Read(DriveId owner)
+    private List<BlockId> Read(DriveId owner, int spread, ShardId shard)
     {
         List<BlockId> ids = [];
         using BlockCursor cursor = blocks.OpenBlockCursor(owner);
         while (cursor.MoveNext())
         {
-            if (cursor.Status == Status.Ok) { ids.Add(cursor.Name.Id); }
+            if (cursor.Status == Status.Ok && ShardOfBlock.Of(cursor.Name, spread, shardCount) == shard) { ids.Add(cursor.Name.Id); }
         }
 
         return ids;
@@ -204,11 +215,19 @@ internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore bloc
             return;
         }
 
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(length);
+        int from = (int)Math.Min(request.Offset, Limits.BlockBytes);
+        int wanted = request.Length == 0 ? length - from : (int)Math.Min(request.Length, Limits.BlockBytes);
+        if (wanted <= 0 || from > length - wanted)
+        {
+            writer.Write(new() { Status = V1.Status.Invalid });
+            return;
+        }
+
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(wanted);
         try
         {
             // Own bytes only: who asks may be the one that would be asked.
-            status = blocks.ReadOwnCopy(name, 0, buffer.AsSpan(0, length));
+            status = blocks.ReadOwnCopy(name, from, buffer.AsSpan(0, wanted));
             if (status != Status.Ok)
             {
                 if (status == Status.Corrupt) { blocks.Mender.Suspect(name); }
@@ -216,12 +235,12 @@ internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore bloc
                 return;
             }
 
-            for (int offset = 0; offset < length; offset += WireLimits.ChunkBytes)
+            for (int offset = 0; offset < wanted; offset += WireLimits.ChunkBytes)
             {
-                ReadOnlyMemory<byte> part = buffer.AsMemory(offset, Math.Min(WireLimits.ChunkBytes, length - offset));
+                ReadOnlyMemory<byte> part = buffer.AsMemory(offset, Math.Min(WireLimits.ChunkBytes, wanted - offset));
                 writer.Write(new()
                 {
-                    Length = offset == 0 ? (uint)length : 0,
+                    Length = offset == 0 ? (uint)wanted : 0,
                     Data = UnsafeByteOperations.UnsafeWrap(part),
                     Crc32C = Crc32C.Compute(part.Span),
                 });
@@ -245,9 +264,12 @@ internal sealed class BlockCopyService(ReplicationDriver driver, BlockStore bloc
     {
         if (request.Owner.Length != DriveId.Size) { return new(Reply(Status.Invalid)); }
         DriveId owner = DriveId.Read(request.Owner.Span);
-        ShardId shard = HomeShard.Of(owner, shardCount);
-        if (shard.Value != request.Shard) { return new(Reply(Status.Invalid)); }
-        if (!driver.MayCopy(shard, new(request.Epoch))) { return new(Reply(Status.StaleEpoch)); }
+        ShardId home = HomeShard.Of(owner, shardCount);
+        if (home.Value != request.Shard) { return new(Reply(Status.Invalid)); }
+
+        // Who keeps spread blocks need have no part in the home shard.
+        bool mayAsk = request.Spread == 0 ? driver.MayCopy(home, new(request.Epoch)) : driver.IsCurrent(home, new(request.Epoch));
+        if (!mayAsk) { return new(Reply(Status.StaleEpoch)); }
         if (request.Ids.Count == 0) { return new(Reply(blocks.DeleteOwnCopy(owner).Status)); }
         BlockId[] ids = [.. request.Ids.Select(static id => new BlockId(id))];
         Status status = blocks.DropOwnCopies(owner, ids);

@@ -2,6 +2,7 @@ using System.Runtime.Versioning;
 using KvFs.Core;
 using KvFs.Grpc;
 using KvFs.Node.Storage;
+using KvFs.Protocol;
 using KvFs.Protocol.Wire;
 using V1 = KvFs.Protocol.V1;
 
@@ -16,13 +17,19 @@ internal sealed class BlockFetcher(ReplicationDriver driver, PeerChannels channe
     /// <summary>Who does not give a block within it has a reader wait for nothing.</summary>
     private static readonly TimeSpan s_fetchTime = TimeSpan.FromSeconds(5);
 
-    public Status Fetch(BlockName block, BlockIndexEntry? expected, out byte[]? content)
+    /// <summary>How long a reader of a block that lies elsewhere waits for a node that has it: some may be starting.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
+
+    /// <summary>Before all are asked again, unless the pool map says meanwhile that others have it.</summary>
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(50);
+
+    public Status Fetch(BlockName block, int spread, BlockIndexEntry? expected, out byte[]? content)
     {
         content = null;
         Status outcome = Status.NotFound;
-        foreach (NodeId node in driver.HoldersOf(HomeShard.Of(block.Owner, shardCount)))
+        foreach (NodeId node in driver.HoldersOf(ShardOfBlock.Of(block, spread, shardCount)))
         {
-            Status status = Ask(node, block, out byte[]? found);
+            Status status = Ask(node, block, BlockRange.Whole, out byte[]? found);
             if (status == Status.Ok && expected is not null && !expected.HasContent(found!.Length, BlockBytes.Checksum(found)))
             {
                 status = Status.Corrupt;
@@ -42,16 +49,51 @@ internal sealed class BlockFetcher(ReplicationDriver driver, PeerChannels channe
         return outcome;
     }
 
+    public bool IsKeptHere(BlockName block, int spread) => driver.IsMemberOf(ShardOfBlock.Of(block, spread, shardCount));
+
+    public Status Read(BlockName block, int spread, int offset, Span<byte> destination)
+    {
+        if (offset < 0 || offset > Limits.BlockBytes) { return Status.Invalid; }
+        if (destination.IsEmpty) { return Status.Ok; }
+        ShardId shard = ShardOfBlock.Of(block, spread, shardCount);
+        TimeSpan began = SuspendClock.Now;
+        while (true)
+        {
+            Status outcome = Status.NotFound;
+            foreach (NodeId node in driver.HoldersOf(shard).OrderBy(node => driver.PresenceOf(node)))
+            {
+                Status status = Ask(node, block, new((uint)offset, (uint)destination.Length), out byte[]? found);
+                if (status == Status.Ok && found!.Length != destination.Length) { status = Status.Corrupt; }
+                if (status == Status.Ok)
+                {
+                    found.CopyTo(destination);
+                    return status;
+                }
+
+                if (status == Status.Invalid) { return status; }
+                if (status is not (Status.NotFound or Status.Corrupt)) { outcome = Status.Busy; }
+                else if (outcome != Status.Busy && status == Status.Corrupt) { outcome = status; }
+            }
+
+            if (outcome != Status.Busy || SuspendClock.Now - began > s_patience) { return outcome; }
+            driver.AwaitView(s_pause);
+        }
+    }
+
     /// <summary>Fetches a block from one node.</summary>
     /// <returns>Ok and all of it; what that node answered: NotFound, Corrupt; Corrupt: it did not come as it was announced.</returns>
     /// <exception cref="GrpcException">The node did not answer.</exception>
     /// <exception cref="OperationCanceledException">The caller has had enough.</exception>
-    internal static async Task<(Status Status, byte[]? Content)> FetchAsync(
-        GrpcChannel channel, BlockName block, TimeSpan time, CancellationToken cancellation)
+    internal static Task<(Status Status, byte[]? Content)> FetchAsync(
+        GrpcChannel channel, BlockName block, TimeSpan time, CancellationToken cancellation) =>
+        FetchAsync(channel, block, BlockRange.Whole, time, cancellation);
+
+    private static async Task<(Status Status, byte[]? Content)> FetchAsync(
+        GrpcChannel channel, BlockName block, BlockRange range, TimeSpan time, CancellationToken cancellation)
     {
         using GrpcCall<V1.FetchRequest, V1.FetchPart> call = channel.ServerStreaming(
             BlockCopyMethods.Fetch,
-            new V1.FetchRequest { Owner = block.Owner.ToWire(), Id = block.Id.Value },
+            new V1.FetchRequest { Owner = block.Owner.ToWire(), Id = block.Id.Value, Offset = range.Offset, Length = range.Length },
             new() { Timeout = time },
             cancellation);
         byte[]? content = null;
@@ -70,7 +112,7 @@ internal sealed class BlockFetcher(ReplicationDriver driver, PeerChannels channe
     }
 
     /// <summary>Waits on the caller's thread: it is a reader's, or the scrub's.</summary>
-    private Status Ask(NodeId node, BlockName block, out byte[]? content)
+    private Status Ask(NodeId node, BlockName block, BlockRange range, out byte[]? content)
     {
         (Status Status, byte[]? Content) answer = (Status.Busy, null);
         AskAsync().Wait(CancellationToken.None);
@@ -81,12 +123,20 @@ internal sealed class BlockFetcher(ReplicationDriver driver, PeerChannels channe
         {
             try
             {
-                if (channels.Find(node) is { } channel) { answer = await FetchAsync(channel, block, s_fetchTime, CancellationToken.None); }
+                if (channels.Find(node) is { } channel) { answer = await FetchAsync(channel, block, range, s_fetchTime, CancellationToken.None); }
             }
             catch (Exception e) when (e is GrpcException or ObjectDisposedException)
             {
                 // It is away, or this node stops.
             }
         }
+    }
+
+    /// <summary>What is wanted of a block.</summary>
+    /// <param name="Offset">From which byte on.</param>
+    /// <param name="Length">How many bytes; 0: all.</param>
+    private readonly record struct BlockRange(uint Offset, uint Length)
+    {
+        public static BlockRange Whole => default;
     }
 }

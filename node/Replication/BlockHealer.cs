@@ -149,8 +149,9 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
 
             if (part.Token != 0) { token = part.Token; }
             if (part.Owner.IsEmpty) { continue; }
+            if (part.Spread > ShardOfBlock.MaxSpread) { throw new StorageException(Status.Invalid, "the primary tells of a spread of over 100 percent"); }
             DriveId owner = part.Owner.ToDriveId();
-            Open(owner);
+            Open(owner, (int)part.Spread);
             foreach (ulong id in part.Ids)
             {
                 BlockName name = new(owner, new(id));
@@ -173,9 +174,9 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
         return kept == Status.Ok ? true : throw new StorageException(kept, $"block {block} cannot be kept here ({kept})");
     }
 
-    private void Open(DriveId owner)
+    private void Open(DriveId owner, int spread)
     {
-        StorageResult opened = blocks.OpenOrCreateDrive(owner);
+        StorageResult opened = blocks.OpenOrCreateDrive(owner, spread);
         if (!opened.IsOk) { throw new StorageException(opened.Status, opened.Message); }
     }
 

@@ -67,7 +67,8 @@ internal sealed partial class CopyComparer(
             if ((drive.State.Policy.Flags & DriveFlags.Deleting) != 0) { continue; }
             try
             {
-                Compare(drive, pace, stop);
+                if (drive.State.Policy.Spread == 0) { Compare(drive, pace, stop); }
+                else { CompareSpread(drive, pace, stop); }
             }
             catch (RecordCorruptException corrupt)
             {
@@ -157,7 +158,8 @@ internal sealed partial class CopyComparer(
             request.Listed = true;
             SortedDictionary<ulong, ulong> theirs = [];
             if (await AskAsync(channel, request, theirs, stop) is null) { return; }
-            await ReturnAsync(drive, shard, epoch, node, Lacking(drive.Id, range, theirs, node), stop);
+            V1.MendRequest mend = new() { Shard = shard.Value, Epoch = epoch.Value, Owner = drive.Id.ToWire() };
+            await ReturnAsync(drive, node, mend, Lacking(drive.Id, range, theirs, node), stop);
             CountSurplus(drive, node, theirs.Keys.Where(id => !range.Hashes.ContainsKey(id)));
         }
         catch (Exception e) when (e is GrpcException or OperationCanceledException or ObjectDisposedException)
@@ -214,8 +216,7 @@ internal sealed partial class CopyComparer(
         return found;
     }
 
-    private async Task ReturnAsync(
-        HostedDrive drive, ShardId shard, Epoch epoch, NodeId node, List<ulong> ids, CancellationToken stop)
+    private async Task ReturnAsync(HostedDrive drive, NodeId node, V1.MendRequest request, List<ulong> ids, CancellationToken stop)
     {
         if (ids.Count == 0) { return; }
         lacking += ids.Count;
@@ -223,13 +224,18 @@ internal sealed partial class CopyComparer(
         GrpcChannel channel = channels.Find(node)!;
         foreach (ulong[] some in ids.Chunk(MendedAtOnce))
         {
-            V1.MendRequest request = new() { Shard = shard.Value, Epoch = epoch.Value, Owner = drive.Id.ToWire() };
+            request.Ids.Clear();
             request.Ids.AddRange(some);
             V1.CopyReply reply = await channel.UnaryAsync(BlockCopyMethods.Mend, request, new() { Timeout = s_mendTime }, stop);
             if (reply.Status == V1.Status.Ok) { returned += some.Length; }
             else { LogLacks(logger, node, some.Length, drive.State.Policy.Name, reply.Status.ToCore()); }
         }
 
+        CountReturned(drive, node, returned);
+    }
+
+    private void CountReturned(HostedDrive drive, NodeId node, long returned)
+    {
         if (returned == 0) { return; }
         lacking -= returned;
         Interlocked.Add(ref returnedBlocks, returned);
@@ -239,22 +245,28 @@ internal sealed partial class CopyComparer(
     /// <summary>Counts what a copy has and nobody knows of; what became of each id is looked at as of one moment.</summary>
     private void CountSurplus(HostedDrive drive, NodeId node, IEnumerable<ulong> candidates)
     {
-        ulong[] ids = [.. candidates];
-        if (ids.Length == 0) { return; }
+        int found = Unknown(drive, [.. candidates]).Count;
+        if (found == 0) { return; }
+        surplus += found;
+        LogSurplus(logger, node, found, drive.State.Policy.Name);
+    }
+
+    /// <summary>Those of some ids that are neither in use, granted, nor waiting to be dropped.</summary>
+    private List<ulong> Unknown(HostedDrive drive, ulong[] ids)
+    {
+        if (ids.Length == 0) { return []; }
         using IKeyValueSnapshot moment = storage.Store.CreateSnapshot();
         StoredDriveView view = new(moment.Reader(Family.Namespace), [new(drive.Id, CowNumber.Head)]);
         KnownBlocks known = KnownBlocks.Read(view);
         ByteBuffer payload = new();
-        long found = 0;
+        List<ulong> found = [];
         foreach (ulong id in ids)
         {
             RecordKey key = RecordKey.Numbered(RecordKind.BlockLive, id);
-            if (!known.Contains(id) && !view.TryGet(ref key, payload)) { found++; }
+            if (!known.Contains(id) && !view.TryGet(ref key, payload)) { found.Add(id); }
         }
 
-        if (found == 0) { return; }
-        surplus += found;
-        LogSurplus(logger, node, found, drive.State.Policy.Name);
+        return found;
     }
 
     /// <summary>Blocks that are here.</summary>

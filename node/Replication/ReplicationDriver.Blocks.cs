@@ -7,7 +7,8 @@ namespace KvFs.Node.Replication;
 /// <param name="Epoch">Its reign.</param>
 /// <param name="Others">All that are to be brought what is written, as the processes that they are.</param>
 /// <param name="Counted">Those without which nothing may be acknowledged.</param>
-internal sealed record ShardCopies(Epoch Epoch, IReadOnlyList<InSyncReplica> Others, IReadOnlyList<InSyncReplica> Counted);
+/// <param name="IsEnough">They are so many that anything may be.</param>
+internal sealed record ShardCopies(Epoch Epoch, IReadOnlyList<InSyncReplica> Others, IReadOnlyList<InSyncReplica> Counted, bool IsEnough);
 
 /// <summary>What the keepers of blocks must know of shards, and what the shards must know of blocks.</summary>
 /// <remarks>A copy counts once it has the log <em>and</em> the blocks. It has the blocks when it has fetched all of a list that it
@@ -40,7 +41,7 @@ public sealed partial class ReplicationDriver
                 others.Add(core.Peers.ReplicaOf(member));
             }
 
-            return new(reign.Epoch, others, counted);
+            return new(reign.Epoch, others, counted, reign.InSync.Length >= reign.Enough);
         }
     }
 
@@ -50,9 +51,51 @@ public sealed partial class ReplicationDriver
     {
         lock (gate)
         {
-            if (Find(shard)?.Core.Reign is not { } reign) { return []; }
+            if (ReignOf(shard) is not { } reign) { return []; }
             return [.. reign.Members.Where(node => node != Process.Node).OrderBy(node => node == reign.Primary ? 0 : 1)];
         }
+    }
+
+    /// <summary>Whether this node is primary of a shard.</summary>
+    internal bool Leads(ShardId shard)
+    {
+        lock (gate) { return !hasFailed && Find(shard)?.Core.IsPrimary == true; }
+    }
+
+    /// <summary>The primary of any shard, by the newest map that is known here; null: none is.</summary>
+    internal NodeId? PrimaryOf(ShardId shard)
+    {
+        lock (gate) { return hasFailed ? null : ReignOf(shard)?.Primary; }
+    }
+
+    /// <summary>Whether this node has a copy of a shard, or is to get one.</summary>
+    internal bool IsMemberOf(ShardId shard)
+    {
+        lock (gate) { return ReignOf(shard)?.Members.Contains(Process.Node) == true; }
+    }
+
+    /// <summary>The nodes of a shard's copies that count, this one included.</summary>
+    internal IReadOnlyList<NodeId> InSyncOf(ShardId shard)
+    {
+        lock (gate) { return ReignOf(shard) is { } reign ? [.. reign.InSync.Select(static replica => replica.Node)] : []; }
+    }
+
+    /// <summary>All other nodes of the pool.</summary>
+    internal IReadOnlyList<NodeId> Others()
+    {
+        lock (gate) { return [.. core.View.Members.Select(static member => member.Node).Where(node => node != Process.Node)]; }
+    }
+
+    /// <summary>The reign of this node as primary of a shard; null: it is not.</summary>
+    internal Epoch? ReignHere(ShardId shard)
+    {
+        lock (gate) { return !hasFailed && Find(shard)?.Core is { IsPrimary: true, Reign: { } reign } ? reign.Epoch : null; }
+    }
+
+    /// <summary>Whether a reign of any shard is not known to be over.</summary>
+    internal bool IsCurrent(ShardId shard, Epoch epoch)
+    {
+        lock (gate) { return !hasFailed && ReignOf(shard) is { } reign && reign.Epoch <= epoch; }
     }
 
     /// <summary>Whether it is worth waiting until a copy has a block: it counts, or is about to, and is there.</summary>
@@ -147,6 +190,9 @@ public sealed partial class ReplicationDriver
             return found;
         }
     }
+
+    /// <summary>Of any shard, whether or not this node has a copy of it.</summary>
+    private Reign? ReignOf(ShardId shard) => shard.Value < core.View.Reigns.Length ? core.View.Reigns[shard.Value] : null;
 
     private bool IsLed(ShardId shard) => replicas[shard].Core.IsPrimary;
 

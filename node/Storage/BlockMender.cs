@@ -83,7 +83,13 @@ public sealed partial class BlockMender
     /// <returns>Ok: it is good here, durably; NotFound: it is not here, and nothing refers to it; Corrupt: it is bad, and nobody has it
     /// any better; Busy: not everybody who may have it answered; NoSpace, TooLarge: it is bad, others have it, but here is no room, or
     /// too much is kept of bad ones; IoError: the store is latched; what opening its drive answered.</returns>
-    public Status Mend(BlockName block) => Mend(block, out _);
+    public Status Mend(BlockName block) => Mend(block, store.SpreadOf(block.Owner), isNamed: false, out _);
+
+    /// <summary>As <see cref="Mend(BlockName)"/>, but the records that tell what refers to the block may be elsewhere: who asks knows that
+    /// something does.</summary>
+    /// <param name="block">Which.</param>
+    /// <param name="spread">Percent of the pool's shards over which its owner's blocks are spread.</param>
+    internal Status MendNamed(BlockName block, int spread) => Mend(block, spread, isNamed: true, out _);
 
     /// <summary>Reads a block that is bad, or not here.</summary>
     /// <param name="block">Which.</param>
@@ -93,8 +99,11 @@ public sealed partial class BlockMender
     /// <returns>As <see cref="BlockStore.ReadBlock"/>.</returns>
     internal Status Read(BlockName block, int offset, Span<byte> destination, Status found)
     {
-        if (found == Status.NotFound && (Source is null || !store.IsReferredTo(block))) { return found; }
-        Status status = Mend(block, out byte[]? content);
+        if (found == Status.NotFound && Source is null) { return found; }
+        int spread = store.SpreadOf(block.Owner);
+        if (found == Status.NotFound && spread != 0 && !Source!.IsKeptHere(block, spread)) { return Source.Read(block, spread, offset, destination); }
+        if (found == Status.NotFound && !store.IsReferredTo(block)) { return found; }
+        Status status = Mend(block, spread, isNamed: false, out byte[]? content);
         if (content is not null)
         {
             // What came is good, wherever it can be kept.
@@ -127,7 +136,7 @@ public sealed partial class BlockMender
         }
     }
 
-    private Status Mend(BlockName block, out byte[]? content)
+    private Status Mend(BlockName block, int spread, bool isNamed, out byte[]? content)
     {
         content = null;
         lock (locks[(uint)block.GetHashCode() % LockCount])
@@ -140,15 +149,21 @@ public sealed partial class BlockMender
             }
 
             bool isBad = found is Status.Corrupt or Status.IoError;
-            if (!isBad && (found != Status.NotFound || !store.IsReferredTo(block))) { return found; }
+            if (!isBad && (found != Status.NotFound || !(isNamed || store.IsReferredTo(block)))) { return found; }
             counters.OnBad();
-            Status fetched = Source is { } source ? source.Fetch(block, entry, out content) : Status.Corrupt;
-            if (fetched == Status.Ok) { return Place(block, entry, found, content!); }
+            Status fetched = Source is { } source ? source.Fetch(block, spread, entry, out content) : Status.Corrupt;
+            if (fetched == Status.Ok)
+            {
+                Status placed = found == Status.NotFound ? PutBack(block, spread, isNamed, content!) : Replace(block, entry, content!);
+                OnPlaced(block, placed);
+                return placed;
+            }
+
             content = null;
             if (fetched == Status.Busy) { return fetched; }
 
-            // One that nothing refers to is no loss.
-            if (store.IsReferredTo(block)) { OnLost(block); }
+            // One that nothing refers to is no loss; of one that is spread, other nodes know.
+            if (store.IsReferredTo(block) || (spread != 0 && Source?.IsKeptHere(block, spread) == true)) { OnLost(block); }
             return Status.Corrupt;
         }
     }
@@ -169,10 +184,9 @@ public sealed partial class BlockMender
         }
     }
 
-    /// <summary>Keeps a good copy.</summary>
-    private Status Place(BlockName block, BlockIndexEntry? entry, Status found, ReadOnlySpan<byte> content)
+    /// <summary>A good copy was kept, or could not be.</summary>
+    private void OnPlaced(BlockName block, Status status)
     {
-        Status status = found == Status.NotFound ? PutBack(block, content) : Replace(block, entry, content);
         switch (status)
         {
             case Status.Ok:
@@ -186,8 +200,6 @@ public sealed partial class BlockMender
             default:
                 break;
         }
-
-        return status;
     }
 
     private Status Replace(BlockName block, BlockIndexEntry? entry, ReadOnlySpan<byte> content)
@@ -204,14 +216,14 @@ public sealed partial class BlockMender
     }
 
     /// <summary>Keeps a block that was not here.</summary>
-    private Status PutBack(BlockName block, ReadOnlySpan<byte> content)
+    private Status PutBack(BlockName block, int spread, bool isNamed, ReadOnlySpan<byte> content)
     {
-        StorageResult opened = store.OpenOrCreateDrive(block.Owner);
+        StorageResult opened = store.OpenOrCreateDrive(block.Owner, spread);
         if (!opened.IsOk) { return opened.Status; }
         Status status = store.WriteOwnCopy(block, content, SpaceUse.Data);
         if (status == Status.Ok) { status = store.SyncBlocks(block.Owner); }
         if (status == Status.Ok) { status = store.SyncIndex(); }
-        if (status != Status.Ok || store.IsReferredTo(block)) { return status; }
+        if (status != Status.Ok || isNamed || store.IsReferredTo(block)) { return status; }
 
         // It died meanwhile, and whoever dropped it did not find it here.
         status = store.DropOwnCopies(block.Owner, [block.Id]);

@@ -44,14 +44,25 @@ public sealed partial class BlockStore
 
     /// <summary>The drives that this node has, open or not, in the order of their RUIDs.</summary>
     /// <exception cref="StorageException">The disk cannot give the records back.</exception>
-    public ImmutableArray<DriveId> ListDrives() =>
+    public ImmutableArray<DriveId> ListDrives() => [.. ListSpreads().Select(static known => known.Drive)];
+
+    /// <summary>As <see cref="ListDrives"/>, each with its spread.</summary>
+    /// <exception cref="StorageException">The disk cannot give the records back.</exception>
+    internal ImmutableArray<(DriveId Drive, int Spread)> ListSpreads() =>
     [
         .. ReadRecords().Where(static known => known.Record.State == DriveFolderState.Active)
-            .Select(static known => known.Drive),
+            .Select(static known => (known.Drive, known.Record.Spread)),
     ];
 
+    /// <summary>Percent of the pool's shards over which a drive's blocks are spread; 0 also if this node has nothing of the drive.</summary>
+    /// <exception cref="StorageException">The disk cannot give the records back.</exception>
+    internal int SpreadOf(DriveId drive) =>
+        Volatile.Read(ref open).TryGetValue(drive, out DriveStore? store) ? store.Spread : FindRecord(drive)?.Spread ?? 0;
+
     /// <summary>Makes an empty drive and opens it; it is durable when this returns.</summary>
-    public StorageResult CreateDrive(DriveId drive)
+    /// <param name="drive">Which one.</param>
+    /// <param name="spread">Percent of the pool's shards over which its blocks are spread.</param>
+    public StorageResult CreateDrive(DriveId drive, int spread = ShardOfBlock.DefaultSpread)
     {
         lock (admin)
         {
@@ -71,8 +82,8 @@ public sealed partial class BlockStore
 
             // 1. Say what is going to be made, so that a crash leaves nothing unexplained. 2. Make it. 3. Say that it is.
             if (status == Status.Ok) { status = context.Space.Check(Superblock.Size, SpaceUse.Data); }
-            if (status == Status.Ok) { status = Record(drive, new(DriveFolderState.Creating, 0)); }
-            if (status == Status.Ok) { status = MakeFolder(drive); }
+            if (status == Status.Ok) { status = Record(drive, new(DriveFolderState.Creating, 0) { Spread = spread }); }
+            if (status == Status.Ok) { status = MakeFolder(drive, spread); }
             if (status != Status.Ok) { return new(status, $"Drive {drive} could not be made ({status})."); }
             return OpenLocked(drive, readOnly: false);
         }
@@ -91,13 +102,18 @@ public sealed partial class BlockStore
 
     /// <summary>Opens a drive for use, and makes it if it is not there: for who keeps copies, whose blocks may come before anything
     /// else of it.</summary>
-    public StorageResult OpenOrCreateDrive(DriveId drive)
+    /// <param name="drive">Which one.</param>
+    /// <param name="spread">Percent of the pool's shards over which its blocks are spread.</param>
+    public StorageResult OpenOrCreateDrive(DriveId drive, int spread)
     {
         StorageResult opened = OpenDrive(drive);
-        if (opened.Status == Status.NotFound) { opened = CreateDrive(drive); }
+        if (opened.Status == Status.NotFound) { opened = CreateDrive(drive, spread); }
 
         // Somebody was faster.
-        return opened.Status == Status.Exists ? OpenDrive(drive) : opened;
+        if (opened.Status == Status.Exists) { opened = OpenDrive(drive); }
+        return !opened.IsOk || SpreadOf(drive) == spread
+            ? opened
+            : new(Status.Conflict, $"Drive {drive} is on this disk with another spread than {spread} percent. Say so to who makes KvFs: nothing was changed.");
     }
 
     /// <summary>Closes a drive when the last one who uses it is done; Ok if it is not open.</summary>
@@ -110,7 +126,7 @@ public sealed partial class BlockStore
     /// is left alone.</summary>
     public StorageResult DeleteDrive(DriveId drive)
     {
-        Copies?.Drop(drive, []);
+        if (Copies is { } copies) { copies.Drop(drive, SpreadOf(drive), []); }
         return DeleteOwnCopy(drive);
     }
 
@@ -193,10 +209,10 @@ public sealed partial class BlockStore
         ];
     }
 
-    private Status MakeFolder(DriveId drive)
+    private Status MakeFolder(DriveId drive, int spread)
     {
         Status status = new DriveFolder(context.Disk, drive).Create(diskId);
-        return status == Status.Ok ? Record(drive, new(DriveFolderState.Active, 0)) : status;
+        return status == Status.Ok ? Record(drive, new(DriveFolderState.Active, 0) { Spread = spread }) : status;
     }
 
     /// <summary>Removes what is left of a drive. Each step may have been done before.</summary>
@@ -245,7 +261,7 @@ public sealed partial class BlockStore
         }
 
         StorageResult result = DriveOpening.Open(
-            context, drive, diskId, record.Generation, readOnly, mayMend: Mender.Source is not null, out store);
+            context, drive, diskId, record, readOnly, mayMend: Mender.Source is not null, out store);
         if (store is not null) { Volatile.Write(ref open, open.Add(drive, store)); }
         return result;
     }
@@ -262,13 +278,20 @@ public sealed partial class BlockStore
 
     private DriveFolderRecord? FindRecord(DriveId drive)
     {
-        foreach ((DriveId known, DriveFolderRecord record) in ReadRecords())
-        {
-            if (known == drive) { return record; }
-        }
-
-        return null;
+        Span<byte> key = stackalloc byte[DriveFolderRecord.KeySize];
+        DriveFolderRecord.WriteKey(drive, key);
+        ByteBuffer value = new();
+        return context.Store.TryGet(Family.System, key, value) ? Decode(drive, value.Span) : null;
     }
+
+    private static DriveFolderRecord Decode(DriveId drive, ReadOnlySpan<byte> value)
+    {
+        Status status = DriveFolderRecord.Read(value, out DriveFolderRecord record);
+        return status == Status.Ok ? record : throw UnreadableRecord(drive, status);
+    }
+
+    private static StorageException UnreadableRecord(DriveId drive, Status status) => new(
+        status, $"The record of drive {drive} in the key-value store cannot be read. {StorageException.AdviceFor(status)}");
 
     private List<(DriveId Drive, DriveFolderRecord Record)> ReadRecords()
     {
@@ -277,15 +300,8 @@ public sealed partial class BlockStore
             Family.System, DriveFolderRecord.FirstKey, DriveFolderRecord.EndKey);
         while (cursor.MoveNext())
         {
-            Status status = DriveFolderRecord.Read(cursor.Value, out DriveFolderRecord record);
-            if (!DriveFolderRecord.TryReadKey(cursor.Key, out DriveId drive) || status != Status.Ok)
-            {
-                if (status == Status.Ok) { status = Status.Corrupt; }
-                throw new StorageException(
-                    status, $"The record of drive {drive} in the key-value store cannot be read. {StorageException.AdviceFor(status)}");
-            }
-
-            records.Add((drive, record));
+            if (!DriveFolderRecord.TryReadKey(cursor.Key, out DriveId drive)) { throw UnreadableRecord(drive, Status.Corrupt); }
+            records.Add((drive, Decode(drive, cursor.Value)));
         }
 
         return records;

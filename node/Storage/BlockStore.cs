@@ -77,6 +77,7 @@ public sealed partial class BlockStore : IDisposable
     /// <returns>As <see cref="WriteBlock"/>.</returns>
     public Status WriteBlockUnsynced(BlockName block, ReadOnlySpan<byte> content, SpaceUse use = SpaceUse.Data)
     {
+        if (IsSpread(block.Owner, out int spread)) { return Copies!.StoreSpread(block, spread, content, use); }
         Status status = WriteOwnCopy(block, content, use);
         return status == Status.Ok && Copies is { } copies ? copies.Store(block, content, static () => Status.Ok) : status;
     }
@@ -85,6 +86,7 @@ public sealed partial class BlockStore : IDisposable
     /// block.</summary>
     public Status WriteBlockSynced(BlockName block, ReadOnlySpan<byte> content)
     {
+        if (IsSpread(block.Owner, out int spread)) { return Copies!.StoreSpread(block, spread, content, SpaceUse.Data); }
         Status status = WriteOwnCopy(block, content, SpaceUse.Data);
         if (status != Status.Ok) { return status; }
         return Copies is { } copies ? copies.Store(block, content, () => SyncBlocks(block.Owner)) : SyncBlocks(block.Owner);
@@ -120,8 +122,8 @@ public sealed partial class BlockStore : IDisposable
         }
     }
 
-    /// <summary>Reads a range of a block. Every 64 KiB that it touches is checked; what is bad here is fetched from who has it.
-    /// </summary>
+    /// <summary>Reads a range of a block. Every 64 KiB that it touches is checked; what is bad here, or lies elsewhere, is fetched from who
+    /// has it.</summary>
     /// <returns>Ok: the destination is full; NotFound; Invalid: the range exceeds the block; Corrupt: the disk does not
     /// give back what was written, nobody else has it, and the destination is undefined.</returns>
     public Status ReadBlock(BlockName block, int offset, Span<byte> destination)
@@ -201,7 +203,7 @@ public sealed partial class BlockStore : IDisposable
     /// <returns>Ok; NoSpace, IoError: some may be left, call again.</returns>
     public Status DropBlocks(DriveId owner, ReadOnlySpan<BlockId> ids)
     {
-        Copies?.Drop(owner, ids);
+        if (Copies is { } copies) { copies.Drop(owner, SpreadOf(owner), ids); }
         return DropOwnCopies(owner, ids);
     }
 
@@ -359,6 +361,13 @@ public sealed partial class BlockStore : IDisposable
     {
         RecordKey key = RecordKey.Numbered(RecordKind.BlockLive, block.Id.Value);
         return context.Store.TryGet(Family.Namespace, key.In(block.Owner), new ByteBuffer());
+    }
+
+    /// <summary>Whether blocks of an open drive may have to be kept on other nodes than those that keep its records.</summary>
+    private bool IsSpread(DriveId owner, out int spread)
+    {
+        spread = Copies is not null && Volatile.Read(ref open).TryGetValue(owner, out DriveStore? drive) ? drive.Spread : 0;
+        return spread != 0;
     }
 
     /// <summary>Keeps an open drive open until its Leave.</summary>

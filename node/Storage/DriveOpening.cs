@@ -9,9 +9,10 @@ namespace KvFs.Node.Storage;
 internal static class DriveOpening
 {
     internal static StorageResult Open(
-        StoreContext context, DriveId drive, DiskId diskId, ulong lastGeneration, bool readOnly, bool mayMend, out DriveStore? opened)
+        StoreContext context, DriveId drive, DiskId diskId, DriveFolderRecord record, bool readOnly, bool mayMend, out DriveStore? opened)
     {
         opened = null;
+        ulong lastGeneration = record.Generation;
         DriveFolder folder = new(context.Disk, drive);
         StorageResult superblock = folder.CheckSuperblock(diskId);
         if (!superblock.IsOk) { return superblock; }
@@ -23,14 +24,14 @@ internal static class DriveOpening
         }
 
         StorageResult allocated = LoadRoom(context, drive, folder, idvd, lastGeneration, readOnly, mayMend, out DriveRoom? room);
-        if (allocated.IsOk && !readOnly) { allocated = RaiseGeneration(context, drive, lastGeneration + 1); }
+        if (allocated.IsOk && !readOnly) { allocated = RaiseGeneration(context, drive, record with { Generation = lastGeneration + 1 }); }
         if (!allocated.IsOk)
         {
             idvd.Dispose();
             return allocated;
         }
 
-        opened = new DriveStore(context, drive, folder, idvd, room!, lastGeneration + 1, readOnly);
+        opened = new DriveStore(context, drive, folder, idvd, room!, record with { Generation = lastGeneration + 1 }, readOnly);
         return StorageResult.Ok;
     }
 
@@ -38,19 +39,19 @@ internal static class DriveOpening
     internal static Status WriteRecord(StoreContext context, DriveId drive, DriveFolderRecord record)
     {
         Span<byte> key = stackalloc byte[DriveFolderRecord.KeySize];
-        Span<byte> value = stackalloc byte[DriveFolderRecord.Size];
+        Span<byte> value = stackalloc byte[DriveFolderRecord.MaxSize];
         DriveFolderRecord.WriteKey(drive, key);
         record.Write(value);
         KeyValueBatch batch = new();
-        batch.Put(Family.System, key, value);
+        batch.Put(Family.System, key, value[..record.Size]);
         Status status = context.Store.Write(batch, logged: true);
         return status == Status.Ok ? context.Store.SyncLog() : status;
     }
 
     /// <remarks>Before the first allocation: from now on the bitmap on disk is older than its drive's record.</remarks>
-    private static StorageResult RaiseGeneration(StoreContext context, DriveId drive, ulong generation)
+    private static StorageResult RaiseGeneration(StoreContext context, DriveId drive, DriveFolderRecord record)
     {
-        Status status = WriteRecord(context, drive, new DriveFolderRecord(DriveFolderState.Active, generation));
+        Status status = WriteRecord(context, drive, record);
         return status == Status.Ok
             ? StorageResult.Ok
             : new(status, $"The record of drive {drive} could not be written ({status}).");

@@ -53,19 +53,23 @@ internal sealed partial class DriveStore
     private int pendingCount;
 
     internal DriveStore(
-        StoreContext context, DriveId drive, DriveFolder folder, IDiskFile idvd, DriveRoom room, ulong generation, bool isReadOnly)
+        StoreContext context, DriveId drive, DriveFolder folder, IDiskFile idvd, DriveRoom room, DriveFolderRecord record, bool isReadOnly)
     {
         this.context = context;
         this.drive = drive;
         this.folder = folder;
         this.idvd = idvd;
-        this.generation = generation;
+        generation = record.Generation;
+        Spread = record.Spread;
         allocator = room.Allocator;
         isSealed = room.IsSealed;
         quarantine = room.Quarantine;
         IsReadOnly = isReadOnly;
         sync = new GroupCommit(SyncPending);
     }
+
+    /// <summary>Percent of the pool's shards over which the drive's blocks are spread; 0: they are with the drive.</summary>
+    internal int Spread { get; }
 
     /// <summary>Opened to look at, perhaps damaged: nothing may change.</summary>
     internal bool IsReadOnly { get; }

@@ -17,7 +17,7 @@ public sealed class NewerFormatTests : IAsyncLifetime
     public async Task InitializeAsync()
     {
         await using StorageNode node = Open();
-        DriveSpec spec = new("kept", DriveKind.FileSystem, QuotaBytes: 0, QuotaInodes: 0);
+        DriveSpec spec = new("kept", DriveKind.FileSystem, QuotaBytes: 0, QuotaInodes: 0) { Spread = 100 };
         Assert.Equal(Status.Ok, (await node.Admin.CreateDriveAsync(spec, default)).Status);
         await using IDriveSession session = (await node.Admin.OpenSessionAsync("kept", SessionAccess.Alone, default)).Value;
         CreateRequest file = new() { Parent = VNodeId.Root, Name = "f"u8, Kind = VNodeKind.File, Mode = 0x1A4 };

@@ -12,6 +12,7 @@ internal sealed class FileWriter : IAsyncDisposable
 {
     private readonly PoolProcesses pool;
     private readonly string drive;
+    private readonly int spread;
     private readonly CancellationTokenSource stop = new();
     private readonly List<int> synced = [];
     private readonly Task writing;
@@ -19,10 +20,11 @@ internal sealed class FileWriter : IAsyncDisposable
     private int count;
     private readonly ConcurrentQueue<string> failures = new();
 
-    private FileWriter(PoolProcesses pool, string drive)
+    private FileWriter(PoolProcesses pool, string drive, int spread)
     {
         this.pool = pool;
         this.drive = drive;
+        this.spread = spread;
         writing = Task.Run(WriteAsync);
     }
 
@@ -35,11 +37,12 @@ internal sealed class FileWriter : IAsyncDisposable
     public IReadOnlyCollection<string> Failures => failures;
 
     /// <summary>Makes the drive, and begins.</summary>
-    public static async Task<FileWriter> StartAsync(PoolProcesses pool, string drive)
+    public static async Task<FileWriter> StartAsync(PoolProcesses pool, string drive, int spread = 0)
     {
-        Reply<DriveInfo> made = await pool.Admin.CreateDriveAsync(new(drive, DriveKind.FileSystem, 0, 0), CancellationToken.None);
+        DriveSpec spec = new(drive, DriveKind.FileSystem, 0, 0) { Spread = spread };
+        Reply<DriveInfo> made = await pool.Admin.CreateDriveAsync(spec, CancellationToken.None);
         Assert.Equal(Status.Ok, made.Status);
-        return new(pool, drive);
+        return new(pool, drive, spread);
     }
 
     /// <summary>Waits until so many more files are there.</summary>
@@ -81,8 +84,12 @@ internal sealed class FileWriter : IAsyncDisposable
 
     private static string NameOf(int number) => $"f{number}";
 
-    /// <summary>Mostly small; some have blocks of their own.</summary>
-    private static byte[] ContentOf(int number) => Files.Bytes(1 + (number % 10 == 9 ? 300_000 : number * 37 % 3_000), number);
+    /// <summary>Mostly small; some have blocks of their own, most if blocks are what it is about.</summary>
+    private byte[] ContentOf(int number)
+    {
+        bool hasBlock = spread == 0 ? number % 10 == 9 : number % 3 != 0;
+        return Files.Bytes(1 + (hasBlock ? 300_000 : number * 37 % 3_000), number);
+    }
 
     private async Task WriteAsync()
     {

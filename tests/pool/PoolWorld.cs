@@ -102,12 +102,13 @@ internal sealed class PoolWorld : IAsyncDisposable
         "the pool is not whole");
 
     /// <summary>Makes a drive wherever its name belongs.</summary>
-    public Task<DriveInfo> CreateDriveAsync(string name) => UntilAsync(
+    public Task<DriveInfo> CreateDriveAsync(string name, int spread = 0) => UntilAsync(
         async () =>
         {
             foreach (PoolMemberNode node in Nodes)
             {
-                Reply<DriveInfo> made = await node.Admin.CreateDriveAsync(new(name, DriveKind.FileSystem, 0, 0), CancellationToken.None);
+                Reply<DriveInfo> made = await node.Admin.CreateDriveAsync(
+                    new(name, DriveKind.FileSystem, 0, 0) { Spread = spread }, CancellationToken.None);
                 if (made.IsOk) { return made.Value; }
                 Assert.Contains(made.Status, new[] { Status.StaleEpoch, Status.Unknown, Status.Exists });
             }

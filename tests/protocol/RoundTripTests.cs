@@ -125,7 +125,8 @@ public sealed class RoundTripTests
             Assert.Equal(snapshot, Sent(snapshot.ToWire(), V1.Snapshot.Parser).ToCore());
             DriveInfo drive = new(
                 random.Drive, "d", DriveKind.Block, random.Number(), random.Number(), random.Number(), random.Number(), random.Time(),
-                random.Chance() ? random.Next(100) : null, random.Chance() ? new(random.Number()) : null, random.Chance() ? "o" : null);
+                random.Chance() ? random.Next(100) : null, random.Chance() ? new(random.Number()) : null, random.Chance() ? "o" : null,
+                random.Next(101));
             Assert.Equal(drive, Sent(drive.ToWire(), V1.DriveInfo.Parser).ToCore());
 
             TransactResult result = new() { Grown = new(random.Number(), random.Number()), FailedAt = random.Next(5) - 1, IsPrecondition = random.Chance() };

@@ -148,7 +148,7 @@ public sealed class RepairCrashTests(ITestOutputHelper output)
             Fill(store, contents);
         }
 
-        public Status Fetch(BlockName block, BlockIndexEntry? expected, out byte[]? content)
+        public Status Fetch(BlockName block, int spread, BlockIndexEntry? expected, out byte[]? content)
         {
             content = null;
             Status status = store.GetBlockLength(block, out int length);
@@ -156,6 +156,10 @@ public sealed class RepairCrashTests(ITestOutputHelper output)
             content = new byte[length];
             return store.ReadOwnCopy(block, 0, content);
         }
+
+        public bool IsKeptHere(BlockName block, int spread) => true;
+
+        public Status Read(BlockName block, int spread, int offset, Span<byte> destination) => store.ReadOwnCopy(block, offset, destination);
 
         public void Dispose()
         {

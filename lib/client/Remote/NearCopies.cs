@@ -29,8 +29,10 @@ internal sealed class NearCopies(PoolDriveAdmin pool, RemoteClientOptions option
     private long learnedAt = options.AwakeClock.GetTimestamp();
     private bool isLearning;
 
-    /// <summary>The copy from which a drive's blocks are to be read; null: their primary.</summary>
-    public CopyStream? Find(DriveId owner)
+    /// <summary>The copy from which a block is to be read; null: the primary of the session's drive.</summary>
+    /// <param name="block">Which.</param>
+    /// <param name="spread">Percent of the pool's shards over which its owner's blocks are spread.</param>
+    public CopyStream? Find(BlockName block, int spread)
     {
         if (pool.Known is not { } map) { return null; }
         Distances known;
@@ -42,13 +44,16 @@ internal sealed class NearCopies(PoolDriveAdmin pool, RemoteClientOptions option
         }
 
         // From the nearest to those that are still nearer than the primary.
-        int shard = (int)HomeShard.Of(owner, map.Primaries.Length).Value;
+        int home = HomeShard.Of(block.Owner, map.Primaries.Length).Value;
+        int shard = spread == 0 ? home : ShardOfBlock.Of(block, spread, map.Primaries.Length).Value;
         ImmutableArray<NodeId> holders = map.Holders[shard];
-        for (int distance = OnThisMachine; distance < known.OfPrimary(shard); distance++)
+        for (int distance = OnThisMachine; distance < known.OfPrimary(home); distance++)
         {
             for (int at = 0; at < holders.Length; at++)
             {
-                if (known.Of(shard)[at] == distance && StreamTo(holders[at], map) is { } stream) { return stream; }
+                // Only who has the drive's records can tell that the session is one.
+                bool knowsSession = shard == home || map.Holders[home].Contains(holders[at]);
+                if (known.Of(shard)[at] == distance && knowsSession && StreamTo(holders[at], map) is { } stream) { return stream; }
             }
         }
 

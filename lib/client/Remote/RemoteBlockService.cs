@@ -36,7 +36,7 @@ internal sealed class RemoteBlockService(SessionConnection session, NearCopies? 
     {
         if (destination.IsEmpty) { return new(Status.Ok); }
         if (destination.Length > Limits.BlockBytes) { return new(Status.Invalid); }
-        return near?.Find(name.Owner) is { } copy
+        return near?.Find(name, session.Spread) is { } copy
             ? ReadNearAsync(near, copy, name, offset, destination)
             : AskAsync(name, offset, destination);
     }

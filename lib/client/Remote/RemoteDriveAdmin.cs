@@ -26,6 +26,7 @@ public sealed class RemoteDriveAdmin(GrpcChannel channel, RemoteClientOptions op
             Kind = (V1.DriveKind)spec.Kind,
             QuotaBytes = spec.QuotaBytes,
             QuotaInodes = spec.QuotaInodes,
+            Spread = (uint)spec.Spread,
         };
         return AskForDriveAsync(AdminMethods.CreateDrive, request, changes: true, cancellationToken);
     }

@@ -49,6 +49,7 @@ internal sealed class SessionConnection : IAsyncDisposable
         this.dialler = dialler;
         this.options = options;
         Key = dialler.Key!;
+        Spread = dialler.Spread;
         Id = new(Key.Session);
         link = new(first.Via, first.Ended);
         recalls = new(OnRecalled);
@@ -56,6 +57,9 @@ internal sealed class SessionConnection : IAsyncDisposable
     }
 
     public V1.SessionKey Key { get; }
+
+    /// <summary>Percent of the pool's shards over which blocks of the drive, and of those that it is a clone of, are spread.</summary>
+    public int Spread { get; }
 
     public SessionId Id { get; }
 

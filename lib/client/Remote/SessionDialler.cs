@@ -25,6 +25,9 @@ internal sealed class SessionDialler(ISessionRoute route, RemoteClientOptions op
     /// <summary>The session; null before it is open.</summary>
     public V1.SessionKey? Key { get; private set; }
 
+    /// <summary>As <see cref="SessionConnection.Spread"/>, once it is open.</summary>
+    public int Spread { get; private set; }
+
     /// <summary>Opens the session at a node. The status, and the stream if it is Ok.</summary>
     public async ValueTask<(Status Status, ClientStream? Stream)> OpenAsync(
         GrpcChannel channel, V1.OpenSession open, CancellationToken cancellation)
@@ -145,6 +148,7 @@ internal sealed class SessionDialler(ISessionRoute route, RemoteClientOptions op
             }
 
             Key = opened.Key;
+            Spread = (int)Math.Min(opened.Spread, ShardOfBlock.MaxSpread);
             lease = new(TimeSpan.FromMilliseconds(opened.LeaseMs), options.Clock);
             lease.Confirm(askedAt);
             DirectStream? direct = opened.Direct is { } offer

@@ -35,7 +35,8 @@ public enum DriveFlags : byte
 /// <summary>What a user chose for a drive, and where it comes from. Changes seldom; immutable.</summary>
 /// <remarks>Layout of the payload, little-endian: 0: <see cref="DriveKind"/>; 1: <see cref="DriveFlags"/>; 2-3: name
 /// length n; 4-11: quota of bytes (0: none); 12-19: quota of VNodes (0: none); 20-27: created, ns since 1970; 28: depth d of
-/// the chain of origins, highest bit: flat; 29 on: d times (16 bytes RUID, 8 bytes CoW number), nearest first; then n bytes: the name, UTF-8.
+/// the chain of origins, highest bit: flat; 29 on: d times (16 bytes RUID, 8 bytes CoW number), nearest first; if the highest bit of byte 1 is set, a
+/// byte: the spread of its blocks in percent, 1 to 100; then n bytes: the name, UTF-8.
 /// Source: docs/format.md#drive.</remarks>
 public sealed record DrivePolicy(
     string Name,
@@ -49,12 +50,19 @@ public sealed record DrivePolicy(
     private const int FixedBytes = 29;
     private const int OriginBytes = DriveId.Size + 8;
 
+    /// <summary>In the byte of the flags: the drive's blocks are spread.</summary>
+    private const byte SpreadBit = 0x80;
+
     /// <summary>In the byte of the depth: the drive is flat.</summary>
     private const byte FlatBit = 0x80;
 
     /// <summary>The drive has records of its own for all that it inherited: its one origin is not read any more, but still
     /// pinned, because records name blocks of it and of its origins.</summary>
     public bool IsFlat { get; init; }
+
+    /// <summary>Percent of the pool's shards over which its blocks are spread; 0: they are with the drive. Never changes, and is that of its
+    /// origins, if it has some.</summary>
+    public int Spread { get; init; }
 
     /// <summary>The origins that a read falls through to, nearest first.</summary>
     public ImmutableArray<DriveLayer> Inherited => IsFlat ? [] : Origins;
@@ -65,9 +73,11 @@ public sealed record DrivePolicy(
         int nameBytes = Encoding.UTF8.GetByteCount(Name);
         Invariant.Check(nameBytes <= Limits.ObjectNameBytes);
         Invariant.Check(Origins.Length <= Limits.MaxCloneDepth && (!IsFlat || Origins.Length == 1));
-        Span<byte> bytes = payload.Extend(FixedBytes + (Origins.Length * OriginBytes) + nameBytes);
+        Invariant.Check(Spread is >= 0 and <= ShardOfBlock.MaxSpread);
+        int spreadBytes = Spread == 0 ? 0 : 1;
+        Span<byte> bytes = payload.Extend(FixedBytes + (Origins.Length * OriginBytes) + spreadBytes + nameBytes);
         bytes[0] = (byte)Kind;
-        bytes[1] = (byte)Flags;
+        bytes[1] = (byte)((byte)Flags | (Spread == 0 ? 0 : SpreadBit));
         BinaryPrimitives.WriteUInt16LittleEndian(bytes[2..], (ushort)nameBytes);
         BinaryPrimitives.WriteUInt64LittleEndian(bytes[4..], QuotaBytes);
         BinaryPrimitives.WriteUInt64LittleEndian(bytes[12..], QuotaInodes);
@@ -81,7 +91,8 @@ public sealed record DrivePolicy(
             rest = rest[OriginBytes..];
         }
 
-        Encoding.UTF8.GetBytes(Name, rest);
+        if (Spread != 0) { rest[0] = (byte)Spread; }
+        Encoding.UTF8.GetBytes(Name, rest[spreadBytes..]);
     }
 
     public static bool TryDecode(ReadOnlySpan<byte> payload, out DrivePolicy? policy)
@@ -91,12 +102,16 @@ public sealed record DrivePolicy(
         int nameBytes = BinaryPrimitives.ReadUInt16LittleEndian(payload[2..]);
         bool isFlat = (payload[28] & FlatBit) != 0;
         int depth = payload[28] & ~FlatBit;
+        int spreadBytes = (payload[1] & SpreadBit) != 0 ? 1 : 0;
         if (payload[0] is < (byte)DriveKind.FileSystem or > (byte)DriveKind.Block || depth > Limits.MaxCloneDepth
             || (isFlat && depth != 1)
-            || payload.Length != FixedBytes + (depth * OriginBytes) + nameBytes)
+            || payload.Length != FixedBytes + (depth * OriginBytes) + spreadBytes + nameBytes)
         {
             return false;
         }
+
+        int spread = spreadBytes == 0 ? 0 : payload[FixedBytes + (depth * OriginBytes)];
+        if (spreadBytes != 0 && spread is < 1 or > ShardOfBlock.MaxSpread) { return false; }
 
         ImmutableArray<DriveLayer>.Builder origins = ImmutableArray.CreateBuilder<DriveLayer>(depth);
         for (int i = 0; i < depth; i++)
@@ -109,13 +124,14 @@ public sealed record DrivePolicy(
         policy = new(
             Encoding.UTF8.GetString(payload[^nameBytes..]),
             (DriveKind)payload[0],
-            (DriveFlags)payload[1],
+            (DriveFlags)(payload[1] & ~SpreadBit),
             BinaryPrimitives.ReadUInt64LittleEndian(payload[4..]),
             BinaryPrimitives.ReadUInt64LittleEndian(payload[12..]),
             new(BinaryPrimitives.ReadInt64LittleEndian(payload[20..])),
             origins.MoveToImmutable())
         {
             IsFlat = isFlat,
+            Spread = spread,
         };
         return true;
     }

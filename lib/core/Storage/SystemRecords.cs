@@ -16,8 +16,9 @@ public enum DriveFolderState : byte
 }
 
 /// <summary>What a node knows of a drive's folder: a value of the <c>sys</c> family.</summary>
-/// <remarks>Key, 18 bytes: 0: kind 'D'; 1: key version 1; 2-17: RUID, big-endian. Value, 14 bytes, little-endian: 0: record
-/// version 1; 1: state; 2-9: generation; 10-13: CRC-32C of all before. Source: docs/format.md#system.</remarks>
+/// <remarks>Key, 18 bytes: 0: kind 'D'; 1: key version 1; 2-17: RUID, big-endian. Value, little-endian: 0: record
+/// version; 1: state; 2-9: generation; of version 2, 10: spread; last 4 bytes: CRC-32C of all before. Version 1, which says nothing of a
+/// spread, is of a drive that has none, and is written for it. Source: docs/format.md#system.</remarks>
 /// <param name="State">How far the folder has come.</param>
 /// <param name="Generation">Raised by every opening; a bitmap of another generation is not believed.</param>
 public readonly record struct DriveFolderRecord(DriveFolderState State, ulong Generation)
@@ -25,13 +26,20 @@ public readonly record struct DriveFolderRecord(DriveFolderState State, ulong Ge
     /// <summary>Length of the key, in bytes.</summary>
     public const int KeySize = 2 + DriveId.Size;
 
-    /// <summary>Length of the value, in bytes.</summary>
-    public const int Size = 14;
+    /// <summary>Length of the longest value, in bytes.</summary>
+    public const int MaxSize = 15;
 
     private const byte Kind = (byte)'D';
     private const byte KeyVersion = 1;
-    private const byte RecordVersion = 1;
-    private const int ChecksumOffset = Size - sizeof(uint);
+    private const byte PlainVersion = 1;
+    private const byte SpreadVersion = 2;
+    private const int SpreadOffset = 10;
+
+    /// <summary>Percent of the pool's shards over which the drive's blocks are spread; 0: they are with the drive.</summary>
+    public int Spread { get; init; }
+
+    /// <summary>Length of the value, in bytes.</summary>
+    public int Size => Spread == 0 ? MaxSize - 1 : MaxSize;
 
     /// <summary>No key of such a record comes before it.</summary>
     public static ReadOnlySpan<byte> FirstKey => [Kind, KeyVersion];
@@ -54,12 +62,16 @@ public readonly record struct DriveFolderRecord(DriveFolderState State, ulong Ge
         return true;
     }
 
+    /// <summary>Fills <see cref="Size"/> bytes.</summary>
     public void Write(Span<byte> value)
     {
-        value[0] = RecordVersion;
+        Invariant.Check(Spread is >= 0 and <= ShardOfBlock.MaxSpread);
+        value[0] = Spread == 0 ? PlainVersion : SpreadVersion;
         value[1] = (byte)State;
         BinaryPrimitives.WriteUInt64LittleEndian(value[2..], Generation);
-        BinaryPrimitives.WriteUInt32LittleEndian(value[ChecksumOffset..], Crc32C.Compute(value[..ChecksumOffset]));
+        if (Spread != 0) { value[SpreadOffset] = (byte)Spread; }
+        int checksumOffset = Size - sizeof(uint);
+        BinaryPrimitives.WriteUInt32LittleEndian(value[checksumOffset..], Crc32C.Compute(value[..checksumOffset]));
     }
 
     /// <summary>Reads a value: Corrupt if it is damaged, NotSupported if a newer version wrote it.</summary>
@@ -67,14 +79,20 @@ public readonly record struct DriveFolderRecord(DriveFolderState State, ulong Ge
     {
         record = default;
         if (!SystemRecord.IsIntact(value)) { return Status.Corrupt; }
-        if (value[0] != RecordVersion) { return Status.NotSupported; }
-        if (value.Length != Size || value[1] is < (byte)DriveFolderState.Creating or > (byte)DriveFolderState.Deleting)
+        if (value[0] is not (PlainVersion or SpreadVersion)) { return Status.NotSupported; }
+        bool isSpread = value[0] == SpreadVersion;
+        if (value.Length != (isSpread ? MaxSize : MaxSize - 1) || value[1] is < (byte)DriveFolderState.Creating or > (byte)DriveFolderState.Deleting)
         {
             return Status.Corrupt;
         }
 
+        int spread = isSpread ? value[SpreadOffset] : 0;
+        if (isSpread && spread is < 1 or > ShardOfBlock.MaxSpread) { return Status.Corrupt; }
         record = new DriveFolderRecord(
-            (DriveFolderState)value[1], BinaryPrimitives.ReadUInt64LittleEndian(value[2..]));
+            (DriveFolderState)value[1], BinaryPrimitives.ReadUInt64LittleEndian(value[2..]))
+        {
+            Spread = spread,
+        };
         return Status.Ok;
     }
 }

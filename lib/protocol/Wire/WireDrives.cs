@@ -18,6 +18,7 @@ public static class WireDrives
             UsedBytes = drive.UsedBytes,
             UsedInodes = drive.UsedInodes,
             Created = drive.Created.Nanoseconds,
+            Spread = (uint)drive.Spread,
         };
         if (drive.Snapshots is { } snapshots) { sent.Snapshots = (uint)snapshots; }
         if (drive.Origin is { } origin) { sent.Origin = origin.ToWire(); }
@@ -39,7 +40,8 @@ public static class WireDrives
             new(drive.Created),
             drive.HasSnapshots ? (int)Math.Min(drive.Snapshots, int.MaxValue) : null,
             drive.HasOrigin ? drive.Origin.ToDriveId() : null,
-            drive.HasOriginName ? drive.OriginName : null);
+            drive.HasOriginName ? drive.OriginName : null,
+            (int)Math.Min(drive.Spread, ShardOfBlock.MaxSpread));
     }
 
     public static V1.Snapshot ToWire(this SnapshotInfo snapshot)

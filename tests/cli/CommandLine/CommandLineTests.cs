@@ -38,6 +38,7 @@ public sealed class CommandLineTests
     [InlineData("snapshot create main a_b", "cannot be the name of a snapshot")]
     [InlineData("drive create a --size 10Q", "is no size")]
     [InlineData("drive create a --inodes many", "many")]
+    [InlineData("drive create a --spread 101", "from 0 to 100")]
     [InlineData("up --metrics 9747", "is no address and port")]
     [InlineData("up --drive A", "cannot be the name of a drive")]
     [InlineData("up --log-level loud", "is not one of trace")]

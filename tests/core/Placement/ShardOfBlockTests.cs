@@ -55,6 +55,25 @@ public sealed class ShardOfBlockTests
     }
 
     [Fact]
+    public void Without_a_spread_all_blocks_lie_on_the_home_shard()
+    {
+        ShardId home = HomeShard.Of(Drive, 64);
+        for (ulong block = 1; block < 100; block++) { Assert.Equal(home, ShardOfBlock.Of(new(Drive, new(block)), ShardOfBlock.DefaultSpread, 64)); }
+        Assert.Equal([home], ShardOfBlock.ShardsOf(Drive, ShardOfBlock.DefaultSpread, 64));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(37)]
+    [InlineData(100)]
+    public void The_shards_of_a_drive_are_those_that_its_blocks_lie_on(int spread)
+    {
+        HashSet<ShardId> used = [];
+        for (ulong block = 1; block < 4000; block++) { used.Add(ShardOfBlock.Of(new(Drive, new(block)), spread, 64)); }
+        Assert.True(used.SetEquals(ShardOfBlock.ShardsOf(Drive, spread, 64)));
+    }
+
+    [Fact]
     public void Small_spreads_of_many_drives_use_all_shards()
     {
         HashSet<ShardId> used = [];

@@ -107,6 +107,13 @@ internal static class RecordSamples
             DrivePolicy.TryDecode(bytes, out DrivePolicy? read) && read!.Origins.SequenceEqual(policy.Origins)
                 && read with { Origins = policy.Origins } == policy);
 
+        DrivePolicy spread = policy with { Spread = 37 };
+        ByteBuffer wide = new();
+        spread.Encode(wide);
+        yield return new("ns-drive-v2", Relative(RecordKey.Single(RecordKind.Drive)), wide.Span.ToArray(), (_, bytes) =>
+            DrivePolicy.TryDecode(bytes, out DrivePolicy? read) && read!.Origins.SequenceEqual(spread.Origins)
+                && read with { Origins = spread.Origins } == spread);
+
         DriveCounters counters = new() { UsedBytes = 11, UsedInodes = 12, LastCow = new(13) };
         yield return Of("ns-usage-v1", RecordKey.Single(RecordKind.Usage), DriveCounters.PayloadBytes, counters.EncodeUsage,
             bytes => DriveCounters.TryDecodeUsage(bytes, out DriveCounters read) && read == counters);

@@ -83,6 +83,12 @@ public class StorageCodecTests
         byte[] folder = MakeFolderRecord();
         Assert.Equal(Status.Ok, DriveFolderRecord.Read(folder, out DriveFolderRecord record));
         Assert.Equal(new DriveFolderRecord(DriveFolderState.Active, 9), record);
+        DriveFolderRecord spread = new(DriveFolderState.Active, 9) { Spread = 100 };
+        byte[] wide = new byte[DriveFolderRecord.MaxSize];
+        spread.Write(wide);
+        Assert.Equal(Status.Ok, DriveFolderRecord.Read(wide, out DriveFolderRecord again));
+        Assert.Equal(spread, again);
+        Golden.Check("drive-folder-v2.bin", wide);
         byte[] identity = MakeIdentity();
         Assert.Equal(Status.Ok, DiskIdentityRecord.Read(identity, out DiskId disk));
         Assert.Equal(Disk, disk);
@@ -101,7 +107,7 @@ public class StorageCodecTests
         Assert.Equal(Status.NotSupported, BitmapCheckpoint.Read(Resealed(MakeBitmap(), 8, 2), Drive, out _, out _));
         Assert.Equal(Status.NotSupported, BlockIndexEntry.Read(Resealed(MakeEntry(), 0, 2), out _));
         Assert.Equal(Status.NotSupported, QuarantineRecord.Read(Resealed(MakeQuarantine(), 0, 2), out _));
-        Assert.Equal(Status.NotSupported, DriveFolderRecord.Read(Resealed(MakeFolderRecord(), 0, 2), out _));
+        Assert.Equal(Status.NotSupported, DriveFolderRecord.Read(Resealed(MakeFolderRecord(), 0, 3), out _));
         Assert.Equal(Status.NotSupported, DiskIdentityRecord.Read(Resealed(MakeIdentity(), 0, 2), out _));
     }
 
@@ -197,8 +203,9 @@ public class StorageCodecTests
 
     private static byte[] MakeFolderRecord()
     {
-        byte[] bytes = new byte[DriveFolderRecord.Size];
-        new DriveFolderRecord(DriveFolderState.Active, 9).Write(bytes);
+        DriveFolderRecord record = new(DriveFolderState.Active, 9);
+        byte[] bytes = new byte[record.Size];
+        record.Write(bytes);
         return bytes;
     }
 

@@ -9,7 +9,10 @@ internal sealed class OtherFolder(DataFolder folder) : IBlockSource
     /// <summary>Happens before a block is given.</summary>
     internal Action<BlockName> Asked { get; set; } = static _ => { };
 
-    public Status Fetch(BlockName block, BlockIndexEntry? expected, out byte[]? content)
+    /// <summary>Blocks lie here, too.</summary>
+    internal bool IsKept { get; set; } = true;
+
+    public Status Fetch(BlockName block, int spread, BlockIndexEntry? expected, out byte[]? content)
     {
         Asked(block);
         content = null;
@@ -17,5 +20,13 @@ internal sealed class OtherFolder(DataFolder folder) : IBlockSource
         if (status != Status.Ok) { return status; }
         content = new byte[length];
         return folder.Blocks.ReadOwnCopy(block, 0, content);
+    }
+
+    public bool IsKeptHere(BlockName block, int spread) => IsKept;
+
+    public Status Read(BlockName block, int spread, int offset, Span<byte> destination)
+    {
+        Asked(block);
+        return folder.Blocks.ReadOwnCopy(block, offset, destination);
     }
 }

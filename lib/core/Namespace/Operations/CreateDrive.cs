@@ -28,7 +28,8 @@ public static class CreateDrive
         // 1.
         Status status = ObjectNames.Check(request.Name);
         if (status != Status.Ok) { return status; }
-        if (request.Kind is < DriveKind.FileSystem or > DriveKind.Block || request.Drive == default)
+        if (request.Kind is < DriveKind.FileSystem or > DriveKind.Block || request.Drive == default
+            || request.Spread is < 0 or > ShardOfBlock.MaxSpread)
         {
             return Status.Invalid;
         }
@@ -37,7 +38,10 @@ public static class CreateDrive
 
         // 2.
         DrivePolicy policy = new(
-            request.Name, request.Kind, DriveFlags.None, request.QuotaBytes, request.QuotaInodes, now, []);
+            request.Name, request.Kind, DriveFlags.None, request.QuotaBytes, request.QuotaInodes, now, [])
+        {
+            Spread = request.Spread,
+        };
         IdMarks first = new(Cow: 1, VNodeId.Root.Value, Block: 1, Session: 1);
         status = Begin(new(request.Drive, policy, []), first, default, records, now, transaction);
         if (status != Status.Ok) { return status; }

@@ -16,6 +16,9 @@ public sealed record CreateDriveRequest
     /// <summary>0: none; the root counts.</summary>
     public ulong QuotaInodes { get; init; }
 
+    /// <summary>Percent of the pool's shards over which its blocks are spread, 0 to 100; 0: they are with the drive.</summary>
+    public int Spread { get; init; }
+
     /// <summary>Whom the root directory belongs to.</summary>
     public Credentials Owner { get; init; }
 
