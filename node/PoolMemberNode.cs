@@ -56,6 +56,7 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
     private readonly Meter meter = new("KvFs.Pool");
     private BackgroundLoop? comparing;
     private readonly RemoteServices remote;
+    private readonly SessionFinder sessions;
     private readonly ILogger logger;
     private bool isStopped;
 
@@ -107,7 +108,8 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
         comparer = new(storage, driver, channels, first.Shards.Length, logger);
         this.logger = logger;
         AddInstruments();
-        remote = new(storage, options.Remote with { Direct = options.Direct }, options.Storage.Clock, loggers);
+        sessions = new(storage, driver, channels, first.Shards.Length);
+        remote = new(storage, options.Remote with { Direct = options.Direct, FindSession = sessions.Find }, options.Storage.Clock, loggers);
     }
 
     /// <summary>This node's part in the pool.</summary>
@@ -160,6 +162,7 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
         peers.AddTo(services);
         copies.AddTo(services);
         compared.AddTo(services);
+        sessions.AddTo(services);
         remote.AddTo(services);
         new PoolService(this, driver).AddTo(services);
     }

@@ -8,7 +8,13 @@ namespace KvFs.Node.Remote;
 /// <summary>Reads of this node's copies of blocks, for clients whose sessions are served elsewhere: OfferReads of block.proto.</summary>
 /// <remarks>Thread safe. Blocks never change, so that no lease is needed: what is here is what the primary has. Own copies only: what is
 /// missing or bad is told, and the primary, which the client asks then, has it mended.</remarks>
-internal sealed class CopyReads(StorageNode node, RequestThreads threads, DirectListener? listener, TimeSpan lease, TimeProvider clock) : IAsyncDisposable
+internal sealed class CopyReads(
+    StorageNode node,
+    Func<DriveId, SessionId, SessionToken> findSession,
+    RequestThreads threads,
+    DirectListener? listener,
+    TimeSpan lease,
+    TimeProvider clock) : IAsyncDisposable
 {
     private readonly Lock gate = new();
     private readonly HashSet<CopyReadStream> streams = [];
@@ -37,7 +43,7 @@ internal sealed class CopyReads(StorageNode node, RequestThreads threads, Direct
         {
             if (!isStopped)
             {
-                stream = new(way, new BlockCopyReader(node), new SessionKeys(node, lease, clock), threads);
+                stream = new(way, new BlockCopyReader(node), new SessionKeys(findSession, lease, clock), threads);
                 streams.Add(stream);
                 stream.Start();
             }

@@ -1,3 +1,4 @@
+using KvFs.Core;
 using KvFs.Direct;
 
 namespace KvFs.Node.Remote;
@@ -17,4 +18,8 @@ public sealed record RemoteOptions
 
     /// <summary>Where clients may connect directly; stays the caller's. Null: they do with gRPC.</summary>
     public DirectListener? Direct { get; init; }
+
+    /// <summary>The token of a session of a drive whose records may be elsewhere; the default: none is known. Null: only those of this node's
+    /// records.</summary>
+    internal Func<DriveId, SessionId, SessionToken>? FindSession { get; init; }
 }

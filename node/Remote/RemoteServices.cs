@@ -52,7 +52,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
         this.clock = clock;
         logger = loggers.CreateLogger<RemoteServices>();
         threads = new(options.Threads);
-        copies = new(node, threads, options.Direct, options.Lease, clock);
+        copies = new(node, options.FindSession ?? FindOwnSession, threads, options.Direct, options.Lease, clock);
         tickedAt = clock.GetTimestamp();
         node.Host.Adopted = Adopt;
         node.Host.Moved = () => Interlocked.Exchange(ref moved, NewSignal()).SetResult();
@@ -208,6 +208,8 @@ public sealed partial class RemoteServices : IAsyncDisposable
 
     /// <summary>A client's direct stream has ended, and not by the client.</summary>
     internal void NoteEnded(RemoteSession session, string why) => LogStreamEnded(logger, session.Id, session.Drive, why);
+
+    private SessionToken FindOwnSession(DriveId drive, SessionId session) => node.Host.FindSession(drive, session)?.Token ?? default;
 
     /// <summary>Whether the session's drive is still served here, without a break since the session came.</summary>
     private bool IsHere(RemoteSession session) => node.Host.Find(session.Drive) == session.Hosted;

@@ -4,10 +4,13 @@ using V1 = KvFs.Protocol.V1;
 
 namespace KvFs.Node.Remote;
 
-/// <summary>Whether a client may speak for a session, by the records that this node has of its drive; it need not be the one that serves it.
-/// </summary>
-/// <remarks>One thread's. A session that has ended is believed until the records here say so, and for a lease more.</remarks>
-internal sealed class SessionKeys(StorageNode node, TimeSpan lease, TimeProvider clock)
+/// <summary>Whether a client may speak for a session, by the records of its drive, here or elsewhere; this node need not be the one that serves
+/// it.</summary>
+/// <remarks>One thread's. A session that has ended is believed until the records say so, and for a lease more.</remarks>
+/// <param name="find">The token of a session; the default: none is known.</param>
+/// <param name="lease">How long it is believed.</param>
+/// <param name="clock">Tells the time.</param>
+internal sealed class SessionKeys(Func<DriveId, SessionId, SessionToken> find, TimeSpan lease, TimeProvider clock)
 {
     /// <summary>Sessions that are remembered; with more, all are looked up anew.</summary>
     private const int MaxKnown = 1024;
@@ -20,15 +23,16 @@ internal sealed class SessionKeys(StorageNode node, TimeSpan lease, TimeProvider
         (DriveId Drive, SessionId Session) session = (DriveId.Read(key.Drive.Span), new(key.Session));
         if (!known.TryGetValue(session, out Known found) || clock.GetElapsedTime(found.ReadAt) > lease)
         {
-            if (node.Host.FindSession(session.Drive, session.Session) is not { } record || record.Token == default) { return false; }
+            SessionToken token = find(session.Drive, session.Session);
+            if (token == default) { return false; }
             if (known.Count >= MaxKnown) { known.Clear(); }
-            found = new(record.Token, clock.GetTimestamp());
+            found = new(token, clock.GetTimestamp());
             known[session] = found;
         }
 
-        Span<byte> token = stackalloc byte[SessionToken.Size];
-        System.Buffers.Binary.BinaryPrimitives.WriteUInt128BigEndian(token, found.Token.Value);
-        return CryptographicOperations.FixedTimeEquals(token, key.Token.Span);
+        Span<byte> expected = stackalloc byte[SessionToken.Size];
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt128BigEndian(expected, found.Token.Value);
+        return CryptographicOperations.FixedTimeEquals(expected, key.Token.Span);
     }
 
     private readonly record struct Known(SessionToken Token, long ReadAt);

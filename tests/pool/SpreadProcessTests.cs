@@ -1,6 +1,12 @@
 using System.Diagnostics;
+using KvFs.Client;
+using KvFs.Client.Remote;
 using KvFs.Core;
+using KvFs.Grpc;
+using KvFs.Protocol;
+using KvFs.Protocol.Wire;
 using Xunit.Abstractions;
+using V1 = KvFs.Protocol.V1;
 
 namespace KvFs.Pool.Tests;
 
@@ -63,6 +69,46 @@ public sealed class SpreadProcessTests(ITestOutputHelper output)
         await files.MoreAsync(20);
         await files.CheckAsync();
         output.WriteLine($"{files.Count} files, 0 lost");
+    }
+
+    [Fact]
+    public async Task A_node_that_has_blocks_and_no_records_of_a_drive_gives_them_to_its_sessions_and_to_nobody_else()
+    {
+        await using PoolProcesses pool = await PoolProcesses.StartAsync(5);
+        DriveSpec spec = new("drive", DriveKind.FileSystem, 0, 0) { Spread = 100 };
+        DriveInfo drive = (await pool.Admin.CreateDriveAsync(spec, CancellationToken.None)).Value;
+        byte[] content = Files.Bytes(200_000, 3);
+        await using (IDriveSession session = (await Sessions.OpenAsync(pool, "drive", CancellationToken.None))!)
+        {
+            await using DriveClient client = new(session, new(), TimeProvider.System);
+            for (int file = 0; file < 12; file++) { await Files.WriteAsync(client, $"f{file}", content); }
+
+            // Most of them are not where the drive is served.
+            for (int file = 0; file < 12; file++) { Assert.Equal(content, await Files.ReadAsync(client, $"f{file}")); }
+        }
+
+        PoolMap map = await pool.WholeAsync();
+        ShardEntry home = map[HomeShard.OfName("drive", map.Shards.Length)];
+        V1.Opened opened = await pool.ChannelTo(pool.PrimaryOf("drive")).UnaryAsync(
+            DriveMethods.Open, new() { Drive = "drive" }, new(), CancellationToken.None);
+        Assert.Equal((V1.Status.Ok, 100U), (opened.Status, opened.Spread));
+        PoolNode stranger = map.Nodes.First(node => !home.IsInSync(node.Id) && map.Shards.Any(shard => shard.IsInSync(node.Id)));
+        using CopyStream stream = (await CopyStream.TryOpenAsync(
+            pool.ChannelTo(PoolProcesses.NumberOf(map, stranger.Id)), new(), CancellationToken.None))!;
+        int read = 0;
+        for (ulong id = 1; id < 64; id++)
+        {
+            BlockName block = new(drive.Id, new(id));
+            Status status = await stream.ReadAsync(opened.Key, block, 0, new byte[1000]);
+            if (status == Status.Ok) { read++; }
+            Assert.Contains(status, new[] { Status.Ok, Status.NotFound });
+        }
+
+        Assert.NotEqual(0, read);
+        V1.SessionKey forged = new(opened.Key) { Token = Google.Protobuf.ByteString.CopyFrom(new byte[16]) };
+        Assert.Equal(Status.SessionExpired, await stream.ReadAsync(forged, new(drive.Id, new(1)), 0, new byte[1000]));
+        V1.SessionKey unknown = new(opened.Key) { Session = opened.Key.Session + 77 };
+        Assert.Equal(Status.SessionExpired, await stream.ReadAsync(unknown, new(drive.Id, new(1)), 0, new byte[1000]));
     }
 
     private static bool HasCopies(PoolMap map, int number) => map.Shards.Any(

@@ -10,7 +10,7 @@ namespace KvFs.Client.Remote;
 /// <summary>Finds copies of blocks that are nearer than their primary.</summary>
 /// <remarks>
 /// Thread safe. Nearest is a node on this machine: the one that the client was told of by name, or one whose address is this machine's; then one
-/// in the same zone; then all others. Where the primary is as near as any, it is asked, on the session's stream. A node that did not give what it
+/// in the same zone; then all others. Where the primary has the block and is as near as any, it is asked, on the session's stream. A node that did not give what it
 /// was asked for is left alone for a while, and so is one that cannot be connected to.
 /// </remarks>
 internal sealed class NearCopies(PoolDriveAdmin pool, RemoteClientOptions options) : IDisposable
@@ -40,20 +40,24 @@ internal sealed class NearCopies(PoolDriveAdmin pool, RemoteClientOptions option
         {
             if (distances?.Map != map) { distances = new(map, options.Near); }
             known = distances;
-            Learn(known.IsAnyNear ? options.NearPause : LearnPauses * options.NearPause);
+            Learn(known.IsAnyNear || spread != 0 ? options.NearPause : LearnPauses * options.NearPause);
         }
 
-        // From the nearest to those that are still nearer than the primary.
+        // From the nearest to those that are still nearer than the primary; if that one would have to fetch the block itself, to all.
         int home = HomeShard.Of(block.Owner, map.Primaries.Length).Value;
         int shard = spread == 0 ? home : ShardOfBlock.Of(block, spread, map.Primaries.Length).Value;
         ImmutableArray<NodeId> holders = map.Holders[shard];
-        for (int distance = OnThisMachine; distance < known.OfPrimary(home); distance++)
+        bool hasPrimary = shard == home || holders.Contains(map.Primaries[home]);
+        int end = hasPrimary ? known.OfPrimary(home) : Elsewhere + 1;
+
+        // Those that are as near as each other share the blocks.
+        int first = shard == home || holders.IsEmpty ? 0 : (int)(block.Id.Value % (ulong)holders.Length);
+        for (int distance = OnThisMachine; distance < end; distance++)
         {
-            for (int at = 0; at < holders.Length; at++)
+            for (int step = 0; step < holders.Length; step++)
             {
-                // Only who has the drive's records can tell that the session is one.
-                bool knowsSession = shard == home || map.Holders[home].Contains(holders[at]);
-                if (known.Of(shard)[at] == distance && knowsSession && StreamTo(holders[at], map) is { } stream) { return stream; }
+                int at = (first + step) % holders.Length;
+                if (known.Of(shard)[at] == distance && StreamTo(holders[at], map) is { } stream) { return stream; }
             }
         }
 

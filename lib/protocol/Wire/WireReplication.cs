@@ -56,6 +56,13 @@ public static class BlockCopyMethods
         Marshaller.Protobuf(V1.DropRequest.Parser),
         Marshaller.Protobuf(V1.CopyReply.Parser));
 
+    public static GrpcMethod<V1.FindSessionRequest, V1.FindSessionReply> FindSession { get; } = new(
+        GrpcMethodKind.Unary,
+        Service,
+        "FindSession",
+        Marshaller.Protobuf(V1.FindSessionRequest.Parser),
+        Marshaller.Protobuf(V1.FindSessionReply.Parser));
+
     public static GrpcMethod<V1.CompareRequest, V1.ComparePart> Compare { get; } = new(
         GrpcMethodKind.ServerStreaming,
         Service,
