@@ -75,6 +75,7 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
     [InlineData(nameof(PoolBug.KeepTail))]
     [InlineData(nameof(PoolBug.AnswerEarly))]
     [InlineData(nameof(PoolBug.SkipSnapshot))]
+    [InlineData(nameof(PoolBug.StartColdAtOnce))]
     public void A_planted_bug_is_found(string bug)
     {
         for (int seed = 1; seed <= PlantedSeeds; seed++)

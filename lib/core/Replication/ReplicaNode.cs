@@ -38,7 +38,6 @@ public sealed partial class ReplicaNode
     private readonly ReplicationTimes times;
     private readonly SortedDictionary<ShardId, ShardReplica> shards = [];
     private PoolView view = new(0, [], []);
-    private readonly TimeSpan started;
     private TimeSpan beaconAt;
     private TimeSpan ticked;
 
@@ -56,7 +55,7 @@ public sealed partial class ReplicaNode
         this.times = times;
         MinInSync = minInSync;
         Peers = new(times);
-        started = ticked = now;
+        ticked = now;
     }
 
     public int MinInSync { get; }
@@ -167,7 +166,7 @@ public sealed partial class ReplicaNode
     public void Tick(TimeSpan now, List<ReplicationEffect> effects)
     {
         ArgumentNullException.ThrowIfNull(effects);
-        if (now - ticked > times.Beacon) { Peers.OnStalled(now - ticked); }
+        if (now - ticked > times.Beacon) { OnStalled(now - ticked); }
         ticked = now;
         if (now >= beaconAt)
         {

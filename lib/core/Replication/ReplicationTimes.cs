@@ -29,6 +29,7 @@ public sealed record ReplicationTimes
     /// keep busy: who is left out has to catch up.</summary>
     public TimeSpan DiskPatience { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>After which any disk of the last in-sync set may begin anew, if the others do not come.</summary>
+    /// <summary>After which any disk of the last in-sync set may begin anew, if the others do not come: counted from when the last process
+    /// of that set was there.</summary>
     public TimeSpan ColdStartWait { get; init; } = TimeSpan.FromSeconds(30);
 }

@@ -34,4 +34,7 @@ internal enum PoolBug
 
     /// <summary>A snapshot is told to be installed, and was not.</summary>
     SkipSnapshot,
+
+    /// <summary>A disk that was in sync begins anew without waiting for the others.</summary>
+    StartColdAtOnce,
 }

@@ -19,7 +19,7 @@ internal sealed class PoolWorld
     public PoolWorld(int seed, int nodes, int shards, TimeSpan coldStartWait, PoolBug bug)
     {
         Random = new(seed);
-        Times = ReplicationTimes.Default with { ColdStartWait = coldStartWait };
+        Times = ReplicationTimes.Default with { ColdStartWait = bug == PoolBug.StartColdAtOnce ? default : coldStartWait };
         Bug = bug;
         ImmutableArray<NodeId> ids = [.. Enumerable.Range(1, nodes).Select(static number => new NodeId((uint)number))];
         ImmutableArray<Reign> first = [.. Enumerable.Range(0, shards).Select(shard => First(shard, ids))];
