@@ -14,6 +14,7 @@ namespace KvFs.Node.Maintenance;
 /// shard's gate, and what they see is a hint: a record that changed meanwhile is left alone by the transaction, and a block
 /// dies when its last reference goes, and only then, as ever. So a stop, a crash or a failure at any point leaves nothing but
 /// a round to begin anew: a block that was copied to and not named is in a grant of session 0.
+/// <para>Of a drive whose blocks are spread, those that are not here are asked about where they are, some thousands at a time.</para>
 /// <para>Memory: the chosen blocks (at most <see cref="RepackPlanner.MaxBlocks"/>), one block of copies and the records that
 /// it serves, however big the drive is.</para>
 /// </remarks>
@@ -28,6 +29,9 @@ internal sealed class RepackRound
     /// <summary>Bytes of copies in one block, at the least: where space is short, blocks are small.</summary>
     private const long MinBlockBytes = 1L << 20;
 
+    /// <summary>Blocks that are asked about at once: each shard that has some is asked once for all.</summary>
+    private const int AskedAtOnce = 4 << 10;
+
     /// <summary>Records between two rests, and pieces that are copied between two: a few milliseconds.</summary>
     private const int PaceRecords = 4 << 10;
     private const int PacePieces = 64;
@@ -38,6 +42,7 @@ internal sealed class RepackRound
     private readonly int blockBytes;
     private readonly MoveRequest request = new();
     private readonly List<Slice> runs = [];
+    private readonly List<(ulong Block, ulong LiveBytes)> elsewhere = [];
     private IReadOnlyList<BlockFill> chosen = [];
     private RepackTally? tally;
     private Phase phase = Phase.Choose;
@@ -131,6 +136,7 @@ internal sealed class RepackRound
         using DriveCursor live = Own.Walk(RecordKey.Numbered(RecordKind.BlockLive, nextBlock), end);
         using BlockCursor stored = blocks.OpenBlockCursor(Drive.Id, new(nextBlock));
         bool hasStored = stored.MoveNext();
+        bool isSpread = Drive.State.Policy.Spread != 0;
         while (live.MoveNext())
         {
             RecordKey key = RecordKey.FromRelative(live.Key);
@@ -141,17 +147,41 @@ internal sealed class RepackRound
             }
 
             nextBlock = block;
-            if (HasLookedEnough()) { return; }
+            if (HasLookedEnough())
+            {
+                AskElsewhere();
+                return;
+            }
+
             while (hasStored && stored.Name.Id.Value < block) { hasStored = stored.MoveNext(); }
             if (hasStored && stored.Name.Id.Value == block && stored.Entry is { } entry)
             {
                 planner.Offer(new(new(block), (uint)entry.Length, use.LiveBytes));
             }
+            else if (isSpread && use.LiveBytes < Limits.BlockBytes / 2)
+            {
+                elsewhere.Add((block, use.LiveBytes));
+                if (elsewhere.Count == AskedAtOnce) { AskElsewhere(); }
+            }
         }
 
+        AskElsewhere();
         chosen = planner.Take();
         tally = new(Drive.Id, chosen);
         phase = chosen.Count > 0 ? Phase.Count : Phase.Done;
+    }
+
+    /// <summary>Offers blocks that lie on other nodes.</summary>
+    private void AskElsewhere()
+    {
+        if (elsewhere.Count == 0) { return; }
+        IReadOnlyDictionary<ulong, uint> lengths = blocks.ListLengthsElsewhere(Drive.Id, elsewhere[0].Block, elsewhere[^1].Block);
+        foreach ((ulong block, ulong liveBytes) in elsewhere)
+        {
+            if (lengths.TryGetValue(block, out uint length)) { planner.Offer(new(new(block), length, liveBytes)); }
+        }
+
+        elsewhere.Clear();
     }
 
     private void Count()

@@ -75,6 +75,7 @@ internal sealed class BlockCompareService(ReplicationDriver driver, BlockStore b
             if (!request.Listed) { continue; }
             part.Ids.Add(cursor.Name.Id.Value);
             part.Hashes.Add(hash);
+            part.Lengths.Add((uint)entry.Length);
         }
 
         return false;

@@ -80,6 +80,51 @@ internal sealed class BlockFetcher(ReplicationDriver driver, PeerChannels channe
         }
     }
 
+    public IReadOnlyDictionary<ulong, uint> ListLengths(DriveId owner, int spread, ulong first, ulong last)
+    {
+        Dictionary<ulong, uint> lengths = [];
+        ShardId home = HomeShard.Of(owner, shardCount);
+        foreach (ShardId shard in ShardOfBlock.ShardsOf(owner, spread, shardCount))
+        {
+            if (driver.IsMemberOf(shard) || driver.ReignHere(home) is not { } epoch || driver.PrimaryOf(shard) is not { } primary) { continue; }
+            V1.CompareRequest request = new()
+            {
+                Shard = home.Value,
+                Epoch = epoch.Value,
+                Owner = owner.ToWire(),
+                First = first,
+                Last = last,
+                Listed = true,
+                Spread = (uint)spread,
+                OfShard = shard.Value,
+            };
+
+            // Waits on the thread of who repacks.
+            ListAsync(primary, request, lengths).Wait(CancellationToken.None);
+        }
+
+        return lengths;
+    }
+
+    private async Task ListAsync(NodeId node, V1.CompareRequest request, Dictionary<ulong, uint> lengths)
+    {
+        try
+        {
+            if (channels.Find(node) is not { } channel) { return; }
+            using GrpcCall<V1.CompareRequest, V1.ComparePart> call = channel.ServerStreaming(
+                BlockCopyMethods.Compare, request, new() { Timeout = s_fetchTime }, CancellationToken.None);
+            await foreach (V1.ComparePart part in call.ReadAllAsync(CancellationToken.None))
+            {
+                if (part.Status != V1.Status.Ok || part.Ids.Count != part.Lengths.Count) { return; }
+                for (int at = 0; at < part.Ids.Count; at++) { lengths[part.Ids[at]] = part.Lengths[at]; }
+            }
+        }
+        catch (Exception e) when (e is GrpcException or ObjectDisposedException)
+        {
+            // It is away, or this node stops: another round asks again.
+        }
+    }
+
     /// <summary>Fetches a block from one node.</summary>
     /// <returns>Ok and all of it; what that node answered: NotFound, Corrupt; Corrupt: it did not come as it was announced.</returns>
     /// <exception cref="GrpcException">The node did not answer.</exception>

@@ -181,6 +181,12 @@ public sealed partial class BlockStore : IDisposable
         }
     }
 
+    /// <summary>How long blocks of a spread drive are that are not kept here, as far as somebody tells; by number.</summary>
+    internal IReadOnlyDictionary<ulong, uint> ListLengthsElsewhere(DriveId owner, ulong first, ulong last) =>
+        IsSpread(owner, out int spread) && Mender.Source is { } source
+            ? source.ListLengths(owner, spread, first, last)
+            : ImmutableDictionary<ulong, uint>.Empty;
+
     /// <summary>Starts bringing a range of a block into memory; never fails, may do nothing.</summary>
     public void Prefetch(BlockName block, int offset, int length)
     {

@@ -27,4 +27,12 @@ public interface IBlockSource
     /// <returns>Ok; Invalid: the range exceeds the block; NotFound: everybody was asked, and none has it; Corrupt: everybody was asked, and none
     /// has it whole; Busy: not everybody answered, for a while.</returns>
     Status Read(BlockName block, int spread, int offset, Span<byte> destination);
+
+    /// <summary>How long blocks are that are not kept here, as far as somebody tells.</summary>
+    /// <param name="owner">Of which drive.</param>
+    /// <param name="spread">Percent of the pool's shards over which its blocks are spread.</param>
+    /// <param name="first">The first number.</param>
+    /// <param name="last">The last one.</param>
+    /// <returns>Bytes, by number.</returns>
+    IReadOnlyDictionary<ulong, uint> ListLengths(DriveId owner, int spread, ulong first, ulong last);
 }

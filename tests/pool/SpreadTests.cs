@@ -2,6 +2,7 @@ using System.Text;
 using KvFs.Client;
 using KvFs.Core;
 using KvFs.Node;
+using KvFs.Node.Drives;
 using KvFs.Node.Maintenance;
 using KvFs.Node.Storage;
 using KvFs.Protocol;
@@ -107,6 +108,42 @@ public sealed class SpreadTests
         await PoolWorld.UntilAsync(
             () => Task.FromResult(world.Nodes.Any(node => node.Storage.Blocks.ListDrives().Contains(drive)) ? null : world),
             "a node keeps a drive that was deleted");
+    }
+
+    [Fact]
+    public async Task Half_dead_blocks_are_repacked_wherever_they_lie()
+    {
+        await using PoolWorld world = await PoolWorld.StartAsync(5);
+        DriveId drive = await MakeAsync(world, files: 12);
+        PoolMap map = await world.WholeAsync();
+        PoolMemberNode primary = await world.ServerOfAsync(Drive);
+        List<BlockName> old = [.. PlacesOf(world, drive).Keys];
+        Assert.Contains(old, block => !map[ShardOf(block)].IsInSync(primary.Process.Node));
+        await using DriveClient client = new(await world.OpenSessionAsync(Drive), new(), TimeProvider.System);
+        for (int file = 0; file < 12; file++)
+        {
+            Reply<NodeInfo> found = await client.LookupAsync(VNodeId.Root, Encoding.UTF8.GetBytes($"f{file}"), CowNumber.Head);
+            OpenFile opened = (await client.OpenAsync(found.Value.Id, CowNumber.Head)).Value;
+
+            // The most of it: what is left of the block is too little to be worth its room.
+            Assert.Equal(Reply.Ok(150_000), await client.WriteAsync(opened, 0, ContentOf(file).AsMemory(0, 150_000), default));
+            Assert.Equal(Status.Ok, await client.FsyncAsync(opened));
+            Assert.Equal(Status.Ok, await client.CloseAsync(opened));
+
+            // What is hidden is referred to until then.
+            HostedDrive hosted = primary.Storage.Host.Find(drive)!;
+            Assert.Equal(Status.Ok, primary.Storage.Packer.Fold(hosted, found.Value.Id, 0, FoldCopies.Inline, SpaceUse.Data));
+        }
+
+        Repacker repacker = primary.Storage.NewRepacker();
+        await PoolWorld.UntilAsync(
+            () =>
+            {
+                repacker.Run(CancellationToken.None);
+                return Task.FromResult(PlacesOf(world, drive).Keys.Intersect(old).Any() ? null : repacker);
+            },
+            "half-dead blocks stay somewhere");
+        for (int file = 0; file < 12; file++) { Assert.Equal(ContentOf(file), await Files.ReadAsync(client, $"f{file}")); }
     }
 
     private static async Task<DriveId> MakeAsync(PoolWorld world, int files)

@@ -161,6 +161,8 @@ public sealed class RepairCrashTests(ITestOutputHelper output)
 
         public Status Read(BlockName block, int spread, int offset, Span<byte> destination) => store.ReadOwnCopy(block, offset, destination);
 
+        public IReadOnlyDictionary<ulong, uint> ListLengths(DriveId owner, int spread, ulong first, ulong last) => new Dictionary<ulong, uint>();
+
         public void Dispose()
         {
             store.Dispose();

@@ -29,4 +29,6 @@ internal sealed class OtherFolder(DataFolder folder) : IBlockSource
         Asked(block);
         return folder.Blocks.ReadOwnCopy(block, offset, destination);
     }
+
+    public IReadOnlyDictionary<ulong, uint> ListLengths(DriveId owner, int spread, ulong first, ulong last) => new Dictionary<ulong, uint>();
 }
