@@ -51,7 +51,7 @@ internal sealed class HostedReplica(ReplicaLog log, ShardReplica core)
     /// <summary>Forgets what was applied long ago. Not amid effects: one of them may send it.</summary>
     public void ForgetOld()
     {
-        while (Log.ForgetOld() is { } forgotten) { Core.OnTrimmed(forgotten); }
+        while (Log.ForgetOld(Core.EndedBefore) is { } forgotten) { Core.OnTrimmed(forgotten); }
     }
 
     /// <summary>Tells the waiters whose entries are where they are to be.</summary>

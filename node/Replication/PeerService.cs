@@ -203,7 +203,7 @@ internal sealed class PeerConversation(InSyncReplica peer, ReplicationDriver dri
         if (part.Number == 0)
         {
             if (snapshots.Remove(shard, out ReceivedSnapshot? before)) { before.Dispose(); }
-            snapshots.Add(shard, new(driver.ScratchPath, shard, new(part.Epoch), at));
+            snapshots.Add(shard, new(driver.ScratchPath, new(shard, new(part.Epoch), at, part.EndedBefore.ToEndedBefore(at))));
         }
 
         if (!snapshots.TryGetValue(shard, out ReceivedSnapshot? snapshot) || snapshot.Message.At != at || !snapshot.TryAdd(part)) { return; }

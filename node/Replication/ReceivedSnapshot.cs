@@ -12,9 +12,9 @@ internal sealed class ReceivedSnapshot : IDisposable
     private readonly FileStream file;
     private uint next;
 
-    public ReceivedSnapshot(string folder, ShardId shard, Epoch epoch, LogPosition at)
+    public ReceivedSnapshot(string folder, ShardSnapshot message)
     {
-        Message = new(shard, epoch, at);
+        Message = message;
         string path = Path.Combine(folder, $"kvfs-snapshot-{Guid.NewGuid():n}");
         file = new(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, bufferSize: 1 << 16, FileOptions.DeleteOnClose);
     }

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using KvFs.Core;
 using KvFs.Node.Shards;
 using KvFs.Node.Storage;
@@ -37,6 +38,7 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
     private readonly byte[] key = new byte[LogEntry.KeyBytes];
     private readonly byte[] otherKey = new byte[LogEntry.KeyBytes];
     private readonly byte[] markKey = new byte[AppliedMark.KeyBytes];
+    private readonly byte[] endedKey = new byte[EndedReigns.KeyBytes];
     private readonly (LogIndex Index, byte[] Value)[] recent = new (LogIndex, byte[])[RecentEntries];
     private readonly Queue<LogIndex> steps = new();
     private LogIndex forgotten;
@@ -124,6 +126,17 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
         return value.Span.ToArray();
     }
 
+    /// <summary>The place of an entry; of none: the default.</summary>
+    /// <exception cref="StorageException">It is not there, or cannot be read.</exception>
+    public LogPosition PositionOf(LogIndex index)
+    {
+        if (index.Value == 0) { return default; }
+        ReadOnlySpan<byte> entry = Read(index).Span;
+        LogEntry.WriteKey(shard, index, key);
+        Status status = LogEntry.ReadValue(key, entry, out Epoch epoch, out _, out _);
+        return status == Status.Ok ? new(epoch, index) : throw Damaged(status, $"entry {index}");
+    }
+
     /// <summary>Applies the next entry, and forgets old ones with it now and then.</summary>
     /// <returns>Ok; NoSpace: not applied; Corrupt; IoError: the store is latched.</returns>
     public Status ApplyNext()
@@ -143,16 +156,20 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
         return status;
     }
 
-    /// <summary>Forgets entries that were applied long ago.</summary>
+    /// <summary>Forgets entries that were applied long ago, and keeps which reigns ended there.</summary>
+    /// <param name="endedBefore">Tells which reigns ended before an entry.</param>
     /// <returns>The last one that is forgotten, or none.</returns>
-    public LogIndex? ForgetOld()
+    /// <exception cref="StorageException">That one cannot be read.</exception>
+    public LogIndex? ForgetOld(Func<LogIndex, ImmutableArray<LogRun>> endedBefore)
     {
         if (steps.Count <= KeptSteps || steps.Peek() > Applied) { return null; }
         LogIndex upTo = steps.Dequeue();
+        LogPosition start = PositionOf(upTo);
         LogEntry.WriteKey(shard, forgotten, key);
         LogEntry.WriteKey(shard, upTo, otherKey);
         batch.Clear();
         batch.DeleteRange(Family.Log, key, otherKey);
+        PutEnded(start, endedBefore(upTo));
         if (store.Write(batch, logged: false) != Status.Ok) { return null; }
         forgotten = upTo;
         return upTo;
@@ -176,8 +193,9 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
 
     /// <summary>Puts a snapshot in the place of all that there is.</summary>
     /// <param name="at">The entry that it shows.</param>
+    /// <param name="endedBefore">The reigns that ended before it.</param>
     /// <param name="parts">Record batches of puts.</param>
-    public Status Install(LogPosition at, IEnumerable<ReadOnlyMemory<byte>> parts)
+    public Status Install(LogPosition at, ImmutableArray<LogRun> endedBefore, IEnumerable<ReadOnlyMemory<byte>> parts)
     {
         Array.Clear(recent);
         steps.Clear();
@@ -201,12 +219,20 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
         AppliedMark.WriteKey(shard, markKey);
         AppliedMark.WriteValue(at.Index, value);
         batch.Put(Family.Namespace, markKey, value.Span);
+        PutEnded(at, endedBefore);
         batch.Delete(Family.System, InstallingKey);
         status = store.Write(batch, logged: true);
         if (status == Status.Ok) { status = store.SyncLog(); }
         if (status != Status.Ok) { return status; }
         Applied = forgotten = at.Index;
         return Status.Ok;
+    }
+
+    private void PutEnded(LogPosition start, ImmutableArray<LogRun> endedBefore)
+    {
+        EndedReigns.WriteKey(shard, endedKey);
+        EndedReigns.WriteValue(endedKey, start, endedBefore, value);
+        batch.Put(Family.System, endedKey, value.Span);
     }
 
     /// <summary>Removes the shard's log, its mark and the records of its drives.</summary>
@@ -221,6 +247,8 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
         batch.DeleteRange(Family.Log, key, otherKey);
         AppliedMark.WriteKey(shard, markKey);
         batch.Delete(Family.Namespace, markKey);
+        EndedReigns.WriteKey(shard, endedKey);
+        batch.Delete(Family.System, endedKey);
         foreach (DriveId drive in ShardRecords.DrivesOf(store, shard, shardCount))
         {
             (byte[] from, byte[] to) = ShardRecords.RangeOf(drive);
@@ -255,7 +283,8 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
             // What begins with another entry than the first one begins with what was forgotten, or what a snapshot shows.
             if (shape is null && index.Value != 1)
             {
-                shape = new(new(epoch, index));
+                LogPosition start = new(epoch, index);
+                shape = new(start, ReadEnded(start));
                 forgotten = index;
             }
             else
@@ -268,6 +297,17 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
         }
 
         return shape ?? new();
+    }
+
+    /// <summary>The reigns that ended before the entry that the log begins with; none, if nobody wrote down which: a version that did not
+    /// know of it made the log begin there.</summary>
+    private ImmutableArray<LogRun> ReadEnded(LogPosition start)
+    {
+        EndedReigns.WriteKey(shard, endedKey);
+        if (!store.TryGet(Family.System, endedKey, value)) { return []; }
+        Status status = EndedReigns.ReadValue(endedKey, value.Span, out LogPosition spokenOf, out ImmutableArray<LogRun> endedBefore);
+        if (status != Status.Ok) { throw Damaged(status, "which reigns have ended"); }
+        return spokenOf == start ? endedBefore : [];
     }
 
     /// <summary>Key, 4 bytes: 'S'; key version 1; shard, big-endian. There while a snapshot is being installed. Source:

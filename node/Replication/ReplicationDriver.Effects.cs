@@ -41,7 +41,9 @@ public sealed partial class ReplicationDriver
                 SendWithContents(send);
                 break;
             case SendSnapshot send:
-                snapshots.Start(send.To, send.Shard, send.Epoch, PositionOfApplied(replicas[send.Shard].Log));
+                HostedReplica sent = replicas[send.Shard];
+                LogPosition shown = sent.Log.PositionOf(sent.Log.Applied);
+                snapshots.Start(send.To, new(send.Shard, send.Epoch, shown, sent.Core.EndedBefore(shown.Index)));
                 break;
             case StoreEntries stored when entries is not null:
                 Store(stored, entries);
@@ -115,7 +117,7 @@ public sealed partial class ReplicationDriver
     private void Install(InstallSnapshot install, ReceivedSnapshot snapshot)
     {
         HostedReplica replica = replicas[install.Shard];
-        Require(install.Shard, replica.Log.Install(install.At, snapshot.Parts()));
+        Require(install.Shard, replica.Log.Install(install.At, install.EndedBefore, snapshot.Parts()));
         replica.OnInstalled();
         LogInstalled(logger, install.Shard, install.At);
     }
@@ -152,17 +154,6 @@ public sealed partial class ReplicationDriver
             rest = rest with { Previous = new(rest.Entries[contents.Count - 1], index), Entries = rest.Entries[contents.Count..] };
         }
         while (!rest.Entries.IsEmpty);
-    }
-
-    private static LogPosition PositionOfApplied(ReplicaLog log)
-    {
-        if (log.Applied.Value == 0) { return default; }
-        Span<byte> key = stackalloc byte[LogEntry.KeyBytes];
-        LogEntry.WriteKey(log.Shard, log.Applied, key);
-        Status status = LogEntry.ReadValue(key, log.Read(log.Applied).Span, out Epoch epoch, out _, out _);
-        return status == Status.Ok
-            ? new(epoch, log.Applied)
-            : throw new StorageException(status, $"Entry {log.Applied} of shard {log.Shard} cannot be read: {status}.");
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Serving shard {Shard} in epoch {Epoch}.")]

@@ -309,9 +309,21 @@ public sealed partial class ReplicationDriver : IDisposable
 
                     // Time alone may make something durable everywhere: when a copy is not waited for any more.
                     replica.WakeWaiters();
-                    replica.ForgetOld();
+                    ForgetOld(replica);
                 }
             }
+        }
+    }
+
+    private void ForgetOld(HostedReplica replica)
+    {
+        try
+        {
+            replica.ForgetOld();
+        }
+        catch (StorageException failed)
+        {
+            Fail(failed.Message);
         }
     }
 

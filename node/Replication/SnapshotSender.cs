@@ -22,15 +22,15 @@ internal sealed class SnapshotSender(IKeyValueStore store, ReplicationOptions op
     private readonly Dictionary<(NodeId, ShardId), Task> underWay = [];
     private readonly CancellationTokenSource stop = new();
 
-    /// <summary>Begins to send what is applied at this moment, as a position says. The driver's lock is held, so nothing is
+    /// <summary>Begins to send what is applied at this moment, as its message says. The driver's lock is held, so nothing is
     /// applied meanwhile.</summary>
-    public void Start(NodeId to, ShardId shard, Epoch epoch, LogPosition at)
+    public void Start(NodeId to, ShardSnapshot message)
     {
         lock (gate)
         {
-            if (stop.IsCancellationRequested || underWay.ContainsKey((to, shard))) { return; }
+            if (stop.IsCancellationRequested || underWay.ContainsKey((to, message.Shard))) { return; }
             IKeyValueSnapshot records = store.CreateSnapshot();
-            underWay.Add((to, shard), Task.Run(() => RunAsync(to, shard, epoch, at, records)));
+            underWay.Add((to, message.Shard), Task.Run(() => RunAsync(to, message, records)));
         }
     }
 
@@ -47,13 +47,13 @@ internal sealed class SnapshotSender(IKeyValueStore store, ReplicationOptions op
         stop.Dispose();
     }
 
-    private async Task RunAsync(NodeId to, ShardId shard, Epoch epoch, LogPosition at, IKeyValueSnapshot records)
+    private async Task RunAsync(NodeId to, ShardSnapshot message, IKeyValueSnapshot records)
     {
         try
         {
             RecordBatch part = new();
             uint number = 0;
-            foreach (DriveId drive in ShardRecords.DrivesOf(records, shard, options.ShardCount))
+            foreach (DriveId drive in ShardRecords.DrivesOf(records, message.Shard, options.ShardCount))
             {
                 (byte[] from, byte[] end) = ShardRecords.RangeOf(drive);
                 using IRecordCursor cursor = records.OpenCursor(Family.Namespace, from, end);
@@ -71,19 +71,19 @@ internal sealed class SnapshotSender(IKeyValueStore store, ReplicationOptions op
             {
                 while (peers.WaitingBytes(to) > WindowBytes) { await Task.Delay(s_pause, stop.Token); }
                 stop.Token.ThrowIfCancellationRequested();
-                peers.Send(to, new()
+                V1.SnapshotPart sent = new()
                 {
-                    SnapshotPart = new()
-                    {
-                        Shard = shard.Value,
-                        Epoch = epoch.Value,
-                        At = at.ToWire(),
-                        Number = number++,
-                        Records = ByteString.CopyFrom(part.Bytes),
-                        Crc32C = Crc32C.Compute(part.Bytes),
-                        IsLast = isLast,
-                    },
-                });
+                    Shard = message.Shard.Value,
+                    Epoch = message.Epoch.Value,
+                    At = message.At.ToWire(),
+                    Number = number,
+                    Records = ByteString.CopyFrom(part.Bytes),
+                    Crc32C = Crc32C.Compute(part.Bytes),
+                    IsLast = isLast,
+                };
+                if (number == 0) { sent.EndedBefore.AddRange(message.EndedBefore.ToWire()); }
+                number++;
+                peers.Send(to, new() { SnapshotPart = sent });
                 part.Clear();
             }
         }
@@ -94,7 +94,7 @@ internal sealed class SnapshotSender(IKeyValueStore store, ReplicationOptions op
         finally
         {
             records.Dispose();
-            lock (gate) { underWay.Remove((to, shard)); }
+            lock (gate) { underWay.Remove((to, message.Shard)); }
         }
     }
 }

@@ -47,11 +47,35 @@ public sealed class ReplicationMessageTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void Reigns_that_ended_are_heard_as_they_were_told_and_those_that_cannot_have_are_refused()
+    {
+        LogPosition at = new(new(9), new(100));
+        LogRun[][] sound = [[], [default], [default, new(new(3), new(40)), new(new(8), new(99))]];
+        foreach (LogRun[] told in sound)
+        {
+            V1.PeerMessage sent = new() { SnapshotPart = new() };
+            sent.SnapshotPart.EndedBefore.AddRange(ImmutableArray.Create(told).ToWire());
+            Assert.Equal(told, Sent(sent).SnapshotPart.EndedBefore.ToEndedBefore(at));
+        }
+
+        LogRun[][] unsound =
+        [
+            [new(new(9), new(40))], [new(new(8), new(100))], [new(new(8), new(40)), new(new(8), new(50))], [new(new(7), new(40)), new(new(8), new(40))],
+            [.. Enumerable.Range(0, LogShape.MaxEnded + 1).Select(static reign => new LogRun(new((ulong)reign), new((ulong)reign)))],
+        ];
+        foreach (LogRun[] told in unsound)
+        {
+            LogPosition far = told.Length > LogShape.MaxEnded ? new(new(5_000), new(5_000)) : at;
+            Assert.Throws<InvalidDataException>(() => ImmutableArray.Create(told).ToWire().ToEndedBefore(far));
+        }
+    }
+
+    [Fact]
     public void Messages_with_contents_are_for_other_functions()
     {
         (AppendEntries entries, List<ReadOnlyMemory<byte>> contents) = Entries(new(1), 1);
         Assert.Throws<ArgumentException>(() => entries.ToWire());
-        Assert.Throws<ArgumentException>(() => new ShardSnapshot(new(1), new(2), new(new(2), new(3))).ToWire());
+        Assert.Throws<ArgumentException>(() => new ShardSnapshot(new(1), new(2), new(new(2), new(3)), []).ToWire());
         V1.PeerMessage[] others =
         [
             new(), new() { Hello = new() }, new() { SnapshotPart = new() }, entries.ToWire(contents),

@@ -22,6 +22,7 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
         "append unknown", "authority away", "copy dropped", "disk full", "kill", "learner added", "log cut", "message lost", "message twice", "node cut off", "one way cut",
         "pause", "polite stop", "power cut", "power cut of all", "proposal refused", "proposal taken", "proposal unknown",
         "reign served", "slow disk", "shard is new", "snapshot", "snapshot installed", "stuck disk",
+        "synced", "synced too late",
     ];
 
     [Fact]
@@ -76,6 +77,7 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
     [InlineData(nameof(PoolBug.AnswerEarly))]
     [InlineData(nameof(PoolBug.SkipSnapshot))]
     [InlineData(nameof(PoolBug.StartColdAtOnce))]
+    [InlineData(nameof(PoolBug.ForgetReigns))]
     public void A_planted_bug_is_found(string bug)
     {
         for (int seed = 1; seed <= PlantedSeeds; seed++)

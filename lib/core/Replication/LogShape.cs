@@ -28,15 +28,22 @@ public readonly record struct LogRun(Epoch Epoch, LogIndex Last);
 
 /// <summary>Which reign wrote which entries of a shard's log; not what is in them.</summary>
 /// <remarks>Not thread safe. Entries up to <see cref="Start"/> were applied and forgotten; the runs begin with it, so that
-/// its epoch is known. Epochs rise from run to run.</remarks>
+/// its epoch is known. Epochs rise from run to run. Of the reigns before them it is remembered where they ended, because clients name
+/// places in the log long after the entries were forgotten (design, section 6).</remarks>
 public sealed class LogShape
 {
+    /// <summary>Reigns that ended before <see cref="Start"/> and are remembered, at the most: 16 KiB, and far more than there are between
+    /// two answers to a session.</summary>
+    public const int MaxEnded = 1_000;
+
+    private readonly List<LogRun> ended = [];
     private readonly List<LogRun> runs = [];
 
     /// <param name="start">The last entry that was forgotten; default: none was.</param>
-    public LogShape(LogPosition start = default)
+    /// <param name="endedBefore">The reigns that ended before it, as <see cref="EndedBefore"/> told them; none: nobody knows.</param>
+    public LogShape(LogPosition start = default, ImmutableArray<LogRun> endedBefore = default)
     {
-        Restart(start);
+        Restart(start, endedBefore);
     }
 
     /// <summary>The last entry that was forgotten.</summary>
@@ -73,15 +80,42 @@ public sealed class LogShape
         if (index <= Start.Index) { return; }
         Invariant.Check(index <= Last.Index);
         Start = new(EpochAt(index), index);
-        while (runs[0].Last < index) { runs.RemoveAt(0); }
+        int count = runs.FindIndex(run => run.Last >= index);
+        ended.AddRange(runs.Take(count));
+        runs.RemoveRange(0, count);
+        if (ended.Count > MaxEnded) { ended.RemoveRange(0, ended.Count - MaxEnded); }
     }
 
     /// <summary>Begins anew behind an entry: what a snapshot shows.</summary>
-    public void Restart(LogPosition start)
+    /// <param name="start">The entry.</param>
+    /// <param name="endedBefore">The reigns that ended before it, as <see cref="EndedBefore"/> told them; none: nobody knows.</param>
+    public void Restart(LogPosition start, ImmutableArray<LogRun> endedBefore)
     {
+        ImmutableArray<LogRun> known = endedBefore.IsDefault ? [] : endedBefore;
+        Invariant.Check(MayHaveEnded(known, start));
+        ended.Clear();
+        ended.AddRange(known);
         runs.Clear();
         runs.Add(new(start.Epoch, start.Index));
         Start = start;
+    }
+
+    /// <summary>The reigns whose last entries are before an entry, ascending, as far as they are remembered.</summary>
+    public ImmutableArray<LogRun> EndedBefore(LogIndex index) =>
+        [.. ended.Concat(runs).Where(run => run.Last < index).TakeLast(MaxEnded)];
+
+    /// <summary>Whether reigns can have ended before an entry as somebody says: not too many, in order, and all before it.</summary>
+    public static bool MayHaveEnded(ImmutableArray<LogRun> endedBefore, LogPosition start)
+    {
+        if (endedBefore.Length > MaxEnded) { return false; }
+        LogRun next = new(start.Epoch, start.Index);
+        for (int at = endedBefore.Length - 1; at >= 0; at--)
+        {
+            if (endedBefore[at].Epoch >= next.Epoch || endedBefore[at].Last >= next.Last) { return false; }
+            next = endedBefore[at];
+        }
+
+        return true;
     }
 
     /// <summary>The reign that wrote an entry; of what was forgotten or is not there: none.</summary>
@@ -96,9 +130,17 @@ public sealed class LogShape
         return default;
     }
 
-    /// <summary>Whether an entry is there, as far as is known: what was forgotten was agreed on.</summary>
-    public bool Has(LogPosition position) =>
-        position.Index <= Last.Index && (position.Index < Start.Index || EpochAt(position.Index) == position.Epoch);
+    /// <summary>Whether an entry is there, or was until it was forgotten. Before the oldest reign that is remembered only this is known:
+    /// no later reign wrote anything there; what fits is taken to be there.</summary>
+    public bool Has(LogPosition position)
+    {
+        if (position.Index > Last.Index) { return false; }
+        if (position.Index >= Start.Index) { return EpochAt(position.Index) == position.Epoch; }
+        LogPosition oldest = ended.Count > 0 ? new(ended[0].Epoch, ended[0].Last) : Start;
+        if (position.Index < oldest.Index) { return position.Epoch <= oldest.Epoch; }
+        int at = ended.FindIndex(run => run.Last >= position.Index);
+        return (at < 0 ? runs[0] : ended[at]).Epoch == position.Epoch;
+    }
 
     /// <summary>The last entry that this log and another one share.</summary>
     /// <returns>Its number; one before <see cref="Start"/>: nothing that is here, so the other one needs a snapshot.</returns>

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace KvFs.Core;
 
 /// <summary>What a node must do for its shards. The order of effects is part of the contract: what was stored before an answer
@@ -26,7 +28,7 @@ public sealed record StoreReignEntry(ShardId Shard, LogPosition Position) : Repl
 public sealed record CutLog(ShardId Shard, LogIndex After) : ReplicationEffect;
 
 /// <summary>Put the snapshot of the message in hand in the place of all that there is of a shard, at once.</summary>
-public sealed record InstallSnapshot(ShardId Shard, LogPosition At) : ReplicationEffect;
+public sealed record InstallSnapshot(ShardId Shard, LogPosition At, ImmutableArray<LogRun> EndedBefore) : ReplicationEffect;
 
 /// <summary>Make all that was stored of a shard's log durable, and tell <see cref="ShardReplica.OnSynced"/>.</summary>
 public sealed record SyncLog(ShardId Shard) : ReplicationEffect;

@@ -63,7 +63,11 @@ public sealed record AppendMismatch(ShardId Shard, Epoch Epoch, ImmutableArray<L
     : ReplicationMessage;
 
 /// <summary>All that a shard's log led to up to an entry; the driver adds the records.</summary>
-public sealed record ShardSnapshot(ShardId Shard, Epoch Epoch, LogPosition At) : ReplicationMessage;
+/// <param name="Shard">Which.</param>
+/// <param name="Epoch">The reign of the sender.</param>
+/// <param name="At">The entry.</param>
+/// <param name="EndedBefore">The reigns that ended before it, as <see cref="LogShape.EndedBefore"/>.</param>
+public sealed record ShardSnapshot(ShardId Shard, Epoch Epoch, LogPosition At, ImmutableArray<LogRun> EndedBefore) : ReplicationMessage;
 
 /// <summary>The receiver's reign is over: look at the pool map.</summary>
 public sealed record StaleReign(ShardId Shard, Epoch Newer) : ReplicationMessage;

@@ -40,8 +40,8 @@ public sealed partial class ShardReplica
         if (!Follow(from, message.Epoch, effects)) { return; }
         if (!hasMatched || matched < message.At.Index)
         {
-            effects.Add(new InstallSnapshot(Shard, message.At));
-            log.Restart(message.At);
+            effects.Add(new InstallSnapshot(Shard, message.At, message.EndedBefore));
+            log.Restart(message.At, message.EndedBefore);
             Committed = Applied = synced = syncTarget = matched = message.At.Index;
             hasMatched = true;
         }

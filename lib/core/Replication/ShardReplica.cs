@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace KvFs.Core;
 
 /// <summary>One node's part in one shard: keeps its log like the primary's, or is the primary and has the others do so.</summary>
@@ -69,6 +71,9 @@ public sealed partial class ShardReplica
 
     /// <summary>Whether an entry is in the log, as <see cref="LogShape.Has"/>.</summary>
     public bool Has(LogPosition position) => log.Has(position);
+
+    /// <summary>Which reigns ended before an entry, as <see cref="LogShape.EndedBefore"/>.</summary>
+    public ImmutableArray<LogRun> EndedBefore(LogIndex index) => log.EndedBefore(index);
 
     /// <summary>The last entry that is known to be committed.</summary>
     public LogIndex Committed { get; private set; }

@@ -207,6 +207,17 @@ public static class WireReplication
             shard, new(message.Epoch), previous, epochs.MoveToImmutable(), new(message.Committed), new(message.WantsDurable));
     }
 
+    public static IEnumerable<V1.LogRun> ToWire(this ImmutableArray<LogRun> runs) =>
+        runs.Select(static run => new V1.LogRun { Epoch = run.Epoch.Value, Last = run.Last.Value });
+
+    /// <summary>The reigns that ended before an entry, as <see cref="LogShape.EndedBefore"/>.</summary>
+    /// <exception cref="InvalidDataException">They cannot have.</exception>
+    public static ImmutableArray<LogRun> ToEndedBefore(this IEnumerable<V1.LogRun> runs, LogPosition at)
+    {
+        ImmutableArray<LogRun> ended = [.. runs.Take(LogShape.MaxEnded + 1).Select(static run => new LogRun(new(run.Epoch), new(run.Last)))];
+        return LogShape.MayHaveEnded(ended, at) ? ended : throw new InvalidDataException($"reigns that cannot have ended before {at}");
+    }
+
     public static ShardId ToShard(uint value) => new(WireValues.To16Bits(value));
 
     private static V1.AppendMismatch ToWire(AppendMismatch mismatch)
@@ -215,7 +226,7 @@ public static class WireReplication
         {
             Shard = mismatch.Shard.Value, Epoch = mismatch.Epoch.Value, NeedsSnapshot = mismatch.Needs,
         };
-        foreach (LogRun run in mismatch.Runs) { sent.Runs.Add(new V1.LogRun { Epoch = run.Epoch.Value, Last = run.Last.Value }); }
+        sent.Runs.AddRange(mismatch.Runs.ToWire());
         return sent;
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text;
 
 namespace KvFs.Core.Tests;
@@ -40,6 +41,30 @@ public sealed class LogGoldenTests
 
         Assert.Equal(Status.Ok, AppliedMark.ReadValue(value.Span, out LogIndex applied));
         Assert.Equal(s_index, applied);
+    }
+
+    [Fact]
+    public void The_reigns_that_ended_are_written_as_the_first_version_wrote_them_and_read_again()
+    {
+        LogPosition start = new(s_epoch, s_index);
+        ImmutableArray<LogRun> ended = [default, new(new(0x0102), new(0x0304)), new(new(0x1112_1314_1516_1717), new(0x0304_0506_0708_0909))];
+        byte[] key = new byte[EndedReigns.KeyBytes];
+        EndedReigns.WriteKey(s_shard, key);
+        ByteBuffer value = new();
+        EndedReigns.WriteValue(key, start, ended, value);
+        Check("sys-ended-reigns-v1.txt", key, value.Span);
+
+        Assert.Equal(Status.Ok, EndedReigns.ReadValue(key, value.Span, out LogPosition readStart, out ImmutableArray<LogRun> read));
+        Assert.Equal(start, readStart);
+        Assert.Equal(ended.AsEnumerable(), read.AsEnumerable());
+        byte[] written = value.Span.ToArray();
+        for (int at = 0; at < written.Length; at++)
+        {
+            byte[] damaged = [.. written];
+            damaged[at] ^= 0x40;
+            Assert.Equal(Status.Corrupt, EndedReigns.ReadValue(key, damaged, out _, out _));
+            Assert.Equal(Status.Corrupt, EndedReigns.ReadValue(key, written.AsSpan(0, at), out _, out _));
+        }
     }
 
     private static void Check(string name, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value)

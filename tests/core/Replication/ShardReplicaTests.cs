@@ -53,8 +53,10 @@ public sealed class ShardReplicaTests
         Assert.True(mismatch.Needs);
         Assert.Equal(new LogPosition(new(1), new(3)), replica.Last);
         effects.Clear();
-        replica.OnSnapshot(s_primary, new(s_shard, new(2), new(new(2), new(2))), effects);
-        Assert.Equal(new InstallSnapshot(s_shard, new(new(2), new(2))), effects[0]);
+        ImmutableArray<LogRun> ended = [default, new(new(1), new(1))];
+        replica.OnSnapshot(s_primary, new(s_shard, new(2), new(new(2), new(2)), ended), effects);
+        Assert.Equal(new InstallSnapshot(s_shard, new(new(2), new(2)), ended), effects[0]);
+        Assert.Equal(ended.AsEnumerable(), replica.EndedBefore(new(2)).AsEnumerable());
         Assert.Equal(2UL, replica.Applied.Value);
     }
 
@@ -194,7 +196,7 @@ public sealed class ShardReplicaTests
                     replica.OnStale(new(s_shard, Number()), made);
                     break;
                 case 4 when !replica.IsPrimary:
-                    replica.OnSnapshot(from, new(s_shard, Number(), Place()), made);
+                    replica.OnSnapshot(from, new(s_shard, Number(), Place(), []), made);
                     committed = default;
                     break;
                 default:

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using KvFs.Core;
 using KvFs.Node.Replication;
 using KvFs.Node.Storage;
@@ -35,6 +36,9 @@ internal sealed class LogFolder : IDisposable
 
     /// <summary>A drive whose home is another shard.</summary>
     public static DriveId Stranger { get; } = DriveOf(new(1), 0);
+
+    /// <summary>For logs of which nobody asks who wrote what was forgotten.</summary>
+    public static ImmutableArray<LogRun> NoReigns(LogIndex index) => [];
 
     /// <summary>Opens what the folder has after an orderly stop.</summary>
     public void Reopen()

@@ -8,7 +8,7 @@ namespace KvFs.Node.Tests.Replication;
 /// <summary>Parts of a snapshot that come in order, and parts that do not.</summary>
 public sealed class ReceivedSnapshotTests : IDisposable
 {
-    private readonly ReceivedSnapshot snapshot = new(Path.GetTempPath(), new(3), new(5), new(new(4), new(100)));
+    private readonly ReceivedSnapshot snapshot = new(Path.GetTempPath(), new(new(3), new(5), new(new(4), new(100)), []));
 
     public void Dispose() => snapshot.Dispose();
 
@@ -17,7 +17,7 @@ public sealed class ReceivedSnapshotTests : IDisposable
     {
         byte[][] parts = [[1, 2, 3], [], new byte[3 << 20], [.. Enumerable.Range(0, 1000).Select(static at => (byte)at)]];
         for (uint number = 0; number < parts.Length; number++) { Assert.True(snapshot.TryAdd(Part(number, parts[number]))); }
-        Assert.Equal(new(new(3), new(5), new(new(4), new(100))), snapshot.Message);
+        Assert.Equal(new(new(3), new(5), new(new(4), new(100)), []), snapshot.Message);
         Assert.Equal(parts, snapshot.Parts().Select(static part => part.ToArray()));
         Assert.Equal(parts, snapshot.Parts().Select(static part => part.ToArray()));
     }

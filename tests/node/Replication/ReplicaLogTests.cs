@@ -114,7 +114,7 @@ public sealed class ReplicaLogTests : IDisposable
         {
             folder.Append(index, index, epoch: 1 + (index / 9), EntryBytes);
             folder.Apply(index);
-            while (Log.ForgetOld() is { } upTo)
+            while (Log.ForgetOld(LogFolder.NoReigns) is { } upTo)
             {
                 Assert.InRange(upTo.Value, forgotten + 1, index);
                 forgotten = upTo.Value;
@@ -146,6 +146,81 @@ public sealed class ReplicaLogTests : IDisposable
         Assert.Equal(new(new(9), new(62)), folder.Shape.Last);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Which_reigns_ended_before_what_is_forgotten_is_there_again(bool crashes)
+    {
+        const int EntryBytes = 1 << 20;
+        LogShape grown = new();
+        for (ulong index = 1; index <= 30; index++)
+        {
+            ulong epoch = 1 + (index / 4);
+            folder.Append(index, index, epoch, EntryBytes);
+            grown.Append(new(epoch));
+        }
+
+        folder.Apply(30);
+        while (Log.ForgetOld(grown.EndedBefore) is { } upTo) { grown.TrimTo(upTo); }
+        Assert.InRange(grown.Start.Index.Value, 8ul, 29ul);
+        if (crashes) { folder.Crash(); }
+        else { folder.Reopen(); }
+        LogShape shape = folder.Shape;
+        if (!crashes) { Assert.Equal(grown.Start, shape.Start); }
+        for (ulong index = 1; index <= 30; index++)
+        {
+            ulong epoch = 1 + (index / 4);
+            Assert.True(shape.Has(new(new(epoch), new(index))));
+            Assert.False(shape.Has(new(new(epoch - 1), new(index))));
+            Assert.False(shape.Has(new(new(epoch + 1), new(index))));
+        }
+    }
+
+    [Fact]
+    public void A_log_of_a_version_that_did_not_keep_which_reigns_ended_opens_and_knows_of_none()
+    {
+        byte[] key = MakeForgotten();
+        folder.Meddle(store =>
+        {
+            KeyValueBatch batch = new();
+            batch.Delete(Family.System, key);
+            Assert.Equal(Status.Ok, store.Write(batch, logged: true));
+        });
+        folder.Reopen();
+        Assert.Empty(folder.Shape.EndedBefore(folder.Shape.Start.Index));
+
+        // One that such a version made begin elsewhere since.
+        ByteBuffer value = new();
+        EndedReigns.WriteValue(key, new(folder.Shape.Start.Epoch, new(folder.Shape.Start.Index.Value - 1)), [default], value);
+        folder.Meddle(store => Put(store, Family.System, key, value.Span.ToArray()));
+        folder.Reopen();
+        Assert.Empty(folder.Shape.EndedBefore(folder.Shape.Start.Index));
+    }
+
+    [Fact]
+    public void Damage_of_which_reigns_ended_is_told_with_what_to_do()
+    {
+        byte[] key = MakeForgotten();
+        folder.Meddle(store => Put(store, Family.System, key, [1, 2, 3]));
+        AssertRefused(folder.Refusal(), "which reigns have ended", Status.Corrupt);
+    }
+
+    /// <summary>A log of two reigns, of which the first is forgotten; gives the key under which that is kept.</summary>
+    private byte[] MakeForgotten()
+    {
+        folder.Append(1, 3, epoch: 1, 1 << 20);
+        folder.Append(4, 20, epoch: 2, 1 << 20);
+        folder.Apply(20);
+        LogShape grown = new();
+        for (ulong index = 1; index <= 20; index++) { grown.Append(new(index < 4 ? 1ul : 2ul)); }
+        while (Log.ForgetOld(grown.EndedBefore) is not null) { }
+        folder.Reopen();
+        Assert.Equal([default, new LogRun(new(1), new(3))], folder.Shape.EndedBefore(folder.Shape.Start.Index).AsEnumerable());
+        byte[] key = new byte[EndedReigns.KeyBytes];
+        EndedReigns.WriteKey(LogFolder.Shard, key);
+        return key;
+    }
+
     [Fact]
     public void After_a_cut_what_is_forgotten_goes_on_upwards()
     {
@@ -156,7 +231,7 @@ public sealed class ReplicaLogTests : IDisposable
         folder.Append(6, 25, epoch: 2, EntryBytes);
         folder.Apply(25);
         ulong forgotten = 0;
-        while (Log.ForgetOld() is { } upTo)
+        while (Log.ForgetOld(LogFolder.NoReigns) is { } upTo)
         {
             Assert.InRange(upTo.Value, forgotten + 1, 25ul);
             forgotten = upTo.Value;
@@ -173,10 +248,10 @@ public sealed class ReplicaLogTests : IDisposable
     public void What_was_not_applied_is_not_forgotten()
     {
         folder.Append(1, 20, epoch: 1, 1 << 20);
-        Assert.Null(Log.ForgetOld());
+        Assert.Null(Log.ForgetOld(LogFolder.NoReigns));
         folder.Apply(1);
-        Assert.Equal(new LogIndex(1), Log.ForgetOld());
-        Assert.Null(Log.ForgetOld());
+        Assert.Equal(new LogIndex(1), Log.ForgetOld(LogFolder.NoReigns));
+        Assert.Null(Log.ForgetOld(LogFolder.NoReigns));
     }
 
     [Fact]
@@ -258,7 +333,7 @@ public sealed class ReplicaLogTests : IDisposable
         folder.Append(1, 5, epoch: 1);
         folder.Apply(5);
         Assert.Equal(Status.Ok, Log.Cut(new(5)));
-        Assert.Equal(Status.Ok, Log.Install(default, []));
+        Assert.Equal(Status.Ok, Log.Install(default, [], []));
         Assert.Empty(folder.Records(LogFolder.Drives));
         folder.Reopen();
         Assert.Equal((default, default), (folder.Shape.Last, Log.Applied));

@@ -37,4 +37,7 @@ internal enum PoolBug
 
     /// <summary>A disk that was in sync begins anew without waiting for the others.</summary>
     StartColdAtOnce,
+
+    /// <summary>With the entries that are forgotten it is forgotten which reigns wrote them.</summary>
+    ForgetReigns,
 }

@@ -16,6 +16,9 @@ internal sealed class PoolOperation
     /// <summary>The answer promised that it is on disk.</summary>
     public bool IsDurable { get; set; }
 
+    /// <summary>A later answer said that it is gone.</summary>
+    public bool IsToldLost { get; set; }
+
     /// <summary>What a read saw.</summary>
     public ReadOnlyMemory<long> Seen { get; set; }
 }

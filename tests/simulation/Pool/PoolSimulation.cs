@@ -78,10 +78,12 @@ internal sealed class PoolSimulation
 
         List<PoolOperation> operations = [.. World.Clients
             .SelectMany(static client => client.Operations).Where(one => one.Shard == number)];
+        HashSet<long> there = [.. disk.Values];
+        PoolOperation? kept = operations.Find(one => one.IsToldLost && there.Contains(one.Value));
+        if (kept is not null) { throw new PoolFailedException($"{kept.Value} was told to be lost, and is there"); }
         if (cutsAll)
         {
             // What was only answered may be gone with the power, and with it what reads saw.
-            HashSet<long> there = [.. disk.Values];
             PoolOperation? lost = operations.Find(one => one.IsDurable && !there.Contains(one.Value));
             if (lost is not null) { throw new PoolFailedException($"{lost.Value}, durable at {lost.Ended}, is lost"); }
         }

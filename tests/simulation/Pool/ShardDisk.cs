@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using KvFs.Core;
 
 namespace KvFs.Simulation.Pool;
@@ -9,6 +10,9 @@ internal readonly record struct SimulatedEntry(Epoch Epoch, long Value);
 internal sealed class ShardDisk
 {
     public LogPosition Start { get; set; }
+
+    /// <summary>The reigns that ended before that.</summary>
+    public ImmutableArray<LogRun> EndedBefore { get; set; } = [];
 
     public List<SimulatedEntry> Entries { get; } = [];
 
@@ -31,6 +35,7 @@ internal sealed class ShardDisk
     public void Restore(ShardDisk other)
     {
         Start = other.Start;
+        EndedBefore = other.EndedBefore;
         Entries.Clear();
         Entries.AddRange(other.Entries);
         Applied = other.Applied;
@@ -54,13 +59,14 @@ internal sealed class ShardDisk
     public void TrimTo(LogIndex upTo)
     {
         Epoch epoch = this[upTo].Epoch;
+        EndedBefore = Shape().EndedBefore(upTo);
         Entries.RemoveRange(0, (int)(upTo.Value - Start.Index.Value));
         Start = new(epoch, upTo);
     }
 
     public LogShape Shape()
     {
-        LogShape shape = new(Start);
+        LogShape shape = new(Start, EndedBefore);
         foreach (SimulatedEntry entry in Entries) { shape.Append(entry.Epoch); }
         return shape;
     }

@@ -171,12 +171,12 @@ internal sealed class SimulatedNode
     public bool IsHealthy(ShardId shard) =>
         MayAnswer(shard) && core!.Find(shard)!.Reign is { Learners.Length: 0, InSync.Length: PoolWorld.Replicas };
 
-    /// <summary>Appends a value; the answer: true, or false: it did not happen; or null: nobody knows.</summary>
-    public void Append(ShardId shard, long value, bool durable, Action<bool?> answer)
+    /// <summary>Appends a value; the answer: true, and its place; or false: it did not happen; or null: nobody knows.</summary>
+    public void Append(ShardId shard, long value, bool durable, Action<bool?, LogPosition> answer)
     {
         if (TakesNothing || core!.Find(shard) is not { } replica)
         {
-            answer(false);
+            answer(false, default);
             return;
         }
 
@@ -188,10 +188,25 @@ internal sealed class SimulatedNode
             isTaken = replica.TrySubmit(now, wantsDurable: durable && value % 2 == 0, effects, out position);
             if (!isTaken) { return; }
             Store(shard, position.Index, [new(position.Epoch, value)]);
-            pending.Add((shard, position.Index), new(answer, durable));
+            pending.Add((shard, position.Index), new(
+                durable, () => answer(true, position), () => answer(null, default)));
             if (durable) { replica.RequestDurable(position.Index, now, effects); }
         });
-        if (!isTaken) { answer(false); }
+        if (!isTaken) { answer(false, default); }
+    }
+
+    /// <summary>Has what was answered once brought to all disks. The answer: Ok; Lost: it is gone; Busy: not now; Unknown: the reign
+    /// ended meanwhile.</summary>
+    public void Sync(ShardId shard, LogPosition answered, Action<Status> answer)
+    {
+        if (core!.Find(shard) is not { } replica || !replica.IsPrimary || !CanServe(replica)) { answer(Status.Busy); }
+        else if (!replica.Has(answered)) { answer(Status.Lost); }
+        else if (!pending.TryAdd((shard, answered.Index), new(true, () => answer(Status.Ok), () => answer(Status.Unknown))))
+        {
+            // Another client's, or an earlier one of the same client.
+            answer(Status.Busy);
+        }
+        else { Step(now => replica.RequestDurable(answered.Index, now, effects)); }
     }
 
     /// <summary>All values of a shard; null: it is not this node's to say.</summary>
@@ -275,7 +290,7 @@ internal sealed class SimulatedNode
                 world.Note("snapshot");
                 ShardDisk copy = disks[send.Shard].Now.Clone();
                 LogPosition at = PositionOf(copy, copy.Applied);
-                Send(send.To, new ShardSnapshot(send.Shard, send.Epoch, at), copy.Values.ToArray());
+                Send(send.To, new ShardSnapshot(send.Shard, send.Epoch, at, copy.Shape().EndedBefore(at.Index)), copy.Values.ToArray());
                 break;
             case StoreEntries store when contents is SimulatedEntry[] entries:
                 if (world.Bug == PoolBug.AcknowledgeUnstored && world.Random.Next(20) == 0)
@@ -371,6 +386,7 @@ internal sealed class SimulatedNode
         disk.Change(now =>
         {
             now.Start = install.At;
+            now.EndedBefore = world.Bug == PoolBug.ForgetReigns ? [] : install.EndedBefore;
             now.Entries.Clear();
             now.Applied = install.At.Index;
             if (world.Bug == PoolBug.SkipSnapshot) { return; }
@@ -403,7 +419,11 @@ internal sealed class SimulatedNode
         if (disk.Applied.Value < disk.Start.Index.Value + 10) { return; }
         LogIndex upTo = new(disk.Applied.Value - (ulong)world.Random.Next(6));
         core!.Find(shard)!.OnTrimmed(upTo);
-        disks[shard].Change(one => one.TrimTo(upTo));
+        disks[shard].Change(one =>
+        {
+            one.TrimTo(upTo);
+            if (world.Bug == PoolBug.ForgetReigns) { one.EndedBefore = []; }
+        });
     }
 
     private void Propose(ProposeReign propose, ReplicaNode process)
@@ -455,12 +475,5 @@ internal sealed class SimulatedNode
     private static LogPosition PositionOf(ShardDisk disk, LogIndex index) =>
         index == disk.Start.Index ? disk.Start : new(disk[index].Epoch, index);
 
-    private sealed class PendingAnswer(Action<bool?> answer, bool durable)
-    {
-        public bool IsDurable { get; } = durable;
-
-        public void Done() => answer(true);
-
-        public void Lost() => answer(null);
-    }
+    private sealed record PendingAnswer(bool IsDurable, Action Done, Action Lost);
 }
