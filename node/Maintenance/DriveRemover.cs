@@ -17,7 +17,7 @@ internal sealed class DriveRemover(
         lock (host.Changes)
         {
             if (drive.Sessions.Count > 0 || drive.Shard.Sync() != Status.Ok) { return false; }
-            Status status = blocks.DeleteDrive(drive.Id).Status;
+            Status status = blocks.DeleteDrive(drive.Id, drive.State.Policy.Spread).Status;
             if (status is not (Status.Ok or Status.NotFound)) { return false; }
             HostedDrive? origin = drive.State.Policy.Origins is [DriveLayer layer, ..] ? host.Find(layer.Drive) : null;
             if (drive.Forget(origin) != Status.Ok || drive.Shard.Sync() != Status.Ok) { return false; }

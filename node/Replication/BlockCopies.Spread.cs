@@ -17,6 +17,12 @@ internal sealed partial class BlockCopies
     /// <summary>How long a block waits for a key primary that can keep it. A takeover takes some seconds.</summary>
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(15);
 
+    /// <summary>Between two attempts at the most: each sends the whole block.</summary>
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(1);
+
+    /// <summary>A key primary gives up within it if the copies that count do not answer, before it is asked once more.</summary>
+    private static readonly TimeSpan s_keepTime = TimeSpan.FromSeconds(8);
+
     /// <summary>A key primary that does not answer within it is sent the block again: it may wait that long for a copy that is silent.</summary>
     private static readonly TimeSpan s_keyTime = TimeSpan.FromSeconds(10);
 
@@ -25,6 +31,7 @@ internal sealed partial class BlockCopies
         ShardId home = HomeShard.Of(block.Owner, shardCount);
         ShardId shard = ShardOfBlock.Of(block, spread, shardCount);
         TimeSpan began = SuspendClock.Now;
+        TimeSpan pause = s_pause;
         while (driver.Leads(home))
         {
             Status status = driver.PrimaryOf(shard) is not { } primary ? Status.Busy
@@ -32,7 +39,8 @@ internal sealed partial class BlockCopies
                 : SendToPrimary(primary, home, shard, HeadOf(shard, default, block, spread, content.Length), content);
             if (status is not (Status.Busy or Status.StaleEpoch or Status.Corrupt)) { return status; }
             if (SuspendClock.Now - began > s_patience) { return Status.Busy; }
-            driver.AwaitView(s_pause);
+            driver.AwaitView(pause);
+            if (pause < s_longestPause) { pause *= 2; }
         }
 
         return Status.StaleEpoch;
@@ -44,6 +52,7 @@ internal sealed partial class BlockCopies
     {
         ShardId shard = ShardOfBlock.Of(block, spread, shardCount);
         if (!driver.Leads(shard)) { return Status.StaleEpoch; }
+        if (!driver.CanKeep(shard)) { return Status.Busy; }
         Status status = blocks.WriteOwnCopy(block, content, use);
         if (status == Status.NotFound)
         {
@@ -111,6 +120,7 @@ internal sealed partial class BlockCopies
             foreach (NodeId node in driver.Others()) { orders[node] = order; }
         }
 
-        Task.WaitAll([.. orders.Select(one => DropAsync(one.Key, one.Value))]);
+        // Who is away would be waited for in vain.
+        Task.WaitAll([.. orders.Where(one => driver.PresenceOf(one.Key) == NodePresence.Here).Select(one => DropAsync(one.Key, one.Value))]);
     }
 }

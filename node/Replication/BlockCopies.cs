@@ -4,6 +4,7 @@ using Google.Protobuf;
 using KvFs.Core;
 using KvFs.Grpc;
 using KvFs.Node.Storage;
+using KvFs.Protocol;
 using KvFs.Protocol.Wire;
 using V1 = KvFs.Protocol.V1;
 
@@ -40,6 +41,7 @@ internal sealed partial class BlockCopies(
     {
         HashSet<InSyncReplica> has = [];
         bool isDone = false;
+        TimeSpan began = SuspendClock.Now;
         while (true)
         {
             if (driver.CopiesOf(shard) is not { } copies) { return Status.StaleEpoch; }
@@ -80,7 +82,11 @@ internal sealed partial class BlockCopies(
                 }
             }
 
-            if (mustPause) { driver.AwaitView(s_pause); }
+            if (!mustPause) { continue; }
+
+            // Whoever sent a spread block sends it anew, and must not find the threads of this node waiting for a copy that is gone.
+            if (spread != 0 && SuspendClock.Now - began > s_keepTime) { return Status.Busy; }
+            driver.AwaitView(s_pause);
         }
     }
 

@@ -62,6 +62,12 @@ public sealed partial class ReplicationDriver
         lock (gate) { return !hasFailed && Find(shard)?.Core.IsPrimary == true; }
     }
 
+    /// <summary>Whether this node is primary of a shard and may serve it: its lease holds, and there are copies enough.</summary>
+    internal bool CanKeep(ShardId shard)
+    {
+        lock (gate) { return !hasFailed && Find(shard)?.Core.CanServe(SuspendClock.Now) == true; }
+    }
+
     /// <summary>The primary of any shard, by the newest map that is known here; null: none is.</summary>
     internal NodeId? PrimaryOf(ShardId shard)
     {

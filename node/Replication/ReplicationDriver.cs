@@ -22,6 +22,13 @@ public sealed partial class ReplicationDriver : IDisposable
     /// refused only when that is used up, too.</summary>
     private const long RoomBytes = 64L << 20;
 
+    /// <summary>A disk that has been stuck answers quickly if it does within this part of <see cref="ReplicationTimes.DiskPatience"/>, ...
+    /// </summary>
+    private const int QuickParts = 5;
+
+    /// <summary>... and is counted on again once it has done so for this many times of that.</summary>
+    private const int ProbationTimes = 6;
+
     private static readonly TimeSpan s_tick = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan s_diskLook = TimeSpan.FromMilliseconds(250);
 
@@ -41,6 +48,8 @@ public sealed partial class ReplicationDriver : IDisposable
     private readonly Thread clock;
     private readonly ManualResetEventSlim stopping = new();
     private TimeSpan diskLooked;
+    private TimeSpan stuckUntil;
+    private bool isFull;
     private bool hasFailed;
     private int disposed;
 
@@ -251,7 +260,7 @@ public sealed partial class ReplicationDriver : IDisposable
     {
         if (now - diskLooked < s_diskLook) { return; }
         diskLooked = now;
-        DiskCondition condition = ConditionOfDisk();
+        DiskCondition condition = ConditionOfDisk(now);
         if (condition == core.Disk) { return; }
         core.Disk = condition;
         switch (condition)
@@ -262,12 +271,21 @@ public sealed partial class ReplicationDriver : IDisposable
         }
     }
 
-    /// <remarks>A disk that does not answer is not asked how full it is.</remarks>
-    private DiskCondition ConditionOfDisk()
+    /// <remarks>A disk that does not answer is not asked how full it is. One that has been stuck has to answer quickly for a while
+    /// before it is counted on again: whoever takes such a node in waits for its disk, time and again.</remarks>
+    private DiskCondition ConditionOfDisk(TimeSpan now)
     {
-        if (options.DiskOwes() >= options.Times.DiskPatience) { return DiskCondition.Stuck; }
-        long needed = core.Disk == DiskCondition.Full ? 2 * RoomBytes : RoomBytes;
-        return space.Check(needed, SpaceUse.Data) == Status.NoSpace ? DiskCondition.Full : DiskCondition.Fine;
+        TimeSpan owes = options.DiskOwes();
+        bool isStuck = core.Disk == DiskCondition.Stuck;
+        if (owes >= (isStuck ? options.Times.DiskPatience / QuickParts : options.Times.DiskPatience))
+        {
+            stuckUntil = now + (ProbationTimes * options.Times.DiskPatience);
+            return DiskCondition.Stuck;
+        }
+
+        if (isStuck && now < stuckUntil) { return DiskCondition.Stuck; }
+        isFull = space.Check(isFull ? 2 * RoomBytes : RoomBytes, SpaceUse.Data) == Status.NoSpace;
+        return isFull ? DiskCondition.Full : DiskCondition.Fine;
     }
 
     /// <summary>Opens a shard's log; one that cannot be opened ends this node's part.</summary>

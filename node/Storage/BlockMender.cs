@@ -116,6 +116,9 @@ public sealed partial class BlockMender
         {
             Status.Ok => store.ReadOwnCopy(block, offset, destination),
             Status.NotFound => status,
+
+            // Who has it may answer later.
+            Status.Busy when found == Status.NotFound => status,
             _ => Status.Corrupt,
         };
     }

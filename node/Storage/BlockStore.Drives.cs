@@ -124,9 +124,12 @@ public sealed partial class BlockStore
 
     /// <summary>Removes a drive with all its blocks for good: durable when this returns. A folder that is not this node's
     /// is left alone.</summary>
-    public StorageResult DeleteDrive(DriveId drive)
+    /// <param name="drive">Which one.</param>
+    /// <param name="spread">Percent of the pool's shards over which its blocks are spread; null: as this node's folder says, which may
+    /// be gone when others still have theirs.</param>
+    public StorageResult DeleteDrive(DriveId drive, int? spread = null)
     {
-        if (Copies is { } copies) { copies.Drop(drive, SpreadOf(drive), []); }
+        if (Copies is { } copies) { copies.Drop(drive, spread ?? SpreadOf(drive), []); }
         return DeleteOwnCopy(drive);
     }
 

@@ -124,8 +124,9 @@ public sealed partial class BlockStore : IDisposable
 
     /// <summary>Reads a range of a block. Every 64 KiB that it touches is checked; what is bad here, or lies elsewhere, is fetched from who
     /// has it.</summary>
-    /// <returns>Ok: the destination is full; NotFound; Invalid: the range exceeds the block; Corrupt: the disk does not
-    /// give back what was written, nobody else has it, and the destination is undefined.</returns>
+    /// <returns>Ok: the destination is full; NotFound; Invalid: the range exceeds the block; Busy: it is not here, and who has it does
+    /// not answer now; Corrupt: the disk does not give back what was written, nobody else has it, and the destination is undefined.
+    /// </returns>
     public Status ReadBlock(BlockName block, int offset, Span<byte> destination)
     {
         Status status = ReadOwnCopy(block, offset, destination);

@@ -73,17 +73,27 @@ internal sealed class LinuxDiskFile(SafeFileHandle buffered, SafeFileHandle? dir
     public Status Write(long offset, ReadOnlySpan<byte> source)
     {
         int place = watch?.Begin() ?? -1;
-        Status status = WriteAll(offset, source);
-        watch?.End(place);
-        return status;
+        try
+        {
+            return WriteAll(offset, source);
+        }
+        finally
+        {
+            watch?.End(place);
+        }
     }
 
     public Status Sync()
     {
         int place = watch?.Begin() ?? -1;
-        Status status = Done(LinuxCalls.fdatasync(buffered));
-        watch?.End(place);
-        return status;
+        try
+        {
+            return Done(LinuxCalls.fdatasync(buffered));
+        }
+        finally
+        {
+            watch?.End(place);
+        }
     }
 
     private unsafe Status WriteAll(long offset, ReadOnlySpan<byte> source)

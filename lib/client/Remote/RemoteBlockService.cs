@@ -88,13 +88,26 @@ internal sealed class RemoteBlockService(SessionConnection session, NearCopies? 
     {
         V1.ReadBlock read = new() { Id = name.Id.Value, Offset = offset, Length = (uint)destination.Length };
         if (name.Owner != session.Key.Drive.ToDriveId()) { read.Owner = name.Owner.ToWire(); }
-        for (int damaged = 0; damaged < Attempts; damaged++)
+        Pauses? pauses = null;
+        long refusedAt = 0;
+        for (int damaged = 0; damaged < Attempts;)
         {
             V1.Answer answer = await session.AskAsync(new() { ReadBlock = read });
             using AttachedBytes? lent = answer.Lent;
-            if (answer.Status != V1.Status.Ok) { return answer.Status.ToCore(); }
-            Status status = answer.Range.CopyTo(destination.Span);
-            if (status != Status.Corrupt) { return status; }
+            Status status = answer.Status != V1.Status.Ok ? answer.Status.ToCore() : answer.Range.CopyTo(destination.Span);
+            if (status == Status.Corrupt && answer.Status == V1.Status.Ok)
+            {
+                damaged++;
+                continue;
+            }
+
+            if (status != Status.Busy) { return status; }
+
+            // It lies on a shard that nobody serves now: waited for as for that of the drive itself.
+            if (pauses is null) { refusedAt = options.AwakeClock.GetTimestamp(); }
+            else if (options.AwakeClock.GetElapsedTime(refusedAt) > options.ResumeTime) { return status; }
+            pauses ??= new(options);
+            await pauses.NextAsync(CancellationToken.None);
         }
 
         return Status.Corrupt;
