@@ -31,6 +31,12 @@ internal sealed record PoolSetting
 /// <summary>A pool of real processes of <c>kvfs node</c>, which can be killed, and stopped where they stand.</summary>
 internal sealed class PoolProcesses : IAsyncDisposable
 {
+    /// <summary>Ports of servers lie below those that the kernel takes for outgoing connections: one must still be free when a server that was
+    /// killed starts anew.</summary>
+    private const int LeastPort = 20_000;
+
+    private const int EndOfPorts = 32_768;
+
     private const int LogLines = 120;
 
     /// <summary>Longer than a pool is away in any test, and not longer than a failed test is to take.</summary>
@@ -260,10 +266,22 @@ internal sealed class PoolProcesses : IAsyncDisposable
     /// <summary>Ports that are free now.</summary>
     private static List<int> FreePorts(int count)
     {
-        List<TcpListener> probes = [.. Enumerable.Range(0, count).Select(static _ => new TcpListener(IPAddress.Loopback, 0))];
-        foreach (TcpListener probe in probes) { probe.Start(); }
-        List<int> found = [.. probes.Select(static probe => ((IPEndPoint)probe.LocalEndpoint).Port)];
-        foreach (TcpListener probe in probes) { probe.Dispose(); }
-        return found;
+        HashSet<int> found = [];
+        while (found.Count < count)
+        {
+            int port = Random.Shared.Next(LeastPort, EndOfPorts);
+            try
+            {
+                using TcpListener probe = new(IPAddress.Loopback, port);
+                probe.Start();
+                found.Add(port);
+            }
+            catch (SocketException)
+            {
+                // Taken: another one.
+            }
+        }
+
+        return [.. found];
     }
 }

@@ -10,6 +10,12 @@ namespace KvFs.Authority.Tests.Support;
 /// <summary>A real member of etcd on loopback ports, with its data in a temporary folder.</summary>
 internal sealed class EtcdServer : IAsyncDisposable
 {
+    /// <summary>Ports of servers lie below those that the kernel takes for outgoing connections: one must still be free when a server that was
+    /// killed starts anew.</summary>
+    private const int LeastPort = 20_000;
+
+    private const int EndOfPorts = 32_768;
+
     private const string Ready = "ready to serve client requests";
 
     private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("kvfs-etcd-");
@@ -134,9 +140,20 @@ internal sealed class EtcdServer : IAsyncDisposable
 
     internal static int FreePort()
     {
-        using TcpListener listener = new(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        while (true)
+        {
+            int port = Random.Shared.Next(LeastPort, EndOfPorts);
+            try
+            {
+                using TcpListener probe = new(IPAddress.Loopback, port);
+                probe.Start();
+                return port;
+            }
+            catch (SocketException)
+            {
+                // Taken: another one.
+            }
+        }
     }
 
     private void Note(string? line, TaskCompletionSource ready)

@@ -13,13 +13,13 @@ public sealed class MountedLocksTests
         int descriptor = OpenLocked(mounted);
         using Process waiter = StartWaiter(mounted);
         await mounted.Files.Locks.NextBlocked();
-        Assert.Equal(1, mounted.Connection.PendingRequests);
+        await PendingAsync(mounted, 1);
 
         Assert.Equal(0, NativeFile.Kill(waiter.Id, NativeFile.SignalTerm));
         await mounted.Files.Locks.NextInterrupted();
         await waiter.WaitForExitAsync().WaitAsync(MountedFileSystem.Patience);
         Assert.NotEqual(0, waiter.ExitCode);
-        Assert.Equal(0, mounted.Connection.PendingRequests);
+        await PendingAsync(mounted, 0);
         Assert.Equal(0, NativeFile.Close(descriptor));
         Assert.Empty(mounted.Faults);
     }
@@ -45,7 +45,7 @@ public sealed class MountedLocksTests
         int descriptor = OpenLocked(mounted);
         Process[] waiters = [.. Enumerable.Range(0, 6).Select(_ => StartWaiter(mounted))];
         foreach (Process _ in waiters) { await mounted.Files.Locks.NextBlocked(); }
-        Assert.Equal(6, mounted.Connection.PendingRequests);
+        await PendingAsync(mounted, 6);
         await File.WriteAllTextAsync(mounted["other"], "served");
         Assert.Equal("served", await File.ReadAllTextAsync(mounted["other"]));
 
@@ -73,6 +73,18 @@ public sealed class MountedLocksTests
         Assert.Equal(0, NativeFile.Close(first));
         Assert.Equal(0, NativeFile.Flock(second, NativeFile.LockExclusive));
         Assert.Equal(0, NativeFile.Close(second));
+    }
+
+    /// <summary>Waits until so many requests wait for somebody else: a worker says so once its handler has returned.</summary>
+    private static async Task PendingAsync(MountedFileSystem mounted, int count)
+    {
+        using PeriodicTimer timer = new(TimeSpan.FromMilliseconds(1));
+        long began = TimeProvider.System.GetTimestamp();
+        while (mounted.Connection.PendingRequests != count)
+        {
+            Assert.True(TimeProvider.System.GetElapsedTime(began) < MountedFileSystem.Patience, $"{mounted.Connection.PendingRequests} pending, not {count}");
+            await timer.WaitForNextTickAsync();
+        }
     }
 
     private static int OpenLocked(MountedFileSystem mounted)
