@@ -41,9 +41,7 @@ internal sealed class BlockFetcher(ReplicationDriver driver, PeerChannels channe
                 return status;
             }
 
-            // Who did not answer may have it; of the others, one that has it bad says more than one that has it not.
-            if (status is not (Status.NotFound or Status.Corrupt)) { outcome = Status.Busy; }
-            else if (outcome != Status.Busy && status == Status.Corrupt) { outcome = status; }
+            outcome = Together(outcome, status);
         }
 
         return outcome;
@@ -71,8 +69,7 @@ internal sealed class BlockFetcher(ReplicationDriver driver, PeerChannels channe
                 }
 
                 if (status == Status.Invalid) { return status; }
-                if (status is not (Status.NotFound or Status.Corrupt)) { outcome = Status.Busy; }
-                else if (outcome != Status.Busy && status == Status.Corrupt) { outcome = status; }
+                outcome = Together(outcome, status);
             }
 
             if (outcome != Status.Busy || SuspendClock.Now - began > s_patience) { return outcome; }
@@ -105,6 +102,12 @@ internal sealed class BlockFetcher(ReplicationDriver driver, PeerChannels channe
 
         return lengths;
     }
+
+    /// <summary>What all are to answer that did not give a block, the next one included. Who did not answer may have it; of the others, one
+    /// that has it bad says more than one that has it not.</summary>
+    private static Status Together(Status before, Status next) =>
+        before == Status.Busy || next is not (Status.NotFound or Status.Corrupt) ? Status.Busy
+        : next == Status.Corrupt ? next : before;
 
     private async Task ListAsync(NodeId node, V1.CompareRequest request, Dictionary<ulong, uint> lengths)
     {

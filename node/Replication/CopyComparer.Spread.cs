@@ -82,41 +82,25 @@ internal sealed partial class CopyComparer
     /// <param name="live">What records refer to.</param>
     /// <param name="seen">What the copies before have; gets what this one has.</param>
     /// <param name="stop">Ends it early.</param>
-    private async Task CompareAsync(
+    private Task CompareAsync(
         HostedDrive drive, NodeId node, V1.CompareRequest request, SortedSet<ulong> live, SortedDictionary<ulong, ulong> seen,
-        CancellationToken stop)
+        CancellationToken stop) => TryAsync(drive, async () =>
     {
-        try
+        SortedDictionary<ulong, ulong> theirs = [];
+        if (node == driver.Process.Node) { ListOwn(drive.Id, request, theirs); }
+        else if (channels.Find(node) is not { } channel || await AskAsync(channel, request, theirs, stop) is null) { return; }
+        foreach ((ulong id, ulong hash) in theirs)
         {
-            SortedDictionary<ulong, ulong> theirs = [];
-            if (node == driver.Process.Node) { ListOwn(drive.Id, request, theirs); }
-            else if (channels.Find(node) is not { } channel || await AskAsync(channel, request, theirs, stop) is null) { return; }
-            foreach ((ulong id, ulong hash) in theirs)
-            {
-                if (seen.TryAdd(id, hash) || seen[id] == hash) { continue; }
-                differing++;
-                LogSpreadDiffers(logger, new(drive.Id, new(id)), node);
-            }
+            if (seen.TryAdd(id, hash) || seen[id] == hash) { continue; }
+            differing++;
+            LogSpreadDiffers(logger, new(drive.Id, new(id)), node);
+        }
 
-            // What died since was dropped there, too.
-            List<ulong> missing = [.. live.Where(id => !theirs.ContainsKey(id) && blocks.IsReferredTo(new(drive.Id, new(id))))];
-            if (missing.Count > 0) { await NameAsync(drive, node, request, missing, stop); }
-            CountSurplus(drive, node, theirs.Keys.Where(id => !live.Contains(id)));
-        }
-        catch (Exception e) when (e is GrpcException or OperationCanceledException or ObjectDisposedException)
-        {
-            // It is away, or one of the two stops: the next round asks again.
-            silent++;
-        }
-        catch (RecordCorruptException corrupt)
-        {
-            drive.OnCorrupt(corrupt);
-        }
-        catch (StorageException failed)
-        {
-            LogNotCompared(logger, drive.State.Policy.Name, failed.Message);
-        }
-    }
+        // What died since was dropped there, too.
+        List<ulong> missing = [.. live.Where(id => !theirs.ContainsKey(id) && blocks.IsReferredTo(new(drive.Id, new(id))))];
+        if (missing.Count > 0) { await NameAsync(drive, node, request, missing, stop); }
+        CountSurplus(drive, node, theirs.Keys.Where(id => !live.Contains(id)));
+    });
 
     private void ListOwn(DriveId drive, V1.CompareRequest request, SortedDictionary<ulong, ulong> hashes)
     {

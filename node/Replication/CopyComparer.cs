@@ -144,23 +144,29 @@ internal sealed partial class CopyComparer(
         }
     }
 
-    private async Task CompareAsync(
-        HostedDrive drive, ShardId shard, Epoch epoch, NodeId node, BlockRange range, CancellationToken stop)
+    private Task CompareAsync(
+        HostedDrive drive, ShardId shard, Epoch epoch, NodeId node, BlockRange range, CancellationToken stop) => TryAsync(drive, async () =>
+    {
+        if (channels.Find(node) is not { } channel) { return; }
+        V1.CompareRequest request = new()
+        {
+            Shard = shard.Value, Epoch = epoch.Value, Owner = drive.Id.ToWire(), First = range.First, Last = range.Last,
+        };
+        if (await AskAsync(channel, request, null, stop) is not { } digest || digest == range.Digest) { return; }
+        request.Listed = true;
+        SortedDictionary<ulong, ulong> theirs = [];
+        if (await AskAsync(channel, request, theirs, stop) is null) { return; }
+        V1.MendRequest mend = new() { Shard = shard.Value, Epoch = epoch.Value, Owner = drive.Id.ToWire() };
+        await ReturnAsync(drive, node, mend, Lacking(drive.Id, range, theirs, node), stop);
+        CountSurplus(drive, node, theirs.Keys.Where(id => !range.Hashes.ContainsKey(id)));
+    });
+
+    /// <summary>Compares with one node; what goes wrong is counted or told, and does not end the round.</summary>
+    private async Task TryAsync(HostedDrive drive, Func<Task> compare)
     {
         try
         {
-            if (channels.Find(node) is not { } channel) { return; }
-            V1.CompareRequest request = new()
-            {
-                Shard = shard.Value, Epoch = epoch.Value, Owner = drive.Id.ToWire(), First = range.First, Last = range.Last,
-            };
-            if (await AskAsync(channel, request, null, stop) is not { } digest || digest == range.Digest) { return; }
-            request.Listed = true;
-            SortedDictionary<ulong, ulong> theirs = [];
-            if (await AskAsync(channel, request, theirs, stop) is null) { return; }
-            V1.MendRequest mend = new() { Shard = shard.Value, Epoch = epoch.Value, Owner = drive.Id.ToWire() };
-            await ReturnAsync(drive, node, mend, Lacking(drive.Id, range, theirs, node), stop);
-            CountSurplus(drive, node, theirs.Keys.Where(id => !range.Hashes.ContainsKey(id)));
+            await compare();
         }
         catch (Exception e) when (e is GrpcException or OperationCanceledException or ObjectDisposedException)
         {
