@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using KvFs.Authority.Tests.Support;
 using KvFs.Core;
 
@@ -6,7 +7,8 @@ namespace KvFs.Authority.Tests;
 /// <summary>What every authority does. Each implementation runs all of it against the real thing.</summary>
 public abstract class AuthorityConformance : IAsyncLifetime
 {
-    private readonly List<IPoolAuthority> opened = [];
+    /// <summary>Tests open from several tasks at once.</summary>
+    private readonly ConcurrentQueue<IPoolAuthority> opened = [];
 
     public virtual Task InitializeAsync() => Task.CompletedTask;
 
@@ -30,7 +32,7 @@ public abstract class AuthorityConformance : IAsyncLifetime
     protected IPoolAuthority Open()
     {
         IPoolAuthority authority = Connect();
-        opened.Add(authority);
+        opened.Enqueue(authority);
         return authority;
     }
 
