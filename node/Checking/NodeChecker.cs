@@ -102,7 +102,7 @@ internal sealed class NodeChecker(DriveHost host, IKeyValueStore store, BlockSto
     {
         IKeyValueSnapshot moment;
         DriveCounters counters;
-        lock (drive.Shard.Gate)
+        using (drive.Shard.Enter())
         {
             moment = store.CreateSnapshot();
             counters = drive.Counters;

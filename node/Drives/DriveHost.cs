@@ -253,7 +253,7 @@ public sealed class DriveHost
         foreach (Shard shard in shards)
         {
             if (!shard.IsWaiting) { continue; }
-            lock (shard.Gate) { status = shard.Resume(); }
+            using (shard.Enter()) { status = shard.Resume(); }
             if (status != Status.Ok) { break; }
         }
 

@@ -16,7 +16,7 @@ public sealed class DriveLocks(HostedDrive drive)
     /// <summary>Knows the locks that are recorded: of sessions that go on under a new primary.</summary>
     public void TakeOver()
     {
-        lock (drive.Shard.Gate)
+        using (drive.Shard.Enter())
         {
             _ = drive.Read(
                 CowNumber.Head,
@@ -34,13 +34,13 @@ public sealed class DriveLocks(HostedDrive drive)
     /// <summary>The lock that is in the way, or one of type Unlock.</summary>
     public FileLock Test(VNodeId node, LockSpace space, FileLock wanted)
     {
-        lock (drive.Shard.Gate) { return table.Test(node, space, wanted); }
+        using (drive.Shard.Enter()) { return table.Test(node, space, wanted); }
     }
 
     /// <summary>Sets, changes or removes a lock now, or not at all.</summary>
     public Status Set(VNodeId node, LockSpace space, FileLock wanted)
     {
-        lock (drive.Shard.Gate)
+        using (drive.Shard.Enter())
         {
             effects.Clear();
             Status status = table.Set(node, space, wanted, effects);
@@ -55,7 +55,7 @@ public sealed class DriveLocks(HostedDrive drive)
     {
         ulong waiter;
         TaskCompletionSource<Status> answer;
-        lock (drive.Shard.Gate)
+        using (drive.Shard.Enter())
         {
             waiter = ++lastWaiter;
             effects.Clear();
@@ -72,7 +72,7 @@ public sealed class DriveLocks(HostedDrive drive)
     /// <summary>Removes all range locks of an owner on a file.</summary>
     public Status UnlockAll(VNodeId node, LockOwner owner)
     {
-        lock (drive.Shard.Gate)
+        using (drive.Shard.Enter())
         {
             if (table.IsEmpty) { return Status.Ok; }
             effects.Clear();
@@ -84,7 +84,7 @@ public sealed class DriveLocks(HostedDrive drive)
     /// <summary>A session has ended: its locks and waiters go.</summary>
     public void Expire(SessionId session)
     {
-        lock (drive.Shard.Gate)
+        using (drive.Shard.Enter())
         {
             effects.Clear();
             table.Expire(session, effects);
@@ -101,7 +101,7 @@ public sealed class DriveLocks(HostedDrive drive)
 
     private void Cancel(ulong waiter)
     {
-        lock (drive.Shard.Gate)
+        using (drive.Shard.Enter())
         {
             effects.Clear();
             if (!table.Cancel(waiter, effects)) { return; }

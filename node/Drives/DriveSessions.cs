@@ -31,7 +31,7 @@ internal static class DriveSessions
         if (status != Status.Ok) { return status; }
         if (access.IsShared())
         {
-            lock (drive.Shard.Gate) { drive.Kept.Use(); }
+            using (drive.Shard.Enter()) { drive.Kept.Use(); }
         }
 
         Invariant.Check(drive.Sessions.Admit(id, access) == Status.Ok);
@@ -43,7 +43,7 @@ internal static class DriveSessions
     {
         drive.Sessions.Remove(id);
         drive.Locks.Expire(id);
-        lock (drive.Shard.Gate)
+        using (drive.Shard.Enter())
         {
             drive.EndReservation(id);
             drive.Holds.RemoveSession(id, []);
@@ -76,14 +76,14 @@ internal static class DriveSessions
             if (status == Status.Ok && record.Token != default && drive.Sessions.Admit(session, record.Access) == Status.Ok)
             {
                 adopted.Add(new(session, record.Access, record.Token));
-                lock (drive.Shard.Gate) { drive.Holds.AddAbsent(session); }
+                using (drive.Shard.Enter()) { drive.Holds.AddAbsent(session); }
             }
             else { drive.Expire(session); }
         }
 
         drive.Transact(default, RemoveLocks, drive.Sessions, SpaceUse.Release, out bool _);
         drive.Locks.TakeOver();
-        lock (drive.Shard.Gate) { _ = drive.Read(CowNumber.Head, MarkOrphans, drive, out bool _); }
+        using (drive.Shard.Enter()) { _ = drive.Read(CowNumber.Head, MarkOrphans, drive, out bool _); }
         drive.Reap();
         return adopted;
     }
@@ -93,7 +93,7 @@ internal static class DriveSessions
     public static void TakeHoldings(
         this HostedDrive drive, SessionId id, IReadOnlyDictionary<VNodeId, uint> held, Reservation reserved)
     {
-        lock (drive.Shard.Gate)
+        using (drive.Shard.Enter())
         {
             drive.Holds.Settle(id, held);
             drive.AdoptReservation(id, reserved);

@@ -12,7 +12,7 @@ public sealed partial class HostedDrive
         if (wanted.Bytes > long.MaxValue / 2) { return Status.NoSpace; }
         Status status = blocks.Space.Promise((long)wanted.Bytes);
         if (status != Status.Ok) { return status; }
-        lock (Shard.Gate)
+        using (Shard.Enter())
         {
             if (isLetGo)
             {
@@ -42,7 +42,7 @@ public sealed partial class HostedDrive
     /// <summary>Another node serves the drive: nothing is set aside here any more.</summary>
     public void LetGo()
     {
-        lock (Shard.Gate)
+        using (Shard.Enter())
         {
             Volatile.Write(ref isLetGo, true);
             blocks.Space.EndPromise((long)Quota.Clear().Bytes);
@@ -55,7 +55,7 @@ public sealed partial class HostedDrive
     public void Unreserve(SessionId session, Reservation returned)
     {
         Reservation taken;
-        lock (Shard.Gate) { taken = Quota.Return(session, returned); }
+        using (Shard.Enter()) { taken = Quota.Return(session, returned); }
         blocks.Space.EndPromise((long)taken.Bytes);
     }
 
@@ -71,7 +71,7 @@ public sealed partial class HostedDrive
         DrivePolicy policy = State.Policy;
         ulong usedBytes;
         ulong usedInodes;
-        lock (Shard.Gate)
+        using (Shard.Enter())
         {
             Reservation reserved = Quota.ReservedByOthers(default);
             usedBytes = counters.UsedBytes + reserved.Bytes;

@@ -15,7 +15,7 @@ public sealed partial class HostedDrive
         CreateCloneRequest request, DriveCatalog catalog, DriveTransaction clone, Action applied)
     {
         ArgumentNullException.ThrowIfNull(clone);
-        lock (Shard.Gate)
+        using (Shard.Enter())
         {
             try
             {
@@ -44,7 +44,7 @@ public sealed partial class HostedDrive
     /// it was cloned from, in one batch.</summary>
     public Status Forget(HostedDrive? origin)
     {
-        lock (Shard.Gate)
+        using (Shard.Enter())
         {
             try
             {

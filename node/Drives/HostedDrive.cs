@@ -153,7 +153,7 @@ public sealed partial class HostedDrive
         for (int attempt = 0; attempt < Attempts && status is Status.Ok or Status.Busy; attempt++)
         {
             Obstacle? obstacle;
-            lock (Shard.Gate)
+            using (Shard.Enter())
             {
                 status = TransactOnce(session, operation, in request, use, restores, kept, change, out result);
                 obstacle = Transaction.Obstacle;
@@ -161,7 +161,7 @@ public sealed partial class HostedDrive
             }
 
             // Clearing may wait for the packer, and that for the gate: who came with the gate must try again without it.
-            if (status == Status.Ok || Shard.Gate.IsHeldByCurrentThread) { break; }
+            if (status == Status.Ok || Shard.IsOwned) { break; }
             if (change.IsInTheWay)
             {
                 if (!change.WaitForOthers()) { return Status.StaleEpoch; }
@@ -201,7 +201,7 @@ public sealed partial class HostedDrive
         }
         catch (RecordCorruptException)
         {
-            lock (Shard.Gate) { return ReadStill(at, reading, argument, out result); }
+            using (Shard.Enter()) { return ReadStill(at, reading, argument, out result); }
         }
         catch (StorageException failed)
         {

@@ -41,9 +41,6 @@ public sealed class KeptNodes
     /// marked has ended then.</summary>
     public bool IsUsed { get; private set; }
 
-    /// <summary>Called when a thread begins to wait for others (1), and when it has (-1): it may be one of a few.</summary>
-    public Action<int>? Waiting { get; set; }
-
     /// <summary>A session may keep what it is told. With the shard's gate held, or before anybody knows the drive.</summary>
     public void Use() => IsUsed = true;
 
@@ -194,18 +191,11 @@ public sealed class KeptNodes
         }
 
         foreach ((INodeKeeper keeper, List<VNodeId> its) in asked) { keeper.Forget(its, upTo); }
-        Waiting?.Invoke(1);
-        try
+        using RequestThreads.Place place = RequestThreads.Leave();
+        lock (gate)
         {
-            lock (gate)
-            {
-                while (!isOver && IsKeptByOthers(by, nodes)) { Monitor.Wait(gate); }
-                return !isOver;
-            }
-        }
-        finally
-        {
-            Waiting?.Invoke(-1);
+            while (!isOver && IsKeptByOthers(by, nodes)) { Monitor.Wait(gate); }
+            return !isOver;
         }
     }
 

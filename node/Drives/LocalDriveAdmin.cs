@@ -172,7 +172,7 @@ public sealed partial class LocalDriveAdmin(
     private static Status CommitSynced(Shard home, DriveId drive, RecordBatch batch, Action applied)
     {
         Status status;
-        lock (home.Gate) { status = home.Commit(drive, batch, applied); }
+        using (home.Enter()) { status = home.Commit(drive, batch, applied); }
         return status == Status.Ok ? home.Sync() : status;
     }
 
@@ -180,7 +180,7 @@ public sealed partial class LocalDriveAdmin(
     {
         DriveState state = drive.State;
         DriveCounters counters;
-        lock (drive.Shard.Gate) { counters = drive.Counters; }
+        using (drive.Shard.Enter()) { counters = drive.Counters; }
         DriveId? origin = state.Policy.Origins.IsEmpty ? null : state.Policy.Origins[0].Drive;
         return new(
             drive.Id,

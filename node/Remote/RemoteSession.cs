@@ -88,7 +88,6 @@ internal sealed partial class RemoteSession : ISessionRecall, INodeKeeper
         Renew();
         begunAt = clock.GetTimestamp();
         local.OnRecall(this);
-        Hosted.Kept.Waiting = threads.NoteWaiting;
         if (local.Access.IsShared()) { Hosted.Kept.Add(Id, this, isAbsent: isAdopted); }
     }
 

@@ -17,9 +17,6 @@ internal sealed partial class BlockCopies
     /// <summary>How long a block waits for a key primary that can keep it. A takeover takes some seconds.</summary>
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(15);
 
-    /// <summary>Between two attempts at the most: each sends the whole block.</summary>
-    private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(1);
-
     /// <summary>A key primary gives up within it if the copies that count do not answer, before it is asked once more.</summary>
     private static readonly TimeSpan s_keepTime = TimeSpan.FromSeconds(8);
 
@@ -86,13 +83,11 @@ internal sealed partial class BlockCopies
             ? SendAsync(primary, head, content.ToArray(), s_keyTime, unwanted.Token)
             : SendDirectly(primary, head, content, Crc32C.Compute(content), s_keyTime, unwanted.Token);
         Status outcome = Status.Busy;
-        Task taken = TakeAsync();
-        while (!taken.Wait(s_look, CancellationToken.None))
+        Await(TakeAsync(), () =>
         {
             bool isLost = way != 0 && links.DirectNumber(primary) != way;
             if (isLost || driver.PrimaryOf(shard) != primary || !driver.Leads(home)) { unwanted.Cancel(); }
-        }
-
+        });
         return outcome;
 
         async Task TakeAsync() => outcome = await answer;

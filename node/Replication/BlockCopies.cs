@@ -28,8 +28,11 @@ internal sealed partial class BlockCopies(
     /// <summary>A copy that does not take a block within it is asked again, if it still counts.</summary>
     private static readonly TimeSpan s_callTime = TimeSpan.FromSeconds(5);
 
-    /// <summary>Before the next attempt, unless the map says meanwhile that it does not count.</summary>
+    /// <summary>Before the next attempt, unless the map says meanwhile that it does not count; then twice that, and so on.</summary>
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>Between two attempts at the most: each sends the whole block.</summary>
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(1);
 
     /// <summary>Between two looks whether who does not answer still counts.</summary>
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(50);
@@ -41,6 +44,7 @@ internal sealed partial class BlockCopies(
     {
         HashSet<InSyncReplica> has = [];
         bool isDone = false;
+        TimeSpan pause = s_pause;
         TimeSpan began = SuspendClock.Now;
         while (true)
         {
@@ -86,7 +90,8 @@ internal sealed partial class BlockCopies(
 
             // Whoever sent a spread block sends it anew, and must not find the threads of this node waiting for a copy that is gone.
             if (spread != 0 && SuspendClock.Now - began > s_keepTime) { return Status.Busy; }
-            driver.AwaitView(s_pause);
+            driver.AwaitView(pause);
+            if (pause < s_longestPause) { pause *= 2; }
         }
     }
 
@@ -133,6 +138,15 @@ internal sealed partial class BlockCopies(
         Length = (uint)length,
         Spread = (uint)spread,
     };
+
+    /// <summary>Waits for answers, and looks now and then whether they are still to be waited for.</summary>
+    private static void Await(Task answers, Action look)
+    {
+        if (answers.Wait(s_look, CancellationToken.None)) { return; }
+        using RequestThreads.Place place = RequestThreads.Leave();
+        do { look(); }
+        while (!answers.Wait(s_look, CancellationToken.None));
+    }
 
     /// <summary>Sends a block now, which is the caller's again when this returns.</summary>
     /// <returns>What the copy answered; Busy: it did not.</returns>
@@ -215,7 +229,7 @@ internal sealed partial class BlockCopies(
         /// <summary>Waits for each copy as long as it counts. Busy: it did not answer.</summary>
         public Status[] Collect()
         {
-            while (!Task.WaitAll(tasks, s_look))
+            Await(Task.WhenAll(tasks), () =>
             {
                 for (int at = 0; at < lacking.Length; at++)
                 {
@@ -223,8 +237,7 @@ internal sealed partial class BlockCopies(
                     bool isLost = ways[at] != 0 && all.links.DirectNumber(lacking[at].Node) != ways[at];
                     if (!tasks[at].IsCompleted && (isLost || !all.driver.IsWaitedFor(shard, lacking[at]))) { unwanted[at].Cancel(); }
                 }
-            }
-
+            });
             return answers;
         }
 

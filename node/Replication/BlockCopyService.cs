@@ -18,10 +18,15 @@ internal sealed class BlockCopyService(
     /// <summary>Blocks that are stored at once: so many may share one sync of the disk.</summary>
     private const int Threads = 16;
 
+    /// <summary>Bytes of blocks that came and are not stored yet: of copies, and as much again of those kept as their primary.</summary>
+    private const long MaxBytesUnderWay = 256 << 20;
+
     private readonly RequestThreads threads = new(Threads);
+    private readonly BlocksUnderWay copying = new(MaxBytesUnderWay);
 
     /// <summary>Those that keep blocks as the primary of their shard: they wait for other nodes, whose blocks must not wait for them.</summary>
     private readonly RequestThreads leading = new(Threads);
+    private readonly BlocksUnderWay kept = new(MaxBytesUnderWay);
     private readonly TaskCompletionSource idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Blocks that are being stored, and one more until this ends.</summary>
@@ -51,8 +56,18 @@ internal sealed class BlockCopyService(
     /// <summary>Stores a block that came on a direct stream, and answers on this node's own.</summary>
     public void OnStore(NodeId from, V1.StoreBlock sent)
     {
-        Interlocked.Increment(ref underWay);
-        (sent.Head?.ToPrimary == true ? leading : threads).Run(new Storing(this, from, sent));
+        bool isLed = sent.Head?.ToPrimary == true;
+        BlocksUnderWay blocksUnderWay = isLed ? kept : copying;
+        Status status = sent.Head is null ? Status.Invalid : blocksUnderWay.Begin(from, sent);
+        if (status == Status.Ok)
+        {
+            Interlocked.Increment(ref underWay);
+            (isLed ? leading : threads).Run(new Storing(this, blocksUnderWay, sent));
+            return;
+        }
+
+        sent.Lent?.Dispose();
+        if (status != Status.Exists) { Answer(from, sent.Number, status); }
     }
 
     private void OnDone()
@@ -60,7 +75,8 @@ internal sealed class BlockCopyService(
         if (Interlocked.Decrement(ref underWay) == 0) { idle.TrySetResult(); }
     }
 
-    private void Answer(NodeId to, V1.PeerMessage answer) => links.Send(to, answer);
+    private void Answer(NodeId to, ulong number, Status status) =>
+        links.Send(to, new() { BlockStored = new() { Number = number, Status = status.ToWire() } });
 
     private Status Store(V1.StoreBlock sent)
     {
@@ -281,7 +297,7 @@ internal sealed class BlockCopyService(
 
     private static V1.CopyReply Reply(Status status) => new() { Status = status.ToWire() };
 
-    private sealed class Storing(BlockCopyService service, NodeId from, V1.StoreBlock sent) : IThreadPoolWorkItem
+    private sealed class Storing(BlockCopyService service, BlocksUnderWay blocksUnderWay, V1.StoreBlock sent) : IThreadPoolWorkItem
     {
         public void Execute()
         {
@@ -295,8 +311,8 @@ internal sealed class BlockCopyService(
                 status = Status.IoError;
             }
 
+            foreach ((NodeId from, ulong number) in blocksUnderWay.End(sent)) { service.Answer(from, number, status); }
             sent.Lent?.Dispose();
-            service.Answer(from, new() { BlockStored = new() { Number = sent.Number, Status = status.ToWire() } });
             service.OnDone();
         }
     }

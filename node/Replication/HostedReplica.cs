@@ -80,6 +80,9 @@ internal sealed class HostedReplica(ReplicaLog log, ShardReplica core)
 /// <summary>A thread that waits for an entry to be applied, or to be durable everywhere.</summary>
 internal sealed class LogWaiter
 {
+    /// <summary>What takes longer does not wait for disks and the network alone.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromMilliseconds(50);
+
     [ThreadStatic]
     private static LogWaiter? own;
 
@@ -114,6 +117,9 @@ internal sealed class LogWaiter
     {
         lock (gate)
         {
+            if (status is null) { Monitor.Wait(gate, s_patience); }
+            if (status is { } soon) { return soon; }
+            using RequestThreads.Place place = RequestThreads.Leave();
             while (status is null) { Monitor.Wait(gate); }
             return status.Value;
         }

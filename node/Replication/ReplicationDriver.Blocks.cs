@@ -24,6 +24,7 @@ public sealed partial class ReplicationDriver
     /// <summary>Waits until the pool map is another one, or for so long.</summary>
     internal void AwaitView(TimeSpan atMost)
     {
+        using RequestThreads.Place place = RequestThreads.Leave();
         lock (viewed) { Monitor.Wait(viewed, atMost); }
     }
 

@@ -31,6 +31,7 @@ internal sealed class SessionFinder(StorageNode storage, ReplicationDriver drive
         SessionToken found = default;
         foreach (NodeId node in driver.HoldersOf(home).Where(node => driver.PresenceOf(node) == NodePresence.Here).Take(MaxAsked))
         {
+            using RequestThreads.Place place = RequestThreads.Leave();
             AskAsync(node).Wait(CancellationToken.None);
             if (found != default) { break; }
         }

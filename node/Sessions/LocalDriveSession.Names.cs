@@ -123,7 +123,7 @@ public sealed partial class LocalDriveSession
 
     public ValueTask<Reply<NodeInfo>> HoldAsync(VNodeId id)
     {
-        lock (drive.Shard.Gate)
+        using (drive.Shard.Enter())
         {
             Status status = Read(CowNumber.Head, static (DriveView view, VNodeId node, out NodeInfo result) =>
                 GetNode.Apply(view, node, out result), id, out NodeInfo info);
@@ -135,7 +135,7 @@ public sealed partial class LocalDriveSession
     public ValueTask<Status> ReleaseAsync(VNodeId id)
     {
         bool orphaned;
-        lock (drive.Shard.Gate) { orphaned = drive.Holds.Remove(id, Id); }
+        using (drive.Shard.Enter()) { orphaned = drive.Holds.Remove(id, Id); }
         return new(orphaned ? drive.ReleaseOrphan(id, Id) : Status.Ok);
     }
 
@@ -146,7 +146,7 @@ public sealed partial class LocalDriveSession
         using KeptChange change = new(drive.Kept, Id);
         while (true)
         {
-            lock (drive.Shard.Gate)
+            using (drive.Shard.Enter())
             {
                 Status status = decide(in request, change, out TResult result);
                 if (!change.IsInTheWay) { return Answer(status, result); }

@@ -81,7 +81,7 @@ public sealed partial class LocalDriveSession
     /// <summary>Notes what a request of this session has opened and used under the primary before.</summary>
     internal void Note(IEnumerable<VNodeId> opened, Reservation grown)
     {
-        lock (drive.Shard.Gate)
+        using (drive.Shard.Enter())
         {
             foreach (VNodeId node in opened) { drive.Holds.Add(node, Id); }
         }

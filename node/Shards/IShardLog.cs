@@ -4,7 +4,7 @@ namespace KvFs.Node.Shards;
 
 /// <summary>Where a shard's transactions are put in order and kept: on this node alone, or on all of its replicas.</summary>
 /// <remarks><see cref="Commit"/> and <see cref="Resume"/> are called by one thread at a time, which owns the shard
-/// (<see cref="Shard.Gate"/>); the rest is for any thread.</remarks>
+/// (<see cref="Shard.Enter"/>); the rest is for any thread.</remarks>
 public interface IShardLog
 {
     /// <summary>The reign under which this node answers, or answered last.</summary>

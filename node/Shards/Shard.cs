@@ -5,8 +5,8 @@ namespace KvFs.Node.Shards;
 
 /// <summary>One shard on its primary: orders the transactions of the drives that live on it.</summary>
 /// <remarks>
-/// Ownership: whoever holds <see cref="Gate"/> owns the shard's state, and with it the state of its drives; a request that
-/// finds it free runs on its own thread without a hand-over. Reads of committed records need no gate. A request's steps: (1)
+/// Ownership: whoever holds the gate (<see cref="Enter"/>) owns the shard's state, and with it the state of its drives; a request
+/// that finds it free runs on its own thread without a hand-over. Reads of committed records need no gate. A request's steps: (1)
 /// take the gate; (2) let an operation of core write a transaction; (3) commit; (4) answer. An entry that is in the log and
 /// for whose records there is no space is owed (<see cref="Resume"/>): nothing is decided before it is applied.
 /// </remarks>
@@ -15,7 +15,11 @@ public sealed class Shard
     /// <summary>Bytes of one batch: a transaction's bound, and as much again for history that it saves.</summary>
     private const int MaxBatchBytes = 4 * Limits.TransactionBytes;
 
+    /// <summary>Who waits longer for the gate waits for more than the disk.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromMilliseconds(50);
+
     private readonly IShardLog log;
+    private readonly Lock gate = new();
     private Action? whenApplied;
 
     /// <summary>A shard whose log is kept as <paramref name="log"/> says.</summary>
@@ -38,8 +42,22 @@ public sealed class Shard
     /// <summary>The reign under which this node answers, or answered last.</summary>
     public Epoch Epoch => log.Epoch;
 
-    /// <summary>Whoever holds it owns the shard's state.</summary>
-    public Lock Gate { get; } = new();
+    /// <summary>Whether the calling thread owns the shard's state.</summary>
+    public bool IsOwned => gate.IsHeldByCurrentThread;
+
+    /// <summary>Takes the gate until what is returned is disposed. Behind a commit that hangs, others take the thread's place.</summary>
+    public Lock.Scope Enter()
+    {
+        if (gate.TryEnter(s_patience))
+        {
+            Lock.Scope scope = gate.EnterScope();
+            gate.Exit();
+            return scope;
+        }
+
+        using RequestThreads.Place place = RequestThreads.Leave();
+        return gate.EnterScope();
+    }
 
     /// <summary>An entry could not be applied: nothing is acknowledged any more until the node starts again.</summary>
     public bool IsBroken => log.IsBroken;
@@ -65,7 +83,7 @@ public sealed class Shard
     /// <returns>Ok: nothing is owed. NoSpace: there still is none. StaleEpoch, IoError: as <see cref="Commit"/>.</returns>
     public Status Resume()
     {
-        Invariant.Check(Gate.IsHeldByCurrentThread);
+        Invariant.Check(IsOwned);
         Status status = log.Resume();
         if (status == Status.Ok && whenApplied is { } then)
         {
@@ -88,7 +106,7 @@ public sealed class Shard
     public Status Commit(DriveId drive, RecordBatch changes, Action? applied = null, bool wantsDurable = false)
     {
         ArgumentNullException.ThrowIfNull(changes);
-        Invariant.Check(Gate.IsHeldByCurrentThread);
+        Invariant.Check(IsOwned);
         if (changes.ByteCount > MaxBatchBytes) { return Status.TooLarge; }
         Status status = log.Commit(drive, changes, wantsDurable);
         if (status == Status.Unknown && log.IsOwed) { whenApplied = applied; }

@@ -88,7 +88,7 @@ public sealed class OwedEntryTests : QuietNodeTests
     private ulong Used()
     {
         HostedDrive drive = Node.Drive("d");
-        lock (drive.Shard.Gate) { return drive.Counters.UsedInodes - 1; }
+        using (drive.Shard.Enter()) { return drive.Counters.UsedInodes - 1; }
     }
 
     private ValueTask<Reply<Protocol.DriveInfo>> Create(string drive) =>

@@ -1,4 +1,4 @@
-namespace KvFs.Node.Remote;
+namespace KvFs.Node;
 
 /// <summary>Threads that carry out requests. A request may wait for the disk, or for a shard's gate, with its thread: on the
 /// runtime's few threads it would keep the connections waiting.</summary>
@@ -7,13 +7,16 @@ internal sealed class RequestThreads(int max) : IDisposable
 {
     private static readonly TimeSpan s_idleTime = TimeSpan.FromSeconds(10);
 
+    [ThreadStatic]
+    private static RequestThreads? own;
+
     // Not a Lock: threads wait for pulses of it.
     private readonly object gate = new();
     private readonly Queue<IThreadPoolWorkItem> queue = [];
     private int threads;
     private int idle;
 
-    /// <summary>Threads that wait for another client.</summary>
+    /// <summary>Threads that wait for others.</summary>
     private int waiting;
 
     private bool stopped;
@@ -39,8 +42,11 @@ internal sealed class RequestThreads(int max) : IDisposable
         Start();
     }
 
-    /// <summary>A thread begins to wait for another client (1), or has waited (-1): others take its place meanwhile.</summary>
-    public void NoteWaiting(int change)
+    /// <summary>The calling thread begins to wait for what may be long in coming, and has waited when this is disposed: if it is one of
+    /// a few, others take its place meanwhile, so that what hangs does not hold up what does not.</summary>
+    public static Place Leave() => new(own);
+
+    private void NoteWaiting(int change)
     {
         lock (gate)
         {
@@ -74,6 +80,7 @@ internal sealed class RequestThreads(int max) : IDisposable
 
     private void Work()
     {
+        own = this;
         while (TryTake() is { } work) { work.Execute(); }
     }
 
@@ -100,6 +107,20 @@ internal sealed class RequestThreads(int max) : IDisposable
 
             return queue.Dequeue();
         }
+    }
+
+    /// <summary>Where a thread was that waits.</summary>
+    internal readonly ref struct Place
+    {
+        private readonly RequestThreads? threads;
+
+        internal Place(RequestThreads? threads)
+        {
+            this.threads = threads;
+            threads?.NoteWaiting(1);
+        }
+
+        public void Dispose() => threads?.NoteWaiting(-1);
     }
 
     private sealed class Answering<T>(Func<ValueTask<T>> work) : IThreadPoolWorkItem
