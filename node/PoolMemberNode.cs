@@ -53,8 +53,11 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
     private readonly BlockHealer healer;
     private readonly BlockCompareService compared;
     private readonly CopyComparer comparer;
+    private readonly LeftoverService leftovers;
+    private readonly LeftoverRemover remover;
     private readonly Meter meter = new("KvFs.Pool");
     private BackgroundLoop? comparing;
+    private BackgroundLoop? removing;
     private readonly RemoteServices remote;
     private readonly SessionFinder sessions;
     private readonly ILogger logger;
@@ -106,6 +109,8 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
 
         compared = new(driver, blocks, first.Shards.Length);
         comparer = new(storage, driver, channels, first.Shards.Length, logger);
+        leftovers = new(driver, map, store);
+        remover = new(storage, driver, leftovers, channels, first.Shards.Length, logger);
         this.logger = logger;
         AddInstruments();
         sessions = new(storage, driver, channels, first.Shards.Length);
@@ -162,6 +167,7 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
         peers.AddTo(services);
         copies.AddTo(services);
         compared.AddTo(services);
+        leftovers.AddTo(services);
         sessions.AddTo(services);
         remote.AddTo(services);
         new PoolService(this, driver).AddTo(services);
@@ -211,6 +217,8 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
         placement.Start();
         healer.Start();
         comparing = new("comparing", s_compareLook, logger, comparer.Run);
+        TimeSpan interval = storage.Options.Scrub.LeftoverInterval;
+        if (interval > TimeSpan.Zero) { removing = new("leftovers", interval, logger, remover.Run); }
     }
 
     /// <summary>Hands over what this node is primary of, as far as somebody is there, has itself listed as a copy that does not count, and
@@ -273,6 +281,7 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
         isStopped = true;
         await remote.DisposeAsync();
         if (comparing is not null) { await comparing.DisposeAsync(); }
+        if (removing is not null) { await removing.DisposeAsync(); }
         meter.Dispose();
         await healer.DisposeAsync();
         await placement.DisposeAsync();
@@ -280,6 +289,7 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
         await map.DisposeAsync();
         await copies.DisposeAsync();
         compared.Dispose();
+        leftovers.Dispose();
         await links.DisposeAsync();
         channels.Dispose();
         await storage.DisposeAsync();
@@ -288,10 +298,18 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
     /// <summary>Compares copies, for who drives the background by hand.</summary>
     internal CopyComparer Comparer => comparer;
 
+    /// <summary>Removes what is left here, for who drives the background by hand.</summary>
+    internal LeftoverRemover Leftovers => remover;
+
     private void AddInstruments()
     {
         meter.CreateObservableCounter(
             "kvfs_copies_returned_blocks", () => comparer.ReturnedBlocks, null, "Blocks that copies lacked and were given.");
+        meter.CreateObservableCounter(
+            "kvfs_node_removed_leftovers", () => remover.Removed, null,
+            "Shards that have moved on, and drives that were deleted while this node was away, of which it removed what it had left.");
+        meter.CreateObservableCounter(
+            "kvfs_copies_dropped_blocks", () => comparer.DroppedBlocks, null, "Blocks that copies had and nothing referred to, and that were removed.");
         meter.CreateObservableGauge(
             "kvfs_copies_lacking_blocks", () => comparer.Last.LackingBlocks, null,
             "Blocks that a copy of this node's drives lacked at the last comparison, and could not be given.");

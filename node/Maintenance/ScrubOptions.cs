@@ -11,4 +11,11 @@ public sealed record ScrubOptions
 
     /// <summary>How often the primary of a drive compares which blocks the copies have; zero: never.</summary>
     public TimeSpan CompareInterval { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary>How often a node looks for what it has left of shards that have moved on, and of drives that were deleted while it was away;
+    /// zero: never.</summary>
+    public TimeSpan LeftoverInterval { get; init; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>That goes once it has been of no use for so long.</summary>
+    public TimeSpan LeftoverAge { get; init; } = TimeSpan.FromMinutes(10);
 }

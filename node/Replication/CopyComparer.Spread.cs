@@ -99,7 +99,7 @@ internal sealed partial class CopyComparer
         // What died since was dropped there, too.
         List<ulong> missing = [.. live.Where(id => !theirs.ContainsKey(id) && blocks.IsReferredTo(new(drive.Id, new(id))))];
         if (missing.Count > 0) { await NameAsync(drive, node, request, missing, stop); }
-        CountSurplus(drive, node, theirs.Keys.Where(id => !live.Contains(id)));
+        SeeToSurplus(drive, node, theirs.Keys.Where(id => !live.Contains(id)));
     });
 
     private void ListOwn(DriveId drive, V1.CompareRequest request, SortedDictionary<ulong, ulong> hashes)
@@ -127,9 +127,8 @@ internal sealed partial class CopyComparer
             await ReturnAsync(drive, node, mend, missing, stop);
         }
 
-        // What died meanwhile, durably, was not there when it was dropped, and may be there now. No id comes to life again.
-        List<ulong> gone = Unknown(drive, [.. missing]);
-        if (gone.Count > 0 && drive.Shard.Sync() == Status.Ok) { blocks.DropBlocks(drive.Id, [.. gone.Select(static id => new BlockId(id))]); }
+        // What died meanwhile was not there when it was dropped, and may be there now. No id comes to life again.
+        TryDrop(drive, [.. Unknown(drive, [.. missing]).Select(static id => new BlockId(id))]);
     }
 
     [LoggerMessage(

@@ -16,7 +16,8 @@ namespace KvFs.Node.Replication;
 /// <remarks>One thread runs it. In each round, drive after drive, some thousands of blocks at a time: (1) what the records refer to and is
 /// not here is fetched; (2) each copy tells a digest of the same range of ids; (3) where that differs, it lists what it has. What
 /// it lacks counts only if a record refers to it, because then every copy that counts must have it; what it has too much only if its id
-/// is neither in use, granted, nor waiting to be dropped. What is too much is counted and stays.</remarks>
+/// is neither in use, granted, nor waiting to be dropped: then it is dead, because no id is given twice, and is dropped everywhere. What was
+/// never given, or may have been by a copy that was lost, is counted and stays.</remarks>
 [SupportedOSPlatform("linux")]
 internal sealed partial class CopyComparer(
     StorageNode storage, ReplicationDriver driver, PeerChannels channels, int shardCount, ILogger logger)
@@ -34,6 +35,7 @@ internal sealed partial class CopyComparer(
     private readonly TimeProvider clock = storage.Options.Clock;
     private long began = storage.Options.Clock.GetTimestamp();
     private long returnedBlocks;
+    private long droppedBlocks;
     private CopyTally last = CopyTally.None;
     private long lacking;
     private long differing;
@@ -45,6 +47,9 @@ internal sealed partial class CopyComparer(
 
     /// <summary>Blocks that copies were given since the start.</summary>
     public long ReturnedBlocks => Volatile.Read(ref returnedBlocks);
+
+    /// <summary>Dead blocks that copies had and were told to drop, since the start.</summary>
+    public long DroppedBlocks => Volatile.Read(ref droppedBlocks);
 
     /// <summary>Does a round, if it is time; the first one comes when that has gone by once.</summary>
     /// <returns>False: there is nothing to do before time has gone by.</returns>
@@ -158,7 +163,7 @@ internal sealed partial class CopyComparer(
         if (await AskAsync(channel, request, theirs, stop) is null) { return; }
         V1.MendRequest mend = new() { Shard = shard.Value, Epoch = epoch.Value, Owner = drive.Id.ToWire() };
         await ReturnAsync(drive, node, mend, Lacking(drive.Id, range, theirs, node), stop);
-        CountSurplus(drive, node, theirs.Keys.Where(id => !range.Hashes.ContainsKey(id)));
+        SeeToSurplus(drive, node, theirs.Keys.Where(id => !range.Hashes.ContainsKey(id)));
     });
 
     /// <summary>Compares with one node; what goes wrong is counted or told, and does not end the round.</summary>
@@ -248,13 +253,36 @@ internal sealed partial class CopyComparer(
         LogReturned(logger, node, returned, drive.State.Policy.Name);
     }
 
-    /// <summary>Counts what a copy has and nobody knows of; what became of each id is looked at as of one moment.</summary>
-    private void CountSurplus(HostedDrive drive, NodeId node, IEnumerable<ulong> candidates)
+    /// <summary>Drops what a copy has and is dead; what became of each id is looked at as of one moment.</summary>
+    private void SeeToSurplus(HostedDrive drive, NodeId node, IEnumerable<ulong> candidates)
     {
-        int found = Unknown(drive, [.. candidates]).Count;
-        if (found == 0) { return; }
-        surplus += found;
-        LogSurplus(logger, node, found, drive.State.Policy.Name);
+        ulong issued;
+        using (drive.Shard.Enter()) { issued = drive.Counters.Next.Block; }
+        List<ulong> found = Unknown(drive, [.. candidates]);
+        if (found.Count == 0) { return; }
+        BlockId[] dead = [.. found.Where(id => id < issued).Select(static id => new BlockId(id))];
+        int dropped = TryDrop(drive, dead) ? dead.Length : 0;
+        if (dropped > 0)
+        {
+            Interlocked.Add(ref droppedBlocks, dropped);
+            LogDropped(logger, node, dropped, drive.State.Policy.Name);
+        }
+
+        if (dropped == found.Count) { return; }
+        surplus += found.Count - dropped;
+        LogSurplus(logger, node, found.Count - dropped, drive.State.Policy.Name);
+    }
+
+    /// <summary>Drops blocks everywhere that are dead by this node's records. That they died must be durable, and the records must have been
+    /// the newest when they were read: the lease is looked at behind that.</summary>
+    private bool TryDrop(HostedDrive drive, BlockId[] dead)
+    {
+        ShardId home = HomeShard.Of(drive.Id, shardCount);
+        return dead.Length > 0
+            && !driver.HasLoss(home)
+            && drive.Shard.Sync() == Status.Ok
+            && driver.HasAllRecords(home)
+            && blocks.DropBlocks(drive.Id, dead) == Status.Ok;
     }
 
     /// <summary>Those of some ids that are neither in use, granted, nor waiting to be dropped.</summary>
@@ -295,6 +323,9 @@ internal sealed partial class CopyComparer(
         Message = "Block {Block} has other bytes on node {Node} than here, each with right checksums. Both are left alone: drain that node, and "
             + "look at what the block belongs to.")]
     private static partial void LogDiffers(ILogger logger, BlockName block, NodeId node);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Node {Node} had {Count} dead blocks of drive '{Drive}', and was told to drop them.")]
+    private static partial void LogDropped(ILogger logger, NodeId node, int count, string drive);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Node {Node} has {Count} blocks of drive '{Drive}' that nothing refers to. They are left there.")]
     private static partial void LogSurplus(ILogger logger, NodeId node, long count, string drive);

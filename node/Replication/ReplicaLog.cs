@@ -228,6 +228,25 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
         return Status.Ok;
     }
 
+    /// <summary>Whether the disk has anything of the shard, but for blocks and for records of its drives.</summary>
+    public bool IsThere()
+    {
+        LogEntry.WriteKey(shard, default, key);
+        LogEntry.WriteKey(shard, new(ulong.MaxValue), otherKey);
+        using IRecordCursor cursor = store.OpenCursor(Family.Log, key, otherKey);
+        return cursor.MoveNext();
+    }
+
+    /// <summary>Removes the log and the records of the shard's drives; on disk after the store's next SyncLog.</summary>
+    public Status Forget()
+    {
+        Array.Clear(recent);
+        steps.Clear();
+        bytesOfStep = recentBytes = 0;
+        Applied = forgotten = default;
+        return Remove(isInstalling: false);
+    }
+
     private void PutEnded(LogPosition start, ImmutableArray<LogRun> endedBefore)
     {
         EndedReigns.WriteKey(shard, endedKey);

@@ -178,7 +178,10 @@ public sealed partial class ReplicationDriver
     /// <summary>Whether this node keeps blocks of a shard for a primary of a reign.</summary>
     internal bool MayCopy(ShardId shard, Epoch epoch)
     {
-        lock (gate) { return !hasFailed && Find(shard)?.Core.Reign is { } reign && reign.Epoch <= epoch && !IsLed(shard); }
+        lock (gate)
+        {
+            return !hasFailed && !forgetting.Contains(shard) && Find(shard)?.Core.Reign is { } reign && reign.Epoch <= epoch && !IsLed(shard);
+        }
     }
 
     /// <summary>Shards of which this node has a copy that does not count, and who leads them.</summary>
@@ -191,7 +194,7 @@ public sealed partial class ReplicationDriver
             foreach ((ShardId shard, HostedReplica replica) in replicas)
             {
                 if (replica.Core.Reign is not { } reign || reign.Primary == Process.Node || !reign.Members.Contains(Process.Node)) { continue; }
-                if (!reign.Has(Process.Node, Process.Boot)) { found.Add((shard, reign.Primary)); }
+                if (!reign.Has(Process.Node, Process.Boot) && !forgetting.Contains(shard)) { found.Add((shard, reign.Primary)); }
             }
 
             return found;

@@ -306,8 +306,13 @@ public sealed partial class ReplicationDriver : IDisposable
         ReplicaLog log = new(store, shard, options.ShardCount);
         LogShape shape = log.Open();
         ShardReplica replica = core.AddShard(shard, shape, log.Applied);
-        if (options.KeepsBlocks) { replica.HasBlocks = copy => HasBlocks(shard, copy); }
-        replicas.Add(shard, new(log, replica));
+        Host(log, replica, term: 0);
+    }
+
+    private void Host(ReplicaLog log, ShardReplica replica, ulong term)
+    {
+        if (options.KeepsBlocks) { replica.HasBlocks = copy => HasBlocks(log.Shard, copy); }
+        replicas[log.Shard] = new(log, replica) { Term = term };
     }
 
     private void RunClock()
@@ -358,6 +363,7 @@ public sealed partial class ReplicationDriver : IDisposable
 
             foreach (ShardId shard in shards)
             {
+                // Not of a log that was forgotten meanwhile.
                 HostedReplica replica = replicas[shard];
                 if (!replica.IsSyncing) { continue; }
                 replica.IsSyncing = false;

@@ -165,14 +165,15 @@ public sealed partial class BlockStore : IDisposable
         }
     }
 
-    /// <summary>The length of a block: Ok, NotFound, or Corrupt.</summary>
+    /// <summary>The length of a block: Ok, NotFound, or Corrupt. Who asks may do so to find out whether it has the block: what was used lately
+    /// may have been dropped since, so the index is asked.</summary>
     public Status GetBlockLength(BlockName block, out int length)
     {
         length = 0;
         if (!TryEnter(block.Owner, out DriveStore? drive)) { return Status.NotFound; }
         try
         {
-            Status status = drive!.Find(block.Id, useCache: true, out BlockIndexEntry? entry);
+            Status status = drive!.Find(block.Id, useCache: false, out BlockIndexEntry? entry);
             length = entry?.Length ?? 0;
             return status;
         }
@@ -232,6 +233,10 @@ public sealed partial class BlockStore : IDisposable
     /// <summary>Walks the indexed blocks of a drive, from an id on.</summary>
     /// <exception cref="StorageException">The disk cannot give the index back.</exception>
     public BlockCursor OpenBlockCursor(DriveId drive, BlockId from = default) => new(context.Store, drive, from);
+
+    /// <summary>Walks what is kept of a drive's bad blocks.</summary>
+    /// <exception cref="StorageException">The disk cannot give the records back.</exception>
+    internal QuarantineCursor OpenQuarantineCursor(DriveId drive) => new(context.Store, drive);
 
     /// <summary>Checks a drive, while it is in use: every entry, bounds, overlaps, the bitmap and, if asked, every byte.
     /// </summary>

@@ -42,6 +42,13 @@ internal static class Files
         return file.Value.File;
     }
 
+    public static async Task UnlinkAsync(DriveClient client, string name)
+    {
+        ValueTask<Reply<UnlinkResult>> unlinked = client.UnlinkAsync(
+            new UnlinkRequest { Parent = VNodeId.Root, Name = Encoding.UTF8.GetBytes(name) });
+        Assert.Equal(Status.Ok, (await unlinked).Status);
+    }
+
     public static async Task<byte[]> ReadAsync(DriveClient client, string name)
     {
         Reply<NodeInfo> found = await client.LookupAsync(VNodeId.Root, Encoding.UTF8.GetBytes(name), CowNumber.Head);

@@ -56,7 +56,13 @@ internal sealed class PoolWorld : IAsyncDisposable
     {
         PoolNodeOptions options = new()
         {
-            Storage = new() { DataPath = Path.Combine(folder, $"data-{number}"), NodeName = $"node-{number}", ShardCount = Shards },
+            Storage = new()
+            {
+                DataPath = Path.Combine(folder, $"data-{number}"),
+                NodeName = $"node-{number}",
+                ShardCount = Shards,
+                Scrub = new() { LeftoverInterval = TimeSpan.Zero, LeftoverAge = TimeSpan.Zero },
+            },
             Authority = number == 1 ? Authority : laterAuthority,
             Addresses = [AddressOf(number)],
             Dial = static node => new(GrpcTarget.UnixSocket(node.Addresses[0]), new() { CallLimits = WireReplication.Limits }),

@@ -92,6 +92,39 @@ public sealed class ScrubTests
     }
 
     [Fact]
+    public async Task A_dead_block_that_a_copy_has_is_dropped_there()
+    {
+        await using PoolWorld world = await PoolWorld.StartAsync(3);
+        (DriveId drive, PoolMemberNode primary) = await Files.MakeDriveAsync(world, "drive", s_content);
+        PoolMemberNode replica = world.Nodes.First(node => node != primary);
+        BlockName block = Rot.FirstBlock(primary, drive);
+        await using (DriveClient client = new(await world.OpenSessionAsync("drive"), new(), TimeProvider.System))
+        {
+            await Files.UnlinkAsync(client, "f");
+            await Files.UnlinkAsync(client, "g");
+        }
+
+        await PoolWorld.UntilAsync(
+            () => Task.FromResult(replica.Storage.Blocks.GetBlockLength(block, out _) == Status.NotFound ? world : null),
+            "a block that nothing refers to stays");
+
+        // As a copy that was away then would have it.
+        Assert.Equal(Status.Ok, replica.Storage.Blocks.WriteOwnCopy(block, s_content, SpaceUse.Data));
+        Assert.Equal(Status.Ok, replica.Storage.Blocks.SyncBlocks(drive));
+        await PoolWorld.UntilAsync(
+            () =>
+            {
+                primary.Comparer.CompareAll(Unpaced(), CancellationToken.None);
+                return Task.FromResult(primary.Comparer.DroppedBlocks == 1 ? world : null);
+            },
+            "a dead block is not dropped");
+        Assert.Equal((0, 0, 0, 0), Found(primary));
+        Assert.Equal(Status.NotFound, replica.Storage.Blocks.GetBlockLength(block, out _));
+        primary.Comparer.CompareAll(Unpaced(), CancellationToken.None);
+        Assert.Equal(1, primary.Comparer.DroppedBlocks);
+    }
+
+    [Fact]
     public async Task A_copy_that_has_other_bytes_under_right_checksums_is_told_and_left_alone()
     {
         await using PoolWorld world = await PoolWorld.StartAsync(3);

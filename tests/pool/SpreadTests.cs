@@ -32,7 +32,7 @@ public sealed class SpreadTests
         for (int file = 0; file < 24; file++)
         {
             Assert.Equal(ContentOf(file), await Files.ReadAsync(client, $"f{file}"));
-            await UnlinkAsync(client, $"f{file}");
+            await Files.UnlinkAsync(client, $"f{file}");
         }
 
         await PoolWorld.UntilAsync(
@@ -87,7 +87,7 @@ public sealed class SpreadTests
         Assert.Equal((Status.Ok, 100), (clone.Status, clone.Value.Spread));
         await using (DriveClient origin = new(await world.OpenSessionAsync(Drive), new(), TimeProvider.System))
         {
-            for (int file = 0; file < 6; file++) { await UnlinkAsync(origin, $"f{file}"); }
+            for (int file = 0; file < 6; file++) { await Files.UnlinkAsync(origin, $"f{file}"); }
         }
 
         await using DriveClient client = new(await world.OpenSessionAsync("clone"), new(), TimeProvider.System);
@@ -176,13 +176,6 @@ public sealed class SpreadTests
         }
 
         return places;
-    }
-
-    private static async Task UnlinkAsync(DriveClient client, string name)
-    {
-        ValueTask<Reply<UnlinkResult>> unlinked = client.UnlinkAsync(
-            new UnlinkRequest { Parent = VNodeId.Root, Name = Encoding.UTF8.GetBytes(name) });
-        Assert.Equal(Status.Ok, (await unlinked).Status);
     }
 
     private static (long Lacking, long Differing, long Surplus, long Silent) Found(PoolMemberNode node) =>

@@ -69,6 +69,9 @@ public sealed partial class ShardReplica
     /// <summary>The reign that wrote an entry; none, if it was forgotten or is not there.</summary>
     public Epoch EpochAt(LogIndex index) => log.EpochAt(index);
 
+    /// <summary>Whether a primary of a later reign was heard, or of one that the pool map has not told yet.</summary>
+    public bool HasHeardBeyond(Epoch epoch) => seen > epoch;
+
     /// <summary>Whether an entry is in the log, as <see cref="LogShape.Has"/>.</summary>
     public bool Has(LogPosition position) => log.Has(position);
 

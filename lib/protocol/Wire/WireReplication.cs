@@ -63,6 +63,13 @@ public static class BlockCopyMethods
         Marshaller.Protobuf(V1.FindSessionRequest.Parser),
         Marshaller.Protobuf(V1.FindSessionReply.Parser));
 
+    public static GrpcMethod<V1.FindLeftoversRequest, V1.FindLeftoversReply> FindLeftovers { get; } = new(
+        GrpcMethodKind.Unary,
+        Service,
+        "FindLeftovers",
+        Marshaller.Protobuf(V1.FindLeftoversRequest.Parser),
+        Marshaller.Protobuf(V1.FindLeftoversReply.Parser));
+
     public static GrpcMethod<V1.CompareRequest, V1.ComparePart> Compare { get; } = new(
         GrpcMethodKind.ServerStreaming,
         Service,
