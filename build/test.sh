@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# test.sh [FOLDER...]: runs the test projects tests/FOLDER, or all of them, one after the other, as they were last built by
-# setup.sh. Goes on after a failing project. The last line is the sum over all: "N passed, N failed, N skipped".
+# test.sh [FOLDER...]: runs the test projects tests/FOLDER, or all of them, one after the other but for the simulations, as they
+# were last built by setup.sh. Goes on after a failing project. The last line is the sum over all: "N passed, N failed, N skipped".
 # Logs: artifacts/test/FOLDER.log, and FOLDER.trx beside it. Exit code 1 when a test failed, a test host crashed, or a
 # project that has tests ran none.
 #   KVFS_TEST_MINUTES  time one project may take (default 25)
@@ -21,20 +21,21 @@ fi
 
 has_tests() { grep -rqE --include='*.cs' --exclude-dir=obj --exclude-dir=bin '\[(Fact|Theory)\b' "tests/$1"; }
 
-for folder in "${folders[@]}"; do
+run() {
+  local folder=$1 hang=$2 code
   if ! compgen -G "tests/$folder/*.csproj" >/dev/null; then
     echo "test: there is no project in tests/$folder" | tee "$logs/$folder.log" >&2
     echo "$folder 2 tests" >>"$logs/exits"
-    continue
+    return
   fi
   if ! has_tests "$folder"; then
     echo "== $folder: has no tests yet"
-    continue
+    return
   fi
   echo "== $folder"
   timeout --kill-after=30 "${minutes}m" dotnet test "tests/$folder" -c Release --no-build -nologo \
     --logger "trx;LogFileName=$folder.trx" --logger 'console;verbosity=normal' --results-directory "$PWD/$logs" \
-    --blame-hang-timeout "${hang_minutes}m" --blame-hang-dump-type mini \
+    --blame-hang-timeout "${hang}m" --blame-hang-dump-type mini \
     >"$logs/$folder.log" 2>&1 </dev/null
   code=$?
   echo "$folder $code" >>"$logs/exits"
@@ -42,8 +43,21 @@ for folder in "${folders[@]}"; do
     124 | 137) echo "   stopped after $minutes minutes (KVFS_TEST_MINUTES). The last test in $logs/$folder.log is the suspect." ;;
   esac
   if grep -q 'blame-hang\|inactivity time' "$logs/$folder.log"; then
-    echo "   a test took over $hang_minutes minutes (KVFS_HANG_MINUTES). Its name and a dump: $logs/*/Sequence_*.xml, *_hangdump.dmp"
+    echo "   a test took over $hang minutes (KVFS_HANG_MINUTES). Its name and a dump: $logs/*/Sequence_*.xml, *_hangdump.dmp"
   fi
+}
+
+# The simulations know no time but their own, and the tests of pools mostly wait for processes: these two go side by side, the
+# simulations behind everything else that wants a processor.
+rest=()
+for folder in "${folders[@]}"; do
+  case $folder in
+    simulation) (renice -n 15 -p "$BASHPID" >/dev/null && run simulation "$minutes") & ;;
+    pool) rest=(pool "${rest[@]}") ;;
+    *) rest+=("$folder") ;;
+  esac
 done
+for folder in "${rest[@]}"; do run "$folder" "$hang_minutes"; done
+wait
 
 python3 build/sum-tests.py "$logs"
