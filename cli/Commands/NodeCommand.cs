@@ -103,7 +103,7 @@ internal static class NodeCommand
             throw new CommandException(ExitCode.Usage, $"'{host}' is no address to listen on: name one of this machine, or 0.0.0.0.");
         }
 
-        if (port == 0) { port = FreePort(address); }
+        if (port == 0) { port = ServerPorts.Find(address, 1)[0]; }
         IPoolAuthority authority = PoolOptions.OpenAuthority(context);
         await using (authority.ConfigureAwait(false))
         {
@@ -152,12 +152,4 @@ internal static class NodeCommand
         CancellationToken.None,
         TaskCreationOptions.LongRunning,
         TaskScheduler.Default);
-
-    /// <summary>A port that is free now: others must be told before the server listens.</summary>
-    private static int FreePort(IPAddress address)
-    {
-        using System.Net.Sockets.TcpListener probe = new(address, 0);
-        probe.Start();
-        return ((IPEndPoint)probe.LocalEndpoint).Port;
-    }
 }

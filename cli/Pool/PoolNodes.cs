@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
-using System.Net.Sockets;
 using KvFs.Cli.Hosting;
 using KvFs.Cli.Native;
 using Microsoft.Extensions.Logging;
@@ -38,7 +37,7 @@ internal sealed partial class PoolNodes : IAsyncDisposable
         this.pool = pool;
         this.isInsecure = isInsecure;
         this.log = log;
-        Addresses = FreeAddresses(count);
+        Addresses = [.. ServerPorts.Find(IPAddress.Loopback, count).Select(static port => $"{IPAddress.Loopback}:{port}")];
         BackgroundProcess.InheritNothing();
         tasks = [.. Enumerable.Range(1, count).Select(number => Task.Run(() => KeepRunningAsync(number)))];
     }
@@ -130,27 +129,6 @@ internal sealed partial class PoolNodes : IAsyncDisposable
         arguments.AddRange(isInsecure ? ["--insecure"] : ["--pki", pool.CertificatesOf(number), "--pool", OwnPool.Name]);
         if (number == 1) { arguments.AddRange(["--found", "--shards", Shards]); }
         return arguments;
-    }
-
-    /// <summary>Ports of loopback that are free now.</summary>
-    private static string[] FreeAddresses(int count)
-    {
-        List<TcpListener> probes = [];
-        try
-        {
-            for (int at = 0; at < count; at++)
-            {
-                TcpListener probe = new(IPAddress.Loopback, 0);
-                probes.Add(probe);
-                probe.Start();
-            }
-
-            return [.. probes.Select(static probe => probe.LocalEndpoint.ToString()!)];
-        }
-        finally
-        {
-            foreach (TcpListener probe in probes) { probe.Dispose(); }
-        }
     }
 
     private static async Task CopyAsync(Stream from, FileStream to, SemaphoreSlim line)
