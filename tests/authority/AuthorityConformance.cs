@@ -240,18 +240,4 @@ public abstract class AuthorityConformance : IAsyncLifetime
             map.Pool, revision, map.Settings, map.NextNode, map.Nodes, map.Shards, out PoolMap? renumbered, out string reason), reason);
         return renumbered!;
     }
-
-    /// <summary>One watch, map by map.</summary>
-    protected sealed class Watch(IPoolAuthority authority, ulong after) : IAsyncDisposable
-    {
-        private readonly IAsyncEnumerator<PoolMap> maps = authority.WatchAsync(after, TestTime.Limit()).GetAsyncEnumerator();
-
-        public async Task<PoolMap> NextAsync()
-        {
-            Assert.True(await maps.MoveNextAsync());
-            return maps.Current;
-        }
-
-        public ValueTask DisposeAsync() => maps.DisposeAsync();
-    }
 }

@@ -22,13 +22,12 @@ public sealed class EtcdAccessTests
             RequestTime = TestTime.Patience,
         });
         PoolMap map = await TestPool.PutAsync(authority, TestPool.Found());
-        await using IAsyncEnumerator<PoolMap> watch = authority.WatchAsync(1, TestTime.Limit()).GetAsyncEnumerator();
-        Task<bool> next = watch.MoveNextAsync().AsTask();
+        await using Watch watch = new(authority, after: 1);
+        Task<PoolMap> next = watch.NextAsync();
         await server.KillAsync();
         await server.StartAsync();
         map = await TestPool.PutAsync(authority, TestPool.Next(map));
-        Assert.True(await next);
-        TestPool.Same(map, watch.Current);
+        TestPool.Same(map, await next);
     }
 
     [Theory]

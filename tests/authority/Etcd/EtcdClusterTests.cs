@@ -58,14 +58,13 @@ public sealed class EtcdClusterTests : IAsyncLifetime
     {
         await using EtcdAuthority authority = new(options);
         PoolMap map = await TestPool.PutAsync(authority, TestPool.Found());
-        await using IAsyncEnumerator<PoolMap> watch = authority.WatchAsync(1, TestTime.Limit()).GetAsyncEnumerator();
-        Task<bool> next = watch.MoveNextAsync().AsTask();
-        await members[0].SignalAsync("STOP");
+        await using Watch watch = new(authority, after: 1);
+        Task<PoolMap> next = watch.NextAsync();
+        await members[0].FreezeAsync();
         map = await TestPool.PutAsync(authority, TestPool.Next(map));
         TestPool.Same(map, (await authority.ReadAsync(TestTime.Limit())).Map);
-        Assert.True(await next);
-        TestPool.Same(map, watch.Current);
-        await members[0].SignalAsync("CONT");
+        TestPool.Same(map, await next);
+        await members[0].ThawAsync();
     }
 
     [Fact]

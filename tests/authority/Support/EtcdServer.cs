@@ -1,8 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Net;
 using System.Net.Http.Json;
-using System.Net.Sockets;
 using System.Text.Json;
 
 namespace KvFs.Authority.Tests.Support;
@@ -10,12 +8,6 @@ namespace KvFs.Authority.Tests.Support;
 /// <summary>A real member of etcd on loopback ports, with its data in a temporary folder.</summary>
 internal sealed class EtcdServer : IAsyncDisposable
 {
-    /// <summary>Ports of servers lie below those that the kernel takes for outgoing connections: one must still be free when a server that was
-    /// killed starts anew.</summary>
-    private const int LeastPort = 20_000;
-
-    private const int EndOfPorts = 32_768;
-
     private const string Ready = "ready to serve client requests";
 
     private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("kvfs-etcd-");
@@ -44,8 +36,8 @@ internal sealed class EtcdServer : IAsyncDisposable
     /// <summary>A member that is alone, and ready.</summary>
     internal static async Task<EtcdServer> StartAsync(string scheme = "http", HttpClient? http = null, params string[] more)
     {
-        int peer = FreePort();
-        EtcdServer server = new("alone", FreePort(), peer, $"alone=http://127.0.0.1:{peer}", scheme, http, more);
+        int peer = FreePorts.Next();
+        EtcdServer server = new("alone", FreePorts.Next(), peer, $"alone=http://127.0.0.1:{peer}", scheme, http, more);
         await server.StartAsync();
         return server;
     }
@@ -55,9 +47,9 @@ internal sealed class EtcdServer : IAsyncDisposable
     /// <param name="host">The address of this machine that clients reach them at.</param>
     internal static async Task<EtcdServer[]> StartClusterAsync(int members, string host = "127.0.0.1")
     {
-        int[] peers = [.. Enumerable.Range(0, members).Select(static _ => FreePort())];
+        int[] peers = [.. Enumerable.Range(0, members).Select(static _ => FreePorts.Next())];
         string cluster = string.Join(',', peers.Select(static (port, at) => $"m{at}=http://127.0.0.1:{port}"));
-        EtcdServer[] servers = [.. peers.Select((port, at) => new EtcdServer($"m{at}", FreePort(), port, cluster, "http", null, [], host))];
+        EtcdServer[] servers = [.. peers.Select((port, at) => new EtcdServer($"m{at}", FreePorts.Next(), port, cluster, "http", null, [], host))];
         await Task.WhenAll(servers.Select(static server => server.StartAsync()));
         return servers;
     }
@@ -88,13 +80,11 @@ internal sealed class EtcdServer : IAsyncDisposable
         running.Dispose();
     }
 
-    /// <summary>Stops the process where it stands (its connections stay), or lets it go on.</summary>
-    internal async Task SignalAsync(string signal)
-    {
-        using Process kill = Process.Start("kill", [$"-{signal}", $"{process!.Id}"]);
-        await kill.WaitForExitAsync(TestTime.Limit());
-        Assert.Equal(0, kill.ExitCode);
-    }
+    /// <summary>Stops the process where it stands: its connections stay.</summary>
+    internal Task FreezeAsync() => Signals.FreezeAsync(process!);
+
+    /// <summary>Lets it go on.</summary>
+    internal Task ThawAsync() => Signals.ThawAsync(process!);
 
     /// <summary>Asks the gateway directly.</summary>
     internal async Task<JsonElement> AskAsync(string path, object request, string? token = null)
@@ -126,7 +116,10 @@ internal sealed class EtcdServer : IAsyncDisposable
     internal async Task<bool> LeadsAsync()
     {
         JsonElement status = await AskAsync("/v3/maintenance/status", new Dictionary<string, string>());
-        return status.GetProperty("leader").GetString() == status.GetProperty("header").GetProperty("member_id").GetString();
+
+        // While members vote there is none, and JSON leaves out what is zero.
+        return status.TryGetProperty("leader", out JsonElement leader)
+            && leader.GetString() == status.GetProperty("header").GetProperty("member_id").GetString();
     }
 
     public async ValueTask DisposeAsync()
@@ -137,24 +130,6 @@ internal sealed class EtcdServer : IAsyncDisposable
     }
 
     internal static string Base64(string text) => Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(text));
-
-    internal static int FreePort()
-    {
-        while (true)
-        {
-            int port = Random.Shared.Next(LeastPort, EndOfPorts);
-            try
-            {
-                using TcpListener probe = new(IPAddress.Loopback, port);
-                probe.Start();
-                return port;
-            }
-            catch (SocketException)
-            {
-                // Taken: another one.
-            }
-        }
-    }
 
     private void Note(string? line, TaskCompletionSource ready)
     {
