@@ -22,7 +22,7 @@ public sealed class FiveNodesTests(ITestOutputHelper output)
             output.WriteLine($"primary killed: longest pause {register.TakeLongestPause().TotalSeconds:f2} s");
 
             // With one of three copies away, the last but one.
-            int replica = pool.ReplicaOf("register");
+            int replica = await pool.ReplicaOfAsync("register");
             await pool.KillAsync(replica);
             await pool.NoPrimaryAsync(replica);
             await register.MoreAsync(50);

@@ -17,7 +17,7 @@ public sealed class FrozenDiskTests(ITestOutputHelper output)
             await using FileWriter files = await FileWriter.StartAsync(pool, "files");
             for (int round = 0; round < Rounds.Few; round++)
             {
-                await FreezeAsync("replica", pool.ReplicaOf("register"));
+                await FreezeAsync("replica", await pool.ReplicaOfAsync("register"));
                 await FreezeAsync("primary", pool.PrimaryOf("register"));
             }
 

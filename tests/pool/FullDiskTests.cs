@@ -20,7 +20,7 @@ public sealed class FullDiskTests(ITestOutputHelper output)
             await using FileWriter files = await FileWriter.StartAsync(pool, "files");
             for (int round = 0; round < Rounds.Few; round++)
             {
-                await FillAsync("replica", pool.ReplicaOf("register"));
+                await FillAsync("replica", await pool.ReplicaOfAsync("register"));
                 await FillAsync("primary", pool.PrimaryOf("register"));
             }
 

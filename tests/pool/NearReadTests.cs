@@ -24,13 +24,20 @@ public sealed class NearReadTests : IDisposable
     public async Task Data_is_read_from_the_near_copy_and_from_the_primary_while_that_one_is_away()
     {
         await using PoolProcesses pool = await StartAsync();
-        int near = pool.ReplicaOf(Drive), primary = pool.PrimaryOf(Drive);
+        int near = await pool.ReplicaOfAsync(Drive), primary = pool.PrimaryOf(Drive);
         using PoolDriveAdmin admin = AdminNear(pool, near);
         await using DriveClient client = await OpenAsync(admin);
         await UntilReadFromAsync(pool, client, near);
-        ulong before = (await ActivityOf(pool, primary)).BytesRead;
-        Assert.Equal(content, await Files.ReadAsync(client, "f"));
-        Assert.Equal(before, (await ActivityOf(pool, primary)).BytesRead);
+
+        // The primary gives nothing then; on a busy machine it stands in for one that is slow, and the next read is near again.
+        await PoolWorld.UntilAsync(
+            async () =>
+            {
+                ulong before = (await ActivityOf(pool, primary)).BytesRead;
+                Assert.Equal(content, await Files.ReadAsync(client, "f"));
+                return (await ActivityOf(pool, primary)).BytesRead == before ? "near" : null;
+            },
+            () => $"node {primary} is read from:\n{pool.Log}");
 
         // What it writes itself it reads there, too.
         await Files.WriteAsync(client, "g", content);
@@ -46,7 +53,7 @@ public sealed class NearReadTests : IDisposable
     public async Task A_near_copy_that_stands_still_holds_nobody_up()
     {
         await using PoolProcesses pool = await StartAsync();
-        int near = pool.ReplicaOf(Drive);
+        int near = await pool.ReplicaOfAsync(Drive);
         using PoolDriveAdmin admin = AdminNear(pool, near);
         await using DriveClient client = await OpenAsync(admin);
         await UntilReadFromAsync(pool, client, near);
@@ -60,7 +67,7 @@ public sealed class NearReadTests : IDisposable
     public async Task What_is_damaged_in_a_near_copy_is_read_from_the_primary()
     {
         await using PoolProcesses pool = await StartAsync();
-        int near = pool.ReplicaOf(Drive), primary = pool.PrimaryOf(Drive);
+        int near = await pool.ReplicaOfAsync(Drive), primary = pool.PrimaryOf(Drive);
         Assert.Equal(0, await pool.StopAsync(near));
         string drive = Assert.Single(Directory.GetDirectories(Path.Combine(DataOf(near), "drives")));
         Flip(Path.Combine(drive, "idvd"));
@@ -83,20 +90,25 @@ public sealed class NearReadTests : IDisposable
     public async Task Who_has_no_session_reads_nothing_and_who_talks_nonsense_is_cut_off()
     {
         await using PoolProcesses pool = await StartAsync();
-        int near = pool.ReplicaOf(Drive);
+        int near = await pool.ReplicaOfAsync(Drive);
         Reply<IDriveSession> session = await pool.Admin.OpenSessionAsync(Drive, SessionAccess.Alone, CancellationToken.None);
         await using IDriveSession own = session.Value;
         V1.SessionKey key = new() { Drive = own.Drive.ToWire(), Session = own.Id.Value, Token = Google.Protobuf.ByteString.CopyFrom(new byte[16]) };
-        using CopyStream stream = (await CopyStream.TryOpenAsync(pool.ChannelTo(near), new(), CancellationToken.None))!;
+        using CopyStream stream = await pool.OpenCopiesAsync(near);
         BlockName block = new(own.Drive, new(1));
         Assert.Equal(Status.SessionExpired, await stream.ReadAsync(key, block, 0, new byte[100]));
         Assert.Equal(Status.SessionExpired, await stream.ReadAsync(new(key) { Session = 77 }, block, 0, new byte[100]));
         Assert.Equal(Status.SessionExpired, await stream.ReadAsync(new(), block, 0, new byte[100]));
         Assert.Equal(Status.SessionExpired, await stream.ReadAsync(new(key) { Drive = Google.Protobuf.ByteString.Empty }, block, 0, new byte[100]));
         Assert.False(stream.IsOver);
-        V1.OfferReadsReply reply = await pool.ChannelTo(near).UnaryAsync(BlockMethods.OfferReads, new(), new(), CancellationToken.None);
-        using DirectStream way = (await DirectDial.TryConnectAsync(
-            pool.ChannelTo(near).Target, reply.Direct.ToCore(), WireDirect.MessageBytes, CancellationToken.None))!;
+        using DirectStream way = await PoolWorld.UntilAsync(
+            async () =>
+            {
+                V1.OfferReadsReply reply = await pool.ChannelTo(near).UnaryAsync(BlockMethods.OfferReads, new(), new(), CancellationToken.None);
+                return await DirectDial.TryConnectAsync(
+                    pool.ChannelTo(near).Target, reply.Direct.ToCore(), WireDirect.MessageBytes, CancellationToken.None);
+            },
+            $"node {near} keeps no offer");
         TaskCompletionSource over = new(TaskCreationOptions.RunContinuationsAsynchronously);
         way.Start("test", WireDirect.CopyReadReplies, long.MaxValue, static (_, _) => { }, _ => over.SetResult());
         way.Send(WireDirect.CopyReads, new() { Key = key }, new byte[100]);

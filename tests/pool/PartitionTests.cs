@@ -58,7 +58,7 @@ public sealed class PartitionTests(ITestOutputHelper output)
         {
             await register.MoreAsync(20);
             int primary = pool.PrimaryOf("register");
-            int replica = pool.ReplicaOf("register");
+            int replica = await pool.ReplicaOfAsync("register");
             register.TakeLongestPause();
             cut.Make(network, primary, replica);
             if (cut.IsReplaced) { await pool.NoPrimaryAsync(primary); }

@@ -3,8 +3,8 @@ using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using KvFs.Authority;
+using KvFs.Authority.Tests.Support;
 using KvFs.Client.Remote;
 using KvFs.Core;
 using KvFs.Grpc;
@@ -31,12 +31,6 @@ internal sealed record PoolSetting
 /// <summary>A pool of real processes of <c>kvfs node</c>, which can be killed, and stopped where they stand.</summary>
 internal sealed class PoolProcesses : IAsyncDisposable
 {
-    /// <summary>Ports of servers lie below those that the kernel takes for outgoing connections: one must still be free when a server that was
-    /// killed starts anew.</summary>
-    private const int LeastPort = 20_000;
-
-    private const int EndOfPorts = 32_768;
-
     private const int LogLines = 120;
 
     /// <summary>Longer than a pool is away in any test, and not longer than a failed test is to take.</summary>
@@ -59,7 +53,7 @@ internal sealed class PoolProcesses : IAsyncDisposable
         this.setting = setting;
         addresses = setting.Network is { } network
             ? [.. Enumerable.Range(1, count).Select(network.AddressOf)]
-            : [.. FreePorts(count).Select(static port => $"127.0.0.1:{port}")];
+            : [.. Enumerable.Range(0, count).Select(static _ => $"127.0.0.1:{FreePorts.Next()}")];
         authority = setting.Etcd.IsEmpty
             ? new FileAuthority(Path.Combine(folder, "map"), poll: TimeSpan.FromMilliseconds(20))
             : new EtcdAuthority(new() { Endpoints = setting.Etcd });
@@ -149,31 +143,40 @@ internal sealed class PoolProcesses : IAsyncDisposable
     public async Task<int> StopAsync(int number)
     {
         using Process process = Forget(number);
-        await SignalAsync(process, "TERM");
+        await Signals.SendAsync(process, "TERM");
         await process.WaitForExitAsync();
         NoteOver(number);
         return process.ExitCode;
     }
 
     /// <summary>Stops a node where it stands: its connections stay, and nothing of it moves.</summary>
-    public Task FreezeAsync(int number) => SignalAsync(processes[number], "STOP");
+    public Task FreezeAsync(int number) => Signals.FreezeAsync(processes[number]);
 
     /// <summary>Lets it go on.</summary>
-    public Task ThawAsync(int number) => SignalAsync(processes[number], "CONT");
+    public Task ThawAsync(int number) => Signals.ThawAsync(processes[number]);
 
     /// <summary>A channel to one of the nodes; stays the pool's.</summary>
     public GrpcChannel ChannelTo(int number) => channels[number - 1].Value;
 
+    /// <summary>A way to what one of the nodes has copies of. Who dials waits for a second only: on a busy machine it may take several.</summary>
+    public Task<CopyStream> OpenCopiesAsync(int number) => PoolWorld.UntilAsync(
+        () => CopyStream.TryOpenAsync(ChannelTo(number), new() { Patience = s_resumeTime }, CancellationToken.None), () => $"node {number} is not reached:\n{Log}");
+
     public async Task<PoolMap?> MapAsync() => (await authority.ReadAsync(CancellationToken.None)).Map;
 
     /// <summary>Which node serves what has a name.</summary>
-    public int PrimaryOf(string drive) => NumberOf(Map!, EntryOf(drive).Primary);
-
-    /// <summary>Another node that has a copy of what has a name.</summary>
-    public int ReplicaOf(string drive)
+    public int PrimaryOf(string drive)
     {
-        ShardEntry entry = EntryOf(drive);
-        return NumberOf(Map!, entry.InSync.First(copy => copy.Node != entry.Primary).Node);
+        PoolMap known = Map!;
+        return NumberOf(known, EntryOf(known, drive).Primary);
+    }
+
+    /// <summary>Another node that has a copy of what has a name; waits for one where the primary goes on alone for a moment.</summary>
+    public async Task<int> ReplicaOfAsync(string drive)
+    {
+        PoolMap known = await MapThatAsync(map => EntryOf(map, drive).InSync.Length > 1, $"there is no other copy of {drive}");
+        ShardEntry entry = EntryOf(known, drive);
+        return NumberOf(known, entry.InSync.First(copy => copy.Node != entry.Primary).Node);
     }
 
     /// <summary>Waits until a node is primary of nothing.</summary>
@@ -235,14 +238,7 @@ internal sealed class PoolProcesses : IAsyncDisposable
         }
     }
 
-    private ShardEntry EntryOf(string drive) => Map![HomeShard.OfName(drive, Map!.Shards.Length)];
-
-    private static async Task SignalAsync(Process process, string signal)
-    {
-        using Process kill = Process.Start("kill", ["-s", signal, $"{process.Id}"]);
-        await kill.WaitForExitAsync();
-        Assert.Equal(0, kill.ExitCode);
-    }
+    private static ShardEntry EntryOf(PoolMap map, string drive) => map[HomeShard.OfName(drive, map.Shards.Length)];
 
     private Process Forget(int number)
     {
@@ -261,27 +257,5 @@ internal sealed class PoolProcesses : IAsyncDisposable
                 if (NumberOf(known, copy.Node) == number) { over.Add(copy.Boot); }
             }
         }
-    }
-
-    /// <summary>Ports that are free now.</summary>
-    private static List<int> FreePorts(int count)
-    {
-        HashSet<int> found = [];
-        while (found.Count < count)
-        {
-            int port = Random.Shared.Next(LeastPort, EndOfPorts);
-            try
-            {
-                using TcpListener probe = new(IPAddress.Loopback, port);
-                probe.Start();
-                found.Add(port);
-            }
-            catch (SocketException)
-            {
-                // Taken: another one.
-            }
-        }
-
-        return [.. found];
     }
 }

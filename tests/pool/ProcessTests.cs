@@ -76,15 +76,6 @@ public sealed class ProcessTests(ITestOutputHelper output)
         await pool.WholeAsync();
     }
 
-    private static async Task<DriveClient> OpenAsync(PoolProcesses pool)
-    {
-        while (true)
-        {
-            Reply<IDriveSession> session = await pool.Admin.OpenSessionAsync("drive", SessionAccess.Alone, s_none);
-            if (session.IsOk) { return new(session.Value, new(), TimeProvider.System); }
-
-            // Unknown: its answer was lost with the node; InUse: until that session has expired.
-            Assert.Contains(session.Status, new[] { Status.Unknown, Status.InUse, Status.Busy, Status.StaleEpoch, Status.SessionExpired });
-        }
-    }
+    private static async Task<DriveClient> OpenAsync(PoolProcesses pool) =>
+        new((await Sessions.OpenAsync(pool, "drive", s_none))!, new(), TimeProvider.System);
 }

@@ -32,8 +32,22 @@ internal sealed class SmallDisk : IDisposable
     /// <summary>Takes all of its space but so many bytes.</summary>
     public void Fill(long left)
     {
-        long free = new System.IO.DriveInfo(Root).AvailableFreeSpace;
-        Run("fallocate", "-l", $"{free - left}", Filler);
+        // Whoever writes meanwhile may have taken of what was free: what is refused is asked for anew.
+        const int Attempts = 20;
+        for (int attempt = 1; ; attempt++)
+        {
+            long free = new System.IO.DriveInfo(Root).AvailableFreeSpace;
+            if (free <= left) { return; }
+            try
+            {
+                Run("fallocate", "-l", $"{free - left}", Filler);
+                return;
+            }
+            catch (InvalidOperationException) when (attempt < Attempts)
+            {
+                Empty();
+            }
+        }
     }
 
     /// <summary>Gives the space back.</summary>

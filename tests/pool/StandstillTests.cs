@@ -18,8 +18,10 @@ public sealed class StandstillTests(ITestOutputHelper output)
         {
             string drive = $"pinned{round}";
             Assert.Equal(Status.Ok, (await pool.Admin.CreateDriveAsync(new(drive, DriveKind.FileSystem, 0, 0), CancellationToken.None)).Status);
-            PinnedClient pinned = await PinnedClient.OpenAsync(pool, drive);
             await register.MoreAsync(50);
+
+            // Nobody renews its session: what comes before it is not to take of its lease.
+            PinnedClient pinned = await PinnedClient.OpenAsync(pool, drive);
             int primary = pool.PrimaryOf(drive);
             Assert.Equal(V1.Status.Ok, await pinned.MakeAsync(primary, "before"));
             register.TakeLongestPause();
@@ -44,7 +46,7 @@ public sealed class StandstillTests(ITestOutputHelper output)
             await pool.WholeAsync();
 
             // A replica: nobody waits for it.
-            int replica = pool.ReplicaOf("register");
+            int replica = await pool.ReplicaOfAsync("register");
             register.TakeLongestPause();
             await pool.FreezeAsync(replica);
             await pool.NoPrimaryAsync(replica);
