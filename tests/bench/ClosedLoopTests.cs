@@ -12,7 +12,7 @@ public sealed class ClosedLoopTests
         Processes = [],
         Rows = [],
         Warm = TimeSpan.FromMilliseconds(1),
-        Time = TimeSpan.FromMilliseconds(50),
+        Time = TimeSpan.FromMilliseconds(500),
         Drives = 1,
         Concurrency = 1,
         Batch = 1,

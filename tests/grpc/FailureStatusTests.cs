@@ -113,7 +113,7 @@ public sealed class FailureStatusTests
     [Fact]
     public async Task A_server_that_answers_no_ping_is_gone()
     {
-        TaskCompletionSource over = new();
+        TaskCompletionSource over = new(TaskCreationOptions.RunContinuationsAsynchronously);
         GrpcChannelOptions impatient = new()
         {
             KeepAlivePingDelay = TimeSpan.FromSeconds(1),

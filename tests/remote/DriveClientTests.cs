@@ -76,7 +76,7 @@ public sealed class DriveClientTests
     [Fact]
     public async Task A_client_whose_session_is_lost_says_so_at_the_next_sync()
     {
-        await using RemoteWorld world = await RemoteWorld.StartAsync("grpc", options: new() { Lease = TimeSpan.FromMilliseconds(400) });
+        await using RemoteWorld world = await RemoteWorld.StartAsync("grpc", options: new() { Lease = FaultTests.s_briefLease });
         await using DriveClient client = new(await world.OpenAsync(), new(), TimeProvider.System);
         OpenFile file = await CreateAsync(client, "f");
         Assert.Equal(Reply.Ok(5), await client.WriteAsync(file, 0, "hello"u8.ToArray(), default));

@@ -12,6 +12,9 @@ public sealed class FaultTests
 {
     private static readonly TimeSpan s_step = TimeSpan.FromSeconds(2);
 
+    /// <summary>A lease of the system's clock whose end is waited for, twice: as brief as one can be that a busy machine still renews.</summary>
+    internal static readonly TimeSpan s_briefLease = TimeSpan.FromSeconds(2);
+
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
@@ -155,7 +158,7 @@ public sealed class FaultTests
     [Fact]
     public async Task A_client_whose_server_is_gone_gives_up_after_two_leases()
     {
-        await using RemoteWorld world = await RemoteWorld.StartAsync("grpc", options: new() { Lease = TimeSpan.FromMilliseconds(400) });
+        await using RemoteWorld world = await RemoteWorld.StartAsync("grpc", options: new() { Lease = s_briefLease });
         IDriveSession session = await world.OpenAsync();
         Assert.Equal(Status.Ok, (await session.CreateAsync("f")).Status);
         Dropped dropped = new();
@@ -172,7 +175,7 @@ public sealed class FaultTests
     [Fact]
     public async Task A_server_that_stops_ends_its_sessions_and_loses_nothing_that_was_answered()
     {
-        await using RemoteWorld world = await RemoteWorld.StartAsync(options: new() { Lease = TimeSpan.FromMilliseconds(500) });
+        await using RemoteWorld world = await RemoteWorld.StartAsync(options: new() { Lease = s_briefLease });
         IDriveSession session = await world.OpenAsync();
         List<string> created = [];
         TaskCompletionSource busy = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -185,8 +188,10 @@ public sealed class FaultTests
                 Reply<NodeInfo> reply = await session.CreateAsync(name);
                 if (reply.IsOk) { created.Add(name); }
                 else { ends.Add(reply.Status); }
-                if (step == 20) { busy.SetResult(); }
+                if (step == 20) { busy.TrySetResult(); }
             }
+
+            busy.TrySetResult();
 
             return ends;
         });
@@ -256,21 +261,24 @@ public sealed class FaultTests
         await deaf.Requests.FlushAsync(default);
         await using IDriveSession other = await world.OpenAsync(SessionAccess.ReadOnly);
         Assert.Equal(Status.Ok, (await other.GetUsageAsync()).Status);
-        for (int tick = 0; tick < 4; tick++)
+
+        // Its requests renew its lease as they are taken from the stream, which on a busy machine may be late.
+        for (int tick = 0; tick < 4 || world.Services.SessionCount > 1; tick++)
         {
+            Assert.InRange(tick, 0, 1000);
             clock.Advance(s_step);
             Assert.Equal(Status.Ok, (await other.GetUsageAsync()).Status);
             world.Services.Tick();
         }
 
-        await WaitUntilAsync(() => world.Services.SessionCount == 1);
         Assert.Equal(Status.Ok, (await other.GetUsageAsync()).Status);
     }
 
     internal static async Task WaitUntilAsync(Func<bool> holds)
     {
         using PeriodicTimer timer = new(TimeSpan.FromMilliseconds(5));
-        while (!holds()) { await timer.WaitForNextTickAsync(); }
+        using CancellationTokenSource patience = new(TimeSpan.FromMinutes(2));
+        while (!holds()) { await timer.WaitForNextTickAsync(patience.Token); }
     }
 
     private static async Task AssertOverAsync(IDriveSession session)

@@ -153,7 +153,8 @@ internal sealed class RemoteWorld : IAsyncDisposable
         public void Log<TState>(
             LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
-            if (!IsEnabled(logLevel)) { return; }
+            // That the machine was busy for a second is no fault of the server.
+            if (!IsEnabled(logLevel) || eventId.Name == "HeartbeatSlow") { return; }
             lock (lines) { lines.Add($"{logLevel}: {formatter(state, exception)} {exception}"); }
         }
 

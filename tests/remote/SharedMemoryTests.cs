@@ -204,7 +204,7 @@ public sealed class SharedMemoryTests
     [Fact]
     public async Task Who_is_cut_off_shows_nothing_any_more_when_others_go_on()
     {
-        await using RemoteWorld world = await RemoteWorld.StartAsync(options: new() { Lease = TimeSpan.FromSeconds(2) });
+        await using RemoteWorld world = await RemoteWorld.StartAsync(options: new() { Lease = TimeSpan.FromSeconds(4) });
         using GrpcChannel channel = world.NewChannel();
         RemoteDriveAdmin straight = new(channel, new());
         Reply<IDriveSession> opened = await straight.OpenSessionAsync(RemoteWorld.Drive, SessionAccess.Shared, CancellationToken.None);

@@ -9,8 +9,17 @@ public sealed class FuseReadersTests
     {
         using Workers workers = new(4);
         workers.WaitForActive(1);
-        for (int at = 0; at < 100; at++) { await workers.Ask(() => { }); }
-        Assert.Equal(1, workers.Readers.Active);
+
+        // A busy machine may keep the one from its work, which is what others are called for. They rest again when that is over.
+        HashSet<int> readers = [];
+        long began = TimeProvider.System.GetTimestamp();
+        do
+        {
+            Assert.True(TimeProvider.System.GetElapsedTime(began) < MountedFileSystem.Patience, $"{readers.Count} read");
+            readers.Clear();
+            for (int at = 0; at < 100; at++) { await workers.Ask(() => readers.Add(Environment.CurrentManagedThreadId)); }
+        }
+        while (readers.Count > 1 || workers.Readers.Active > 1);
     }
 
     [Fact]

@@ -33,6 +33,7 @@ public sealed class CatchingUpTests
 
         await pool.StartAsync(away, image);
         await pool.HealthyAsync(s_shard);
+        await TestPool.UntilAsync(() => Task.FromResult(pool[away].Read(drive, (ulong)sizes.Length - 2)), "it does not apply what it got");
         for (int at = 0; at < sizes.Length - 1; at++) { Assert.Equal(sizes[at], pool[away].Read(drive, (ulong)at)!.Length); }
     }
 }

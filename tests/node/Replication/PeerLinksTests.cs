@@ -19,8 +19,8 @@ public sealed class PeerLinksTests
         PoolMap map = pool[new(1)].Map;
         PoolMap wrong = PoolMapChange.Describe(map, new(1), ["wrong:1"], "", PoolLimits.NormalWeight).Map!;
         PoolMap right = PoolMapChange.Describe(wrong, new(1), [pool.AddressOf(new(1))], "", PoolLimits.NormalWeight).Map!;
-        TaskCompletionSource again = new();
-        TaskCompletionSource dialled = new();
+        TaskCompletionSource again = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        TaskCompletionSource dialled = new(TaskCreationOptions.RunContinuationsAsynchronously);
         int failed = 0;
         await using PeerLinks links = new(map.Pool, new(new(2), TestPool.DiskOf(new(2)), TestPool.BootOf(1)), Dial, NullLogger.Instance);
         await links.FollowAsync(wrong);

@@ -58,6 +58,7 @@ public sealed class ReplicationDriverTests
             // The dead one comes back, and is a copy as the others are.
             await pool.StartAsync(dead, image);
             await pool.HealthyAsync(s_shard);
+            await TestPool.UntilAsync(() => Task.FromResult(pool[dead].Read(drive, key - 1)), "it does not apply what it got");
             for (ulong known = 1; known < key; known++) { Assert.Equal(Value(known), pool[dead].Read(drive, known)); }
         }
     }
@@ -80,6 +81,7 @@ public sealed class ReplicationDriverTests
         for (ulong key = 6; key <= 40; key++) { Assert.Equal(Status.Ok, await CommitToAnyAsync(pool, drive, TestPool.Put(drive, key, large))); }
         await pool.StartAsync(away, image);
         await pool.HealthyAsync(s_shard);
+        await TestPool.UntilAsync(() => Task.FromResult(pool[away].Read(drive, 39)), "it does not apply what it got");
         Assert.Null(pool[away].Read(drive, 1));
         for (ulong key = 2; key < 40; key++) { Assert.Equal(large, pool[away].Read(drive, key)); }
         Assert.Equal(Status.Ok, await CommitToAnyAsync(pool, drive, TestPool.Put(drive, 41, [1])));

@@ -40,7 +40,8 @@ internal sealed class LogLines : ILoggerFactory, ILogger<CertificateFiles>
         public void Log<TState>(
             LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
-            if (IsEnabled(logLevel)) { all.Log(logLevel, eventId, state, exception, formatter); }
+            // That the machine was busy for a second is no fault of the server.
+            if (IsEnabled(logLevel) && eventId.Name != "HeartbeatSlow") { all.Log(logLevel, eventId, state, exception, formatter); }
         }
     }
 }
