@@ -31,6 +31,9 @@ internal sealed partial class BlockCopies(
     /// <summary>Before the next attempt, unless the map says meanwhile that it does not count; then twice that, and so on.</summary>
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>How long a copy whose disk is full may go on counting: it says so in its beacons, and the pool map has to be changed.</summary>
+    private static readonly TimeSpan s_fullTime = TimeSpan.FromSeconds(3);
+
     /// <summary>Between two attempts at the most: each sends the whole block.</summary>
     private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(1);
 
@@ -75,6 +78,11 @@ internal sealed partial class BlockCopies(
                 {
                     // It does not count, and cannot before it has looked for what it lacks.
                     has.Add(lacking[at]);
+                }
+                else if (status == Status.NoSpace && copies.IsOneToSpare && SuspendClock.Now - began < s_fullTime)
+                {
+                    // Its disk alone is full: this shard is about to go on without it.
+                    mustPause = true;
                 }
                 else if (status is Status.NoSpace or Status.Exists or Status.Invalid)
                 {

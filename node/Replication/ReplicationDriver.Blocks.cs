@@ -8,7 +8,9 @@ namespace KvFs.Node.Replication;
 /// <param name="Others">All that are to be brought what is written, as the processes that they are.</param>
 /// <param name="Counted">Those without which nothing may be acknowledged.</param>
 /// <param name="IsEnough">They are so many that anything may be.</param>
-internal sealed record ShardCopies(Epoch Epoch, IReadOnlyList<InSyncReplica> Others, IReadOnlyList<InSyncReplica> Counted, bool IsEnough);
+/// <param name="IsOneToSpare">They would be without one of them.</param>
+internal sealed record ShardCopies(
+    Epoch Epoch, IReadOnlyList<InSyncReplica> Others, IReadOnlyList<InSyncReplica> Counted, bool IsEnough, bool IsOneToSpare);
 
 /// <summary>What the keepers of blocks must know of shards, and what the shards must know of blocks.</summary>
 /// <remarks>A copy counts once it has the log <em>and</em> the blocks. It has the blocks when it has fetched all of a list that it
@@ -42,7 +44,7 @@ public sealed partial class ReplicationDriver
                 others.Add(core.Peers.ReplicaOf(member));
             }
 
-            return new(reign.Epoch, others, counted, reign.InSync.Length >= reign.Enough);
+            return new(reign.Epoch, others, counted, reign.InSync.Length >= reign.Enough, reign.InSync.Length > core.MinInSync);
         }
     }
 
