@@ -18,8 +18,8 @@ namespace KvFs.Node;
 
 /// <summary>A storage node that is one of several: keeps copies of shards, and serves the drives of those that it is primary of.
 /// </summary>
-/// <remarks>Thread safe. Start, in order: (1) take the data folder and count the start; (2) find its place in the pool map; (3)
-/// open the logs; (4) connect to the others, watch the map, and beacon. Stop, in order: hand primacies over, be left out, fall
+/// <remarks>Thread safe. Start, in order: (1) take the data folder and count the start; (2) find its place in the pool map, or, if that
+/// is refused, in the one that it knew, and wait for one that can follow; (3) open the logs; (4) connect to the others, watch the map, and beacon. Stop, in order: hand primacies over, be left out, fall
 /// silent, close.
 /// </remarks>
 [SupportedOSPlatform("linux")]
@@ -41,6 +41,7 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
     /// <summary>How often is asked whether it is time to compare copies.</summary>
     private static readonly TimeSpan s_compareLook = TimeSpan.FromSeconds(10);
 
+    private readonly PoolNodeOptions options;
     private readonly StorageNode storage;
     private readonly ReplicationDriver driver;
     private readonly MapKeeper map;
@@ -69,12 +70,13 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
         BlockStore blocks,
         DiskWatch watch,
         NodeIdentity identity,
-        PoolMap first,
-        InSyncReplica process,
+        Membership membership,
         ILoggerFactory loggers)
     {
+        this.options = options;
+        (PoolMap first, InSyncReplica process, string? refusal) = membership;
         ILogger logger = loggers.CreateLogger<PoolMemberNode>();
-        map = new(options.Authority, first, options.Storage.Clock, logger);
+        map = new(options.Authority, first, refusal, options.Storage.Clock, logger);
         links = new(first.Pool, process, options.Dial, logger);
         driver = new(
             store,
@@ -123,6 +125,9 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
     /// <summary>The newest pool map that is known here.</summary>
     public PoolMap Map => map.Map;
 
+    /// <summary>Why the map that stands in the authority is refused here; null: it is not.</summary>
+    public string? Refusal => map.Refusal;
+
     /// <summary>The drives that this node serves now.</summary>
     public IDriveAdmin Admin => storage.Admin;
 
@@ -146,10 +151,12 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
             blocks = BlockStore.Open(new LinuxDisk(options.Storage.DataPath, watch), store, newDisk);
             PoolRecord.CheckFolderOfMember(store);
             NodeIdentity identity = NodeIdentity.Start(store, options.Storage.ShardCount);
-            (PoolMap map, InSyncReplica process) = await PoolMembership.EnterAsync(
-                options, blocks.DiskId, PoolMembership.DrawBoot(identity.Starts), cancellation);
-            PoolRecord.Write(store, map.Pool);
-            PoolMemberNode node = new(options, store, blocks, watch, identity, map, process, loggers);
+            Membership membership = await PoolMembership.EnterAsync(
+                options, new(PoolRecord.Find(store), MapRecord.Find(store)), blocks.DiskId, PoolMembership.DrawBoot(identity.Starts), cancellation);
+            PoolRecord.Write(store, membership.Map.Pool);
+            Status recorded = store.Write(MapRecord.Of(membership.Map), logged: true);
+            if (recorded != Status.Ok) { throw new StorageException(recorded, $"The pool map could not be recorded in the data folder: {recorded}."); }
+            PoolMemberNode node = new(options, store, blocks, watch, identity, membership, loggers);
             store = null;
             blocks = null;
             return node;
@@ -177,8 +184,10 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
     public NodeActivity GetActivity()
     {
         PoolMap known = map.Map;
-        return storage.GetActivity() with
+        NodeActivity did = storage.GetActivity();
+        return did with
         {
+            Trouble = map.Refusal is { } why ? $"refuses the pool map in the authority: {why}" : did.Trouble,
             Node = driver.Process.Node,
             Boot = driver.Process.Boot,
             Revision = known.Revision,
@@ -212,6 +221,8 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
     /// <summary>Takes part in the pool, once its server listens.</summary>
     public async Task StartAsync()
     {
+        map.NewestHeard = driver.NewestHeard;
+        map.Accepted = cancellation => PoolMembership.DescribeAsync(options, driver.Process.Node, map, cancellation);
         await map.StartAsync(OnMapAsync, driver.OnProposed);
         driver.Start();
         placement.Start();
@@ -257,7 +268,7 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
 
     private async Task BeLeftOutAsync(bool isSilent, CancellationToken cancellation)
     {
-        while (true)
+        while (map.Refusal is null)
         {
             PoolMap now = map.Map;
 
@@ -338,6 +349,6 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
     private async Task OnMapAsync(PoolMap next)
     {
         await links.FollowAsync(next);
-        driver.OnView(PoolView.Of(next));
+        driver.OnView(PoolView.Of(next), MapRecord.Of(next));
     }
 }

@@ -2,6 +2,7 @@ using System.Runtime.Versioning;
 using System.Security.Cryptography;
 using KvFs.Authority;
 using KvFs.Core;
+using KvFs.Node.Replication;
 using KvFs.Node.Storage;
 
 namespace KvFs.Node;
@@ -22,15 +23,24 @@ internal static class PoolMembership
 
     /// <summary>Finds this disk in the pool map; a new one joins; where there is no pool yet, it is founded if that was asked for.
     /// Waits as long as the authority does not answer.</summary>
-    /// <returns>The map, which has the node, and the node's part in it.</returns>
+    /// <param name="options">Where the map lives, and who this is.</param>
+    /// <param name="past">What the disk has been in.</param>
+    /// <param name="disk">It.</param>
+    /// <param name="boot">Of this start.</param>
+    /// <param name="cancellation">Gives up.</param>
     /// <exception cref="StorageException">There is no pool, or it takes this node not; the message says what to do.</exception>
-    public static async Task<(PoolMap Map, InSyncReplica Process)> EnterAsync(
-        PoolNodeOptions options, DiskId disk, BootId boot, CancellationToken cancellation)
+    public static async Task<Membership> EnterAsync(
+        PoolNodeOptions options, PoolPast past, DiskId disk, BootId boot, CancellationToken cancellation)
     {
-        NodeIntroduction self = new(options.Storage.NodeName, options.Addresses, options.Zone, options.Weight, disk);
+        NodeIntroduction self = Introduce(options, disk);
         while (true)
         {
             AuthorityAnswer answer = await options.Authority.ReadAsync(cancellation);
+            if (Refuse(answer, past) is { } refusal)
+            {
+                return past.Known is { } known ? Rest(known, self, boot, refusal) : throw NoMapOf(past, refusal);
+            }
+
             switch (answer.Outcome)
             {
                 case AuthorityOutcome.Ok:
@@ -46,7 +56,7 @@ internal static class PoolMembership
                     }
 
                     PoolNode found = answer.Map!.Nodes.First(node => node.Disk == disk);
-                    return (answer.Map, new(found.Id, disk, boot));
+                    return new(answer.Map, new(found.Id, disk, boot), null);
                 case AuthorityOutcome.Damaged:
                     throw new StorageException(Status.Corrupt, $"The pool map cannot be read: {answer.Reason}. Restore it from a copy.");
                 default:
@@ -56,6 +66,57 @@ internal static class PoolMembership
             await Task.Delay(s_pause, options.Storage.Clock, cancellation);
         }
     }
+
+    /// <summary>Says anew where this node is, if the map has it otherwise.</summary>
+    public static async Task DescribeAsync(PoolNodeOptions options, NodeId self, MapKeeper map, CancellationToken cancellation)
+    {
+        while (map.Refusal is null)
+        {
+            PoolMap now = map.Map;
+            MapChange change = PoolMapChange.Describe(now, self, options.Addresses, options.Zone, options.Weight);
+            if (!change.IsDone) { return; }
+            AuthorityAnswer answer = await map.SwapAsync(now, change.Map, cancellation);
+            if (answer.Outcome == AuthorityOutcome.Ok) { return; }
+            await Task.Delay(s_pause, options.Storage.Clock, cancellation);
+        }
+    }
+
+    private static NodeIntroduction Introduce(PoolNodeOptions options, DiskId disk) =>
+        new(options.Storage.NodeName, options.Addresses, options.Zone, options.Weight, disk);
+
+    /// <summary>Why a disk that has been in a pool must not go on with what an authority says; null: it may.</summary>
+    /// <exception cref="StorageException">It is another pool's.</exception>
+    private static string? Refuse(AuthorityAnswer answer, PoolPast past)
+    {
+        if (past.Pool is not { } pool) { return null; }
+        switch (answer)
+        {
+            case { Outcome: AuthorityOutcome.Ok, Map: null }:
+                return MapKeeper.NoMap;
+            case { Outcome: AuthorityOutcome.Ok, Map: { } standing } when standing.Pool != pool:
+                throw new StorageException(
+                    Status.InUse,
+                    $"This data folder belongs to pool {pool}, and the map is that of pool {standing.Pool}. Name another folder, or another authority.");
+            case { Outcome: AuthorityOutcome.Ok, Map: { } standing }:
+                return past.Known is null ? null : PoolMapSuccession.FindRefusal(past.Known, standing);
+            case { Outcome: AuthorityOutcome.Damaged } when past.Known is not null:
+                return $"it cannot be read: {answer.Reason}";
+            default:
+                return null;
+        }
+    }
+
+    /// <summary>The node's part in the map that it knew: it waits there for one that can follow.</summary>
+    /// <exception cref="StorageException">It has none.</exception>
+    private static Membership Rest(PoolMap known, NodeIntroduction self, BootId boot, string refusal) =>
+        known.Nodes.FirstOrDefault(node => node.Disk == self.Disk) is { State: not NodeState.Gone } found
+            ? new(known, new(found.Id, self.Disk, boot), refusal)
+            : throw new StorageException(
+                Status.NotPermitted, "The last pool map that this node knew does not have its disk: it was removed for good. Empty its data folder to join anew.");
+
+    private static StorageException NoMapOf(PoolPast past, string refusal) => new(
+        Status.NotFound,
+        $"This data folder belongs to pool {past.Pool}, and the pool map in the authority is refused: {refusal}. No other pool is founded with it. Restore the map, or put it together from what other nodes know (`kvfs pool rebuild`), then start this node again.");
 
     /// <summary>What is to be changed; Exists: nothing.</summary>
     private static MapChange Change(PoolNodeOptions options, PoolMap? map, NodeIntroduction self, BootId boot)

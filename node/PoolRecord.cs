@@ -13,6 +13,19 @@ internal static class PoolRecord
     /// <summary>Whether a folder is that of a node of a pool.</summary>
     public static bool IsOfMember(IKeyValueStore store) => store.TryGet(Family.System, Key, new ByteBuffer());
 
+    /// <summary>The pool that a folder is of; null: it is of none.</summary>
+    /// <exception cref="StorageException">That cannot be read.</exception>
+    public static PoolId? Find(IKeyValueStore store)
+    {
+        ByteBuffer value = new();
+        if (!store.TryGet(Family.System, Key, value)) { return null; }
+        Status read = RecordEnvelope.Read(value.Span, out _, out ReadOnlySpan<byte> known);
+        if (read == Status.Ok && known.Length != PoolId.Size) { read = Status.Corrupt; }
+        return read == Status.Ok
+            ? PoolId.Read(known)
+            : throw new StorageException(read, $"What says which pool this data folder belongs to cannot be read ({read}). {StorageException.AdviceFor(read)}");
+    }
+
     /// <exception cref="StorageException">A node of its own has drives here.</exception>
     public static void CheckFolderOfMember(IKeyValueStore store)
     {
@@ -35,20 +48,16 @@ internal static class PoolRecord
     /// <exception cref="StorageException">That cannot be written, or another pool is there.</exception>
     public static void Write(IKeyValueStore store, PoolId pool)
     {
+        if (Find(store) is { } known)
+        {
+            if (known == pool) { return; }
+            throw new StorageException(
+                Status.InUse, $"This data folder belongs to pool {known}, and the map is that of pool {pool}. Name another folder, or another authority.");
+        }
+
         Span<byte> id = stackalloc byte[PoolId.Size];
         pool.Write(id);
         ByteBuffer value = new();
-        if (store.TryGet(Family.System, Key, value))
-        {
-            Status read = RecordEnvelope.Read(value.Span, out _, out ReadOnlySpan<byte> known);
-            if (read == Status.Ok && known.SequenceEqual(id)) { return; }
-            throw new StorageException(
-                read == Status.Ok ? Status.InUse : read,
-                read == Status.Ok
-                    ? $"This data folder belongs to pool {PoolId.Read(known)}, and the map is that of pool {pool}. Name another folder, or another authority."
-                    : $"What says which pool this data folder belongs to cannot be read ({read}).");
-        }
-
         RecordEnvelope.Write(default, whiteout: false, id, value);
         KeyValueBatch batch = new();
         batch.Put(Family.System, Key, value.Span);

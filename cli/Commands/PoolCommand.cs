@@ -26,20 +26,39 @@ internal static class PoolCommand
         Change("remove", "Removes a node for good; it must be drained.", PoolMapChange.Remove, "is removed for good", asks: true),
         PoolRebalanceCommand.Build(),
         PoolForceCommand.Build(),
+        PoolRebuildCommand.Build(),
     };
 
     private static Command Show(string name, string description, Action<TextWriter, PoolReport> forPeople) =>
-        new Command(name, description) { PoolOptions.Authority }
-            .WithExamples(($"kvfs pool {name} --authority http://127.0.0.1:2379", "of the pool whose map is in that etcd"))
+        new Command(name, description) { PoolOptions.Authority, PoolOptions.Certificates, PoolOptions.Pool, PoolOptions.Insecure }
+            .WithExamples(
+                ($"kvfs pool {name} --authority http://127.0.0.1:2379 --pki client --pool main", "asks the nodes, too: who is there, and how it goes"),
+                ($"kvfs pool {name} --authority http://127.0.0.1:2379", "only what the map in that etcd says"))
             .Runs(async (context, cancel) =>
             {
-                IPoolAuthority authority = PoolOptions.OpenAuthority(context);
-                await using (authority.ConfigureAwait(false))
-                {
-                    PoolReport report = PoolReport.Of(await PoolOptions.ReadMapAsync(authority, cancel).ConfigureAwait(false));
-                    context.Show(report, ControlJson.Readable.PoolReport, output => forPeople(output, report));
-                }
+                PoolReport report = await ReportAsync(context, cancel).ConfigureAwait(false);
+                context.Show(report, ControlJson.Readable.PoolReport, output => forPeople(output, report));
             });
+
+    private static async Task<PoolReport> ReportAsync(CommandContext context, CancellationToken cancel)
+    {
+        PoolReport? report = null;
+        if (context.Get(PoolOptions.Insecure) || context.Get(PoolOptions.Certificates) is not null)
+        {
+            await PoolCalls.UseAsync(context, async (authority, calls) =>
+            {
+                PoolMap map = await PoolOptions.ReadMapAsync(authority, cancel).ConfigureAwait(false);
+                report = PoolReport.Of(map, await calls.AnswersAsync(map, cancel).ConfigureAwait(false));
+            }).ConfigureAwait(false);
+            return report!;
+        }
+
+        IPoolAuthority authority = PoolOptions.OpenAuthority(context);
+        await using (authority.ConfigureAwait(false))
+        {
+            return PoolReport.Of(await PoolOptions.ReadMapAsync(authority, cancel).ConfigureAwait(false), answers: null);
+        }
+    }
 
     private static Command Change(
         string name, string description, Func<PoolMap, NodeId, MapChange> change, string done, bool asks = false)
@@ -87,6 +106,16 @@ internal static class PoolCommand
         output.WriteLine($"Pool {report.Pool}, map revision {report.Revision}");
         output.WriteLine($"{report.Nodes.Count} nodes, {report.Replicas} copies, {report.MinInSync} of them at least");
         output.WriteLine(report.Summary);
+        if (report.Nodes.All(static node => node.Presence is null))
+        {
+            output.WriteLine("That is what the map says; nodes were not asked (--pki and --pool, or --insecure).");
+        }
+
+        foreach (PoolNodeReport node in report.Nodes)
+        {
+            if (node.Trouble is { } trouble) { output.WriteLine($"Node {node.Name}: {trouble}"); }
+        }
+
         foreach (PoolShardReport shard in report.Shards)
         {
             if (shard.Loss is { } loss) { output.WriteLine($"Shard {shard.Number} {loss}"); }
@@ -99,11 +128,11 @@ internal static class PoolCommand
     private static void ShowNodes(TextWriter output, PoolReport report)
     {
         TableView table = new(
-            new("Node"), new("Name"), new("Address"), new("Zone"), new("State"), new("Primary", true), new("In sync", true), new("Learning", true));
+            new("Node"), new("Name"), new("Address"), new("Zone"), new("State"), new("Seen"), new("Primary", true), new("In sync", true), new("Learning", true));
         foreach (PoolNodeReport node in report.Nodes)
         {
             table.Add(
-                Text(node.Number), node.Name, node.Address, node.Zone.Length == 0 ? "-" : node.Zone, node.State, Text(node.Primaries), Text(node.InSync), Text(node.Learning));
+                Text(node.Number), node.Name, node.Address, node.Zone.Length == 0 ? "-" : node.Zone, node.State, node.Presence ?? "-", Text(node.Primaries), Text(node.InSync), Text(node.Learning));
         }
 
         table.Write(output);

@@ -37,7 +37,7 @@ internal static class PoolRebalanceCommand
     private static async Task RunAsync(CommandContext context, IPoolAuthority authority, PoolCalls calls, CancellationToken cancel)
     {
         PoolMap map = await PoolOptions.ReadMapAsync(authority, cancel).ConfigureAwait(false);
-        Func<NodeId, NodePresence> presence = await calls.PresenceAsync(map, cancel).ConfigureAwait(false);
+        Func<NodeId, NodePresence> presence = (await calls.AnswersAsync(map, cancel).ConfigureAwait(false)).PresenceOf;
         RebalanceReport plan = RebalanceReport.Of(map, presence);
         if (plan.Absent.Count == map.Nodes.Count(static node => node.State != NodeState.Gone))
         {
@@ -63,7 +63,7 @@ internal static class PoolRebalanceCommand
                 await HandOverAsync(calls, map, presence, PlacementLimits.Default, cancel).ConfigureAwait(false);
                 await Task.Delay(s_look, cancel).ConfigureAwait(false);
                 map = await PoolOptions.ReadMapAsync(authority, cancel).ConfigureAwait(false);
-                presence = await calls.PresenceAsync(map, cancel).ConfigureAwait(false);
+                presence = (await calls.AnswersAsync(map, cancel).ConfigureAwait(false)).PresenceOf;
                 plan = RebalanceReport.Of(map, presence);
                 most = Math.Max(most, plan.Moves);
             }

@@ -42,6 +42,7 @@ namespace KvFs.Cli.Control;
 [JsonSerializable(typeof(PoolReport))]
 [JsonSerializable(typeof(RebalanceReport))]
 [JsonSerializable(typeof(ForceReport))]
+[JsonSerializable(typeof(RebuildReport))]
 [JsonSerializable(typeof(TopSample))]
 [JsonSerializable(typeof(TopReport))]
 [JsonSerializable(typeof(CertificateList))]

@@ -66,17 +66,44 @@ internal sealed class PoolCalls(PeerSecurity security) : IDisposable
                 activity is null ? null : TopCounters.Of(activity)))]);
     }
 
-    /// <summary>Who of a pool is there: who answers; of the others what those say that do.</summary>
-    public async Task<Func<NodeId, NodePresence>> PresenceAsync(PoolMap map, CancellationToken cancel)
+    /// <summary>Who of a pool is there, and what those say that are.</summary>
+    public async Task<PoolAnswers> AnswersAsync(PoolMap map, CancellationToken cancel)
     {
         PoolNode[] nodes = [.. map.Nodes.Where(static node => node.State != NodeState.Gone)];
         NodeActivity?[] did = await Task.WhenAll(nodes.Select(node => AskAsync(
-            node.Addresses[0], PoolMethods.GetActivity, new(), static reply => reply.ToCore(), cancel))).ConfigureAwait(false);
-        HashSet<NodeId> here = [.. nodes.Zip(did).Where(static one => one.Second?.Node == one.First.Id).Select(static one => one.First.Id)];
-        NodeActivity? best = Best(did);
-        return node => here.Contains(node) ? NodePresence.Here
-            : best?.Peers.GetValueOrDefault(node, NodePresence.Silent) == NodePresence.Lost ? NodePresence.Lost
-            : NodePresence.Silent;
+            node.Addresses[0],
+            PoolMethods.GetActivity,
+            new(),
+            reply => reply.Node == node.Id.Value ? reply.ToCore() : null,
+            cancel))).ConfigureAwait(false);
+        return new([.. did.OfType<NodeActivity>()], Best(did));
+    }
+
+    /// <summary>The newest map that each node knows, of those that answer: first at these addresses, then wherever their maps say that there are
+    /// nodes.</summary>
+    public async Task<IReadOnlyList<KnownMap>> KnownMapsAsync(IEnumerable<string> addresses, CancellationToken cancel)
+    {
+        HashSet<string> asked = new(StringComparer.Ordinal);
+        Dictionary<(PoolId Pool, NodeId Node), KnownMap> told = [];
+        string[] next = [.. addresses.Distinct(StringComparer.Ordinal)];
+        while (next.Length > 0)
+        {
+            asked.UnionWith(next);
+            KnownMap?[] answers = await Task.WhenAll(next.Select(address => AskAsync(
+                address, PoolMethods.GetKnownMap, new(), static reply => reply.ToCore(), cancel, s_copyPatience))).ConfigureAwait(false);
+            foreach (KnownMap one in answers.OfType<KnownMap>()) { told[(one.Map.Pool, one.Node)] = one; }
+            next =
+            [
+                .. told.Values
+                    .SelectMany(static one => one.Map.Nodes)
+                    .Where(static node => node.State != NodeState.Gone)
+                    .SelectMany(static node => node.Addresses)
+                    .Distinct(StringComparer.Ordinal)
+                    .Where(address => !asked.Contains(address)),
+            ];
+        }
+
+        return [.. told.Values.OrderBy(static one => one.Node.Value)];
     }
 
     /// <summary>How far the copies of a shard are, of the nodes that answer.</summary>

@@ -140,7 +140,9 @@ internal static class PoolOptions
         {
             { Outcome: AuthorityOutcome.Ok, Map: { } map } => map,
             { Outcome: AuthorityOutcome.Ok } => throw new CommandException(
-                ExitCode.NotFound, "There is no pool yet.", "Start its first node with `kvfs node --found`."),
+                ExitCode.NotFound,
+                "There is no pool map in this authority.",
+                "Start the first node of a new pool with `kvfs node --found`; a map that was lost is put together from what its nodes know: `kvfs pool rebuild`."),
             { Outcome: AuthorityOutcome.Damaged } => throw new CommandException(ExitCode.Damaged, $"The pool map cannot be read: {answer.Reason}."),
             _ => throw new CommandException(ExitCode.NotRunning, $"The authority does not answer: {answer.Reason}."),
         };

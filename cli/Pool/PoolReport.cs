@@ -20,10 +20,11 @@ internal sealed record PoolReport(
     IReadOnlyList<PoolNodeReport> Nodes,
     IReadOnlyList<PoolShardReport> Shards)
 {
-    /// <remarks>A map says who has what, not who is there now: a node that is gone is one whose copies learn.</remarks>
-    public static PoolReport Of(PoolMap map)
+    /// <param name="map">Who has what.</param>
+    /// <param name="answers">Who is there now; null: nobody was asked, and all are taken to be.</param>
+    public static PoolReport Of(PoolMap map, PoolAnswers? answers)
     {
-        PoolHealth health = PoolHealth.Of(map, static _ => NodePresence.Here);
+        PoolHealth health = PoolHealth.Of(map, answers is null ? static _ => NodePresence.Here : answers.PresenceOf);
         Dictionary<NodeId, NodeLoad> loads = health.Nodes.ToDictionary(static load => load.Node);
         return new(
             map.Pool.ToString(),
@@ -40,7 +41,9 @@ internal sealed record PoolReport(
                     node.State == NodeState.Draining ? "draining" : "up",
                     loads[node.Id].Primaries,
                     loads[node.Id].InSync,
-                    loads[node.Id].Learning)),
+                    loads[node.Id].Learning,
+                    answers is null ? null : DescribePresence(answers.PresenceOf(node.Id)),
+                    answers?.Find(node.Id)?.Trouble)),
             ],
             [
                 .. map.ShardIds.Select(shard => new PoolShardReport(
@@ -53,6 +56,13 @@ internal sealed record PoolReport(
                     map[shard].Loss is { } loss ? PoolLossReport.Of(map, loss) : null)),
             ]);
     }
+
+    private static string DescribePresence(NodePresence presence) => presence switch
+    {
+        NodePresence.Here => "here",
+        NodePresence.Silent => "silent",
+        _ => "lost",
+    };
 }
 
 /// <param name="Number">Given by the map; never used again.</param>
@@ -63,8 +73,10 @@ internal sealed record PoolReport(
 /// <param name="Primaries">Shards that it serves.</param>
 /// <param name="InSync">Shards of which it has a copy that counts.</param>
 /// <param name="Learning">Shards of which it is brought up to date.</param>
+/// <param name="Presence">here, silent, or lost: for so long that its copies are made anew; null: nobody was asked.</param>
+/// <param name="Trouble">What the node says that a person should look at; null: nothing.</param>
 internal sealed record PoolNodeReport(
-    uint Number, string Name, string Address, string Zone, string State, int Primaries, int InSync, int Learning);
+    uint Number, string Name, string Address, string Zone, string State, int Primaries, int InSync, int Learning, string? Presence, string? Trouble);
 
 /// <param name="Number">Of the shard.</param>
 /// <param name="Epoch">Its reign.</param>

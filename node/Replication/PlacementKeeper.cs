@@ -68,6 +68,7 @@ public sealed partial class PlacementKeeper : IAsyncDisposable
     /// <returns>Whether something was changed: then more can be, soon.</returns>
     private async Task<bool> StepAsync()
     {
+        if (map.Refusal is not null) { return false; }
         PoolMap now = map.Map;
         PoolMap next = now;
         HashSet<ShardId> changed = [];

@@ -32,6 +32,12 @@ public sealed partial class ReplicationDriver
 
     private void CarryOut(ReplicationEffect effect, V1.AppendEntries? entries, ReceivedSnapshot? snapshot)
     {
+        if (effect is StoreEntries or StoreReignEntry or CutLog or InstallSnapshot && first.Write() is var recorded && recorded != Status.Ok)
+        {
+            Fail($"recording the pool map: {recorded}");
+            return;
+        }
+
         switch (effect)
         {
             case SendMessage send:

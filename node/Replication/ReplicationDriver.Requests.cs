@@ -132,7 +132,8 @@ public sealed partial class ReplicationDriver
         index = replica.Core.Last.Index.Next;
         if (!replica.Core.CanSubmit(now)) { return Status.StaleEpoch; }
         if (replica.Log.Applied < replica.ApplyUpTo) { return Status.NoSpace; }
-        Status status = replica.Log.Append(index, replica.Core.Reign!.Epoch, drive, changes.Bytes);
+        Status status = first.Write();
+        if (status == Status.Ok) { status = replica.Log.Append(index, replica.Core.Reign!.Epoch, drive, changes.Bytes); }
         if (status == Status.NoSpace) { return status; }
         if (status != Status.Ok)
         {

@@ -43,6 +43,7 @@ public sealed partial class ReplicationDriver : IDisposable
     private readonly SortedDictionary<ShardId, HostedReplica> replicas = [];
     private readonly List<ReplicationEffect> effects = [];
     private readonly ServingEvents events;
+    private readonly RecordedFirst first;
     private readonly LogSyncer syncer;
     private readonly SnapshotSender snapshots;
     private readonly Thread clock;
@@ -84,7 +85,8 @@ public sealed partial class ReplicationDriver : IDisposable
         if (store.SyncLog() is var synced && synced != Status.Ok) { throw new StorageException(synced, "The log cannot be synced."); }
         core = new(options.Process, options.MinInSync, options.Times, SuspendClock.Now);
         events = new(owner, logger);
-        syncer = new(store, OnSynced);
+        first = new(store);
+        syncer = new(store, first, OnSynced);
         snapshots = new(store, options, peers);
         clock = new(RunClock) { Name = "kvfs-beacons", IsBackground = true, Priority = ThreadPriority.AboveNormal };
     }
@@ -98,12 +100,20 @@ public sealed partial class ReplicationDriver : IDisposable
     public void Start() => clock.Start();
 
     /// <summary>The pool map changed.</summary>
-    public void OnView(PoolView view)
+    /// <param name="view">What it says.</param>
+    /// <param name="record">What is to be in the journal before anything is done under it; null: nothing.</param>
+    public void OnView(PoolView view, KeyValueBatch? record = null)
     {
         ArgumentNullException.ThrowIfNull(view);
         lock (gate)
         {
             if (hasFailed) { return; }
+            if (record is not null)
+            {
+                first.Set(record);
+                syncer.WantRecord();
+            }
+
             foreach (Reign reign in view.Reigns)
             {
                 if (!replicas.ContainsKey(reign.Shard) && reign.Members.Contains(options.Process.Node)) { TryAdd(reign.Shard); }
@@ -172,6 +182,12 @@ public sealed partial class ReplicationDriver : IDisposable
                 : core.Peers.SilentFor(node, now) >= options.LostAfter ? NodePresence.Lost
                 : NodePresence.Silent;
         }
+    }
+
+    /// <summary>The newest revision of the pool map that a node which is there has said it knows; 0: none has said so.</summary>
+    public ulong NewestHeard()
+    {
+        lock (gate) { return core.Peers.NewestKnown(SuspendClock.Now); }
     }
 
     /// <summary>How far this node's copy of a shard is, and whom it hears: not only was told of.</summary>

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using KvFs.Client;
 using KvFs.Core;
@@ -23,7 +22,7 @@ public sealed class PoolCommandTests
 
             // A node that is too slow to answer counts as silent, and has no rates; one that is slower still is no copy for a moment.
             Said top = await PoolWorld.UntilAsync(
-                async () => await RunAsync(
+                async () => await Said.OfAsync(
                     "top", "--once", "--interval", "500ms", "--output", "json", "--authority", pool.AuthorityName, "--insecure") is { Code: 0 } said
                     && said.Json.GetProperty("summary").GetString()!.StartsWith("healthy", StringComparison.Ordinal)
                     && said.Json.GetProperty("nodes").EnumerateArray().All(static node => node.GetProperty("operationsPerSecond").ValueKind == JsonValueKind.Number)
@@ -50,17 +49,17 @@ public sealed class PoolCommandTests
         (PoolMap map, ShardId shard, NodeId to) = await HandSomethingOverAsync(pool);
         string[] rebalance = ["pool", "rebalance", "--authority", pool.AuthorityName, "--insecure"];
         Said planned = await PoolWorld.UntilAsync(
-            async () => await RunAsync([.. rebalance, "--dry-run", "--output", "json"]) is { Code: 0 } said && said.Json.GetProperty("absent").GetArrayLength() == 0
+            async () => await Said.OfAsync([.. rebalance, "--dry-run", "--output", "json"]) is { Code: 0 } said && said.Json.GetProperty("absent").GetArrayLength() == 0
                 ? said
                 : null,
             "not all nodes answer");
         JsonElement move = planned.Json.GetProperty("primaries").EnumerateArray().Single();
         Assert.Equal(shard.Value, move.GetProperty("shard").GetInt32());
         Assert.Equal(map.Find(to)!.Name, move.GetProperty("from").GetString());
-        Assert.Equal(8, (await RunAsync(rebalance)).Code);
+        Assert.Equal(8, (await Said.OfAsync(rebalance)).Code);
         Assert.Equal(to, (await pool.MapAsync())![shard].Primary);
         await PoolWorld.UntilAsync(
-            async () => await RunAsync([.. rebalance, "--yes"]) is { Code: 0 } done
+            async () => await Said.OfAsync([.. rebalance, "--yes"]) is { Code: 0 } done
                 && PlacementPlanner.Plan((await pool.MapAsync())!, PlacementLimits.Default, static _ => NodePresence.Here, evenly: true).IsEmpty
                 ? done
                 : null,
@@ -82,21 +81,21 @@ public sealed class PoolCommandTests
         int[] gone = [.. Enumerable.Range(1, 3).Where(number => number != stale)];
 
         // While one that has everything is there, nothing is forced, whoever accepts what.
-        Said refused = await RunAsync([.. force, "--accept-loss", "--yes"]);
+        Said refused = await Said.OfAsync([.. force, "--accept-loss", "--yes"]);
         Assert.Equal(8, refused.Code);
         Assert.Matches("'n[1-3]' runs", refused.Errors);
         foreach (int number in gone) { await pool.KillAsync(number); }
         ulong epoch = (await pool.MapAsync())![shard].Epoch.Value;
         pool.Start(stale);
         Said told = await PoolWorld.UntilAsync(
-            async () => await RunAsync(force) is var said && said.Errors.Contains("ends at entry", StringComparison.Ordinal) ? said : null,
+            async () => await Said.OfAsync(force) is var said && said.Errors.Contains("ends at entry", StringComparison.Ordinal) ? said : null,
             "the stale copy is not found");
         Assert.Equal(8, told.Code);
         Assert.Contains("--accept-loss", told.Errors, StringComparison.Ordinal);
-        Assert.Equal(8, (await RunAsync([.. force, "--accept-loss"])).Code);
+        Assert.Equal(8, (await Said.OfAsync([.. force, "--accept-loss"])).Code);
         Assert.Equal(epoch, (await pool.MapAsync())![shard].Epoch.Value);
 
-        Said forced = await RunAsync([.. force, "--accept-loss", "--yes", "--reason", "two disks broke", "--output", "json"]);
+        Said forced = await Said.OfAsync([.. force, "--accept-loss", "--yes", "--reason", "two disks broke", "--output", "json"]);
         Assert.True(forced.Code == 0, forced.ToString());
         Assert.Equal($"n{stale}", forced.Json.GetProperty("node").GetString());
         ShardEntry entry = (await pool.MapAsync())![shard];
@@ -118,7 +117,7 @@ public sealed class PoolCommandTests
         // What was handed out in what is lost is never handed out again.
         Reply<NodeInfo> after = await client.LookupAsync(VNodeId.Root, "after"u8.ToArray(), CowNumber.Head);
         Assert.True(after.Value.Id.Value >= entry.Loss.Epoch.Value << 36);
-        Said status = await RunAsync("pool", "status", "--authority", pool.AuthorityName);
+        Said status = await Said.OfAsync("pool", "status", "--authority", pool.AuthorityName);
         Assert.Contains($"Shard {shard} began anew at epoch {epoch + 1}", status.Output, StringComparison.Ordinal);
     }
 
@@ -187,32 +186,4 @@ public sealed class PoolCommandTests
             ? new DriveClient(opened.Value, new(), TimeProvider.System)
             : null,
         () => $"no session: {pool.Log}");
-
-    private static async Task<Said> RunAsync(params string[] arguments)
-    {
-        using Process process = Process.Start(new ProcessStartInfo(PoolProcesses.Program, arguments)
-        {
-            RedirectStandardInput = true, RedirectStandardError = true, RedirectStandardOutput = true,
-        })!;
-        process.StandardInput.Close();
-        Task<string> output = process.StandardOutput.ReadToEndAsync();
-        string errors = await process.StandardError.ReadToEndAsync();
-        await process.WaitForExitAsync();
-        return new(process.ExitCode, await output, errors);
-    }
-
-    /// <summary>What a program said, and how it ended.</summary>
-    private sealed record Said(int Code, string Output, string Errors)
-    {
-        public JsonElement Json
-        {
-            get
-            {
-                Assert.True(Code == 0, ToString());
-                return JsonDocument.Parse(Output).RootElement;
-            }
-        }
-
-        public override string ToString() => $"code {Code}\n{Output}\n{Errors}";
-    }
 }

@@ -55,7 +55,7 @@ internal sealed class PoolProcesses : IAsyncDisposable
             ? [.. Enumerable.Range(1, count).Select(network.AddressOf)]
             : [.. Enumerable.Range(0, count).Select(static _ => $"127.0.0.1:{FreePorts.Next()}")];
         authority = setting.Etcd.IsEmpty
-            ? new FileAuthority(Path.Combine(folder, "map"), poll: TimeSpan.FromMilliseconds(20))
+            ? new FileAuthority(MapPath, poll: TimeSpan.FromMilliseconds(20))
             : new EtcdAuthority(new() { Endpoints = setting.Etcd });
         Admin = NewAdmin(new());
         channels = [.. addresses.Select(address => new Lazy<GrpcChannel>(() => Dial(address)))];
@@ -74,8 +74,14 @@ internal sealed class PoolProcesses : IAsyncDisposable
 
     /// <summary>The option that names the authority.</summary>
     public string AuthorityName => setting.Etcd.IsEmpty
-        ? $"file:{Path.Combine(folder, "map")}"
+        ? $"file:{MapPath}"
         : string.Join(',', setting.Etcd.Select(static one => one.OriginalString));
+
+    /// <summary>The file that has the map, if a file has it.</summary>
+    public string MapPath => Path.Combine(folder, "map");
+
+    /// <summary>Where a node listens.</summary>
+    public string AddressOf(int number) => addresses[number - 1];
 
     /// <summary>The newest map that is known here; null: there is none yet.</summary>
     public PoolMap? Map => Volatile.Read(ref map);
@@ -228,13 +234,20 @@ internal sealed class PoolProcesses : IAsyncDisposable
 
     private async Task WatchAsync()
     {
-        try
+        while (!stop.IsCancellationRequested)
         {
-            await foreach (PoolMap next in authority.WatchAsync(0, stop.Token)) { Volatile.Write(ref map, next); }
-        }
-        catch (OperationCanceledException)
-        {
-            // The test ends.
+            try
+            {
+                await foreach (PoolMap next in authority.WatchAsync(0, stop.Token)) { Volatile.Write(ref map, next); }
+            }
+            catch (OperationCanceledException)
+            {
+                // The test ends.
+            }
+            catch (AuthorityException)
+            {
+                // The test has taken the map away, or put an older one there.
+            }
         }
     }
 

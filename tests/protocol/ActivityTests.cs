@@ -43,6 +43,19 @@ public sealed class ActivityTests
     }
 
     [Fact]
+    public void The_map_that_a_node_knows_arrives_whole_or_not_at_all()
+    {
+        PoolMap map = PoolMapChange.Found(
+            new(4711), PoolSettings.Default, 2, [(new("n1", ["10.0.0.1:9740"], "z", PoolLimits.NormalWeight, s_process.Disk), s_process.Boot)]).Map!;
+        V1.KnownMapReply sent = new KnownMap(new(1), map).ToWire("went back");
+        Assert.Equal("went back", sent.Refusal);
+        KnownMap heard = V1.KnownMapReply.Parser.ParseFrom(sent.ToByteArray()).ToCore();
+        Assert.Equal(new(1), heard.Node);
+        Assert.Null(PoolMapSuccession.FindRefusal(map, heard.Map));
+        Assert.Throws<InvalidDataException>(() => new V1.KnownMapReply { Map = ByteString.CopyFrom(1, 2) }.ToCore());
+    }
+
+    [Fact]
     public void A_node_without_a_process_or_a_disk_is_none()
     {
         Assert.Throws<InvalidDataException>(static () => new V1.ActivityReply().ToCore());

@@ -22,6 +22,17 @@ public static class PoolMapSuccession
         return OfNodes(before, next) ?? OfShards(before, next);
     }
 
+    /// <summary>Why a node that knows <paramref name="known"/> must not go on with what stands in the authority; null if it may: that is the
+    /// same map, or a later one.</summary>
+    public static string? FindRefusal(PoolMap known, PoolMap standing)
+    {
+        if (standing.Pool != known.Pool || standing.Revision != known.Revision) { return FindBroken(known, standing); }
+        return standing.Settings == known.Settings && standing.NextNode == known.NextNode
+            && standing.Nodes.AsSpan().SequenceEqual(known.Nodes.AsSpan()) && standing.Shards.AsSpan().SequenceEqual(known.Shards.AsSpan())
+            ? null
+            : $"it is another map of revision {known.Revision} than the one that is known";
+    }
+
     private static string? OfNodes(PoolMap before, PoolMap next)
     {
         foreach (PoolNode node in next.Nodes)

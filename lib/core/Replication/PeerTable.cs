@@ -58,6 +58,10 @@ public sealed class PeerTable(ReplicationTimes times)
     public bool AllKnow(ulong revision, TimeSpan now) =>
         peers.Values.All(peer => peer.Known >= revision || now - peer.Heard >= times.Lease);
 
+    /// <summary>The newest revision of the pool map that one of those that were heard lately has said it knows; 0: none has said so.</summary>
+    public ulong NewestKnown(TimeSpan now) =>
+        peers.Values.Where(peer => now - peer.Heard < times.Suspicion).Select(static peer => peer.Known).DefaultIfEmpty().Max();
+
     /// <summary>Takes the number of the next beacon, which is sent now.</summary>
     public ulong Send(TimeSpan now)
     {

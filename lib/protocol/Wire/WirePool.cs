@@ -42,6 +42,13 @@ public static class PoolMethods
         "GetHealth",
         Marshaller.Protobuf(V1.GetHealthRequest.Parser),
         Marshaller.Protobuf(V1.NodeHealthReply.Parser));
+
+    public static GrpcMethod<V1.GetKnownMapRequest, V1.KnownMapReply> GetKnownMap { get; } = new(
+        GrpcMethodKind.Unary,
+        "kvfs.v1.Pool",
+        "GetKnownMap",
+        Marshaller.Protobuf(V1.GetKnownMapRequest.Parser),
+        Marshaller.Protobuf(V1.KnownMapReply.Parser));
 }
 
 /// <summary>The health of a node on the wire.</summary>
@@ -128,6 +135,26 @@ public static class WirePool
         }
 
         return reply;
+    }
+
+    public static V1.KnownMapReply ToWire(this KnownMap known, string? refusal)
+    {
+        ArgumentNullException.ThrowIfNull(known);
+        return new()
+        {
+            Node = known.Node.Value,
+            Map = UnsafeByteOperations.UnsafeWrap(PoolMapCodec.Encode(known.Map)),
+            Refusal = refusal ?? string.Empty,
+        };
+    }
+
+    /// <exception cref="InvalidDataException">It makes no sense.</exception>
+    public static KnownMap ToCore(this V1.KnownMapReply reply)
+    {
+        ArgumentNullException.ThrowIfNull(reply);
+        return PoolMapCodec.TryDecode(reply.Map.Memory, out PoolMap? map, out string reason) == Status.Ok
+            ? new(new(reply.Node), map!)
+            : throw new InvalidDataException($"a pool map that cannot be read: {reason}");
     }
 
     /// <exception cref="InvalidDataException">It makes no sense.</exception>

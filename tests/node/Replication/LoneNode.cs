@@ -29,7 +29,7 @@ internal sealed class LoneNode : IShardOwner, IAsyncDisposable
         authority = new(Path.Combine(folder, "map"), poll: TimeSpan.FromMilliseconds(10));
         PoolMap founded = PoolMapChange.Found(
             new(4711), PoolSettings.Default, 1, [(new("node-1", ["/nowhere"], "", PoolLimits.NormalWeight, s_process.Disk), s_process.Boot)]).Map!;
-        map = new(authority, founded, TimeProvider.System, NullLogger.Instance);
+        map = new(authority, founded, refusal: null, TimeProvider.System, NullLogger.Instance);
         links = new(founded.Pool, s_process, static _ => throw new InvalidOperationException("there is no other node"), NullLogger.Instance);
         driver = new(
             Store,
@@ -70,6 +70,9 @@ internal sealed class LoneNode : IShardOwner, IAsyncDisposable
         await node.UntilAsync(() => node.IsServing, "it does not serve");
         return node;
     }
+
+    /// <summary>Has something to be in the journal before all that it does from now on.</summary>
+    public void RecordFirst(KeyValueBatch record) => driver.OnView(PoolView.Of(map.Map), record);
 
     public Task UntilAsync(Func<bool> isSo, string otherwise) =>
         TestPool.UntilAsync(() => Task.FromResult(isSo() ? this : null), otherwise);

@@ -33,7 +33,7 @@ internal sealed class TestMember : IShardOwner, IAsyncDisposable
         string db = Path.Combine(folder, "db");
         store = new(JournaledKeyValueStore.Open(RocksTables.Open(db), new LinuxDisk(db), new JournalOptions(), hasKeeper: false));
         authority = new(pool.MapPath, poll: TimeSpan.FromMilliseconds(10));
-        map = new(authority, first, TimeProvider.System, NullLogger.Instance);
+        map = new(authority, first, refusal: null, TimeProvider.System, NullLogger.Instance);
         links = new(first.Pool, process, Dial, NullLogger.Instance);
         Driver = new(
             store,

@@ -69,6 +69,22 @@ public sealed class StoreGoldenTests : IDisposable
     }
 
     [Fact]
+    public void The_record_of_the_map_that_a_node_knows_is_written_as_the_first_version_wrote_it_and_reads_again()
+    {
+        Assert.Null(MapRecord.Find(Store));
+        PoolMap map = PoolMapChange.Found(
+            new(4711), PoolSettings.Default, 2, [(new("n1", ["10.0.0.1:9740"], "z", PoolLimits.NormalWeight, new(1001)), new((UInt128)1 << 64))]).Map!;
+        Assert.Equal(Status.Ok, Store.Write(MapRecord.Of(map), logged: true));
+        Check("sys-map-v1.txt", "M\x01"u8);
+        Assert.Null(PoolMapSuccession.FindRefusal(map, MapRecord.Find(Store)!));
+
+        KeyValueBatch damaged = new();
+        damaged.Put(Family.System, "M\x01"u8, [1, 2, 3]);
+        Assert.Equal(Status.Ok, Store.Write(damaged, logged: true));
+        Assert.Equal(Status.Corrupt, Assert.Throws<StorageException>(() => MapRecord.Find(Store)).Status);
+    }
+
+    [Fact]
     public void The_record_of_how_far_the_scrub_is_is_written_as_the_first_version_wrote_it_and_reads_again()
     {
         DriveId drive = new(new UInt128(0x0102_0304_0506_0708, 0x1112_1314_1516_1718));
