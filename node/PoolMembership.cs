@@ -55,7 +55,8 @@ internal static class PoolMembership
                         throw new StorageException(change.Status, $"The pool does not take this node: {change.Reason}.");
                     }
 
-                    PoolNode found = answer.Map!.Nodes.First(node => node.Disk == disk);
+                    PoolNode found = answer.Map!.Nodes.FirstOrDefault(node => node.Disk == disk)
+                        ?? throw new StorageException(change.Status, $"The pool does not take this node: {change.Reason}.");
                     return new(answer.Map, new(found.Id, disk, boot), null);
                 case AuthorityOutcome.Damaged:
                     throw new StorageException(Status.Corrupt, $"The pool map cannot be read: {answer.Reason}. Restore it from a copy.");
@@ -128,10 +129,20 @@ internal static class PoolMembership
                 : MapChange.Refuse(Status.NotFound, "there is no pool yet: start one node with --found");
         }
 
-        if (map.Nodes.FirstOrDefault(node => node.Disk == self.Disk) is not { } known) { return PoolMapChange.Join(map, self); }
+        if (map.Nodes.FirstOrDefault(node => node.Disk == self.Disk) is not { } known) { return Join(map, self, options.Replaces); }
         return known.State == NodeState.Gone
             ? MapChange.Refuse(Status.NotPermitted, $"node {known.Name} was removed for good: empty its data folder to join anew")
             : PoolMapChange.Describe(map, known.Id, self.Addresses, self.Zone, self.Weight);
+    }
+
+    /// <summary>A node that replaces another joins in its place: it is never given what it would have in one of its own.</summary>
+    private static MapChange Join(PoolMap map, NodeIntroduction self, string? replaces)
+    {
+        MapChange joined = PoolMapChange.Join(map, self);
+        if (!joined.IsDone || replaces is null) { return joined; }
+        return joined.Map.Find(replaces) is { } old
+            ? PoolMapChange.Replace(joined.Map, old.Id, joined.Map.Find(self.Name)!.Id)
+            : MapChange.Refuse(Status.NotFound, $"there is no node {replaces} that it could replace");
     }
 
     private static UInt128 NewId()

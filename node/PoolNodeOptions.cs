@@ -34,6 +34,10 @@ public sealed record PoolNodeOptions
     /// <summary>Makes the pool if there is none yet: what it asks of every shard. Null: there must be one.</summary>
     public PoolSettings? Found { get; init; }
 
+    /// <summary>The name of a node whose place it takes when it joins, so that exactly that one's copies come to it; null: a place of its own.
+    /// </summary>
+    public string? Replaces { get; init; }
+
     /// <summary>How clients are served.</summary>
     public RemoteOptions Remote { get; init; } = new();
 

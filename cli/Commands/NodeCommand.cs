@@ -42,6 +42,12 @@ internal static class NodeCommand
         Description = "Its share of the pool, in percent.", HelpName = "PERCENT", DefaultValueFactory = _ => PoolLimits.NormalWeight,
     };
 
+    private static readonly Option<string?> Replaces = new("--replaces")
+    {
+        Description = "The node whose place it takes as it joins: exactly that one's copies move to it. Later starts do not look at this.",
+        HelpName = "NODE",
+    };
+
     private static readonly Option<bool> Found = new("--found") { Description = "Make the pool, if there is none yet." };
 
     private static readonly Option<int> Replicas = new("--replicas")
@@ -83,12 +89,13 @@ internal static class NodeCommand
 
     public static Command Build() => new Command("node", "Runs a storage node of a pool of several, until Ctrl-C.")
     {
-        Name, Listen, Advertise, Zone, Weight, Found, Replicas, MinInSync, Shards, ScrubRate, Level, Format, WithParent,
+        Name, Listen, Advertise, Zone, Weight, Replaces, Found, Replicas, MinInSync, Shards, ScrubRate, Level, Format, WithParent,
         PoolOptions.Authority, PoolOptions.Certificates, PoolOptions.Pool, PoolOptions.Insecure,
     }
     .WithExamples(
         ("kvfs node --name n1 --data /srv/n1 --authority http://127.0.0.1:2379 --pki n1 --pool prod --listen 10.0.0.1:9740 --found", "the first one"),
-        ("kvfs node --name n2 --data /srv/n2 --authority file:/srv/map --insecure --listen 127.0.0.1:0", "another one, to try it on one machine"))
+        ("kvfs node --name n2 --data /srv/n2 --authority file:/srv/map --insecure --listen 127.0.0.1:0", "another one, to try it on one machine"),
+        ("kvfs node --name n7 --data /srv/n7 --authority http://127.0.0.1:2379 --pki n7 --pool prod --listen 10.0.0.7:9740 --replaces n3", "in the place of one that is gone"))
     .Runs(RunAsync);
 
     private static async Task<ExitCode> RunAsync(CommandContext context, CancellationToken cancel)
@@ -122,6 +129,7 @@ internal static class NodeCommand
                     Dial = node => PoolOptions.Dial(security, node.Addresses[0], WireReplication.Limits),
                     Zone = context.Get(Zone),
                     Weight = context.Get(Weight),
+                    Replaces = context.Get(Replaces),
                     Found = context.Get(Found) ? new PoolSettings(context.Get(Replicas), context.Get(MinInSync)) : null,
                 },
                 new(address, port),

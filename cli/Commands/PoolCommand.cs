@@ -24,6 +24,7 @@ internal static class PoolCommand
         Change("drain", "Moves all copies off a node, primacies first; it goes on serving meanwhile.", PoolMapChange.Drain, "drains"),
         Change("undrain", "Lets a node that was draining keep copies again.", PoolMapChange.Undrain, "is up"),
         Change("remove", "Removes a node for good; it must be drained.", PoolMapChange.Remove, "is removed for good", asks: true),
+        PoolReplaceCommand.Build(),
         PoolRebalanceCommand.Build(),
         PoolForceCommand.Build(),
         PoolRebuildCommand.Build(),
@@ -72,24 +73,19 @@ internal static class PoolCommand
                 string node = context.Get(NodeName);
                 if (asks) { CommandContext.Confirm($"Remove node '{node}' for good", context.Get(Yes)); }
                 IPoolAuthority authority = PoolOptions.OpenAuthority(context);
-                await using (authority.ConfigureAwait(false)) { await ChangeAsync(authority, node, change, cancel).ConfigureAwait(false); }
+                await using (authority.ConfigureAwait(false)) { await ChangeAsync(authority, map => change(map, Find(map, node)), cancel).ConfigureAwait(false); }
                 context.Show(new DoneReport($"Node '{node}' {done}."));
             });
     }
 
-    private static async Task ChangeAsync(
-        IPoolAuthority authority, string node, Func<PoolMap, NodeId, MapChange> change, CancellationToken cancel)
+    /// <summary>Has the map changed, however often it becomes another one meanwhile.</summary>
+    /// <exception cref="CommandException">It is not changed.</exception>
+    internal static async Task ChangeAsync(IPoolAuthority authority, Func<PoolMap, MapChange> change, CancellationToken cancel)
     {
         while (true)
         {
             PoolMap map = await PoolOptions.ReadMapAsync(authority, cancel).ConfigureAwait(false);
-            if (map.Find(node) is not { } found)
-            {
-                throw new CommandException(
-                    ExitCode.NotFound, $"The pool has no node '{node}'.", $"It has: {string.Join(", ", map.Nodes.Where(static one => one.State != NodeState.Gone).Select(static one => one.Name))}.");
-            }
-
-            MapChange changed = change(map, found.Id);
+            MapChange changed = change(map);
             if (changed.Status == Status.Exists) { return; }
             if (!changed.IsDone) { throw new CommandException(ExitCode.Refused, $"Not done: {changed.Reason}."); }
             AuthorityAnswer answer = await authority.CompareAndSwapAsync(map.Revision, changed.Map, cancel).ConfigureAwait(false);
@@ -100,6 +96,12 @@ internal static class PoolCommand
             }
         }
     }
+
+    /// <exception cref="CommandException">There is no such node.</exception>
+    internal static NodeId Find(PoolMap map, string node) => map.Find(node)?.Id ?? throw new CommandException(
+        ExitCode.NotFound,
+        $"The pool has no node '{node}'.",
+        $"It has: {string.Join(", ", map.Nodes.Where(static one => one.State != NodeState.Gone).Select(static one => one.Name))}.");
 
     private static void ShowStatus(TextWriter output, PoolReport report)
     {

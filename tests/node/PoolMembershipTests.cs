@@ -50,16 +50,31 @@ public sealed class PoolMembershipTests : IDisposable
         Assert.False(File.Exists(MapPath));
     }
 
+    [Fact]
+    public async Task One_that_replaces_another_joins_in_its_place()
+    {
+        await FoundAsync();
+        Assert.Equal(Status.NotFound, (await RefusedAsync("n2", default, new(1002), replaces: "n9")).Status);
+        PoolMap joined = (await EnterAsync("n2", default, new(1002), replaces: "n1")).Map;
+        Assert.Equal(("n1", NodeState.Draining), (joined.Find("n2")!.Place, joined.Find("n1")!.State));
+
+        // Later starts leave that as it is, and a name that is taken is refused with the reason.
+        Assert.Equal(joined.Revision, (await EnterAsync("n2", default, new(1002), replaces: "n9")).Map.Revision);
+        StorageException taken = await RefusedAsync("n2", default, new(1003));
+        Assert.Equal(Status.Exists, taken.Status);
+        Assert.Contains("the name n2", taken.Message, StringComparison.Ordinal);
+    }
+
     private string MapPath => Path.Combine(folder, "map");
 
     private static (ulong Revision, string? Refusal) Told(Membership entered) => (entered.Map.Revision, entered.Refusal);
 
     private async Task<PoolMap> FoundAsync() => (await EnterAsync("n1", default, s_disk)).Map;
 
-    private async Task<StorageException> RefusedAsync(string name, PoolPast past, DiskId disk) =>
-        await Assert.ThrowsAsync<StorageException>(() => EnterAsync(name, past, disk));
+    private async Task<StorageException> RefusedAsync(string name, PoolPast past, DiskId disk, string? replaces = null) =>
+        await Assert.ThrowsAsync<StorageException>(() => EnterAsync(name, past, disk, replaces));
 
-    private async Task<Membership> EnterAsync(string name, PoolPast past, DiskId disk)
+    private async Task<Membership> EnterAsync(string name, PoolPast past, DiskId disk, string? replaces = null)
     {
         await using FileAuthority authority = new(MapPath);
         PoolNodeOptions options = new()
@@ -69,6 +84,7 @@ public sealed class PoolMembershipTests : IDisposable
             Addresses = [$"/{name}"],
             Dial = static _ => throw new InvalidOperationException("nobody is dialled"),
             Found = PoolSettings.Default,
+            Replaces = replaces,
         };
         return await PoolMembership.EnterAsync(options, past, disk, s_boot, CancellationToken.None);
     }

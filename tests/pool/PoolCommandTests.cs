@@ -1,4 +1,5 @@
 using System.Text.Json;
+using KvFs.Authority.Tests.Support;
 using KvFs.Client;
 using KvFs.Core;
 using KvFs.Protocol;
@@ -119,6 +120,46 @@ public sealed class PoolCommandTests
         Assert.True(after.Value.Id.Value >= entry.Loss.Epoch.Value << 36);
         Said status = await Said.OfAsync("pool", "status", "--authority", pool.AuthorityName);
         Assert.Contains($"Shard {shard} began anew at epoch {epoch + 1}", status.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Nodes_are_drained_and_kept_after_all_and_replaced_whether_they_are_there_or_not()
+    {
+        await using EtcdServer etcd = await EtcdServer.StartAsync();
+        await using PoolProcesses pool = await PoolProcesses.StartAsync(3, new() { Etcd = [etcd.Endpoint], Later = 2 });
+        Assert.Equal(Status.Ok, (await pool.Admin.CreateDriveAsync(new("drive", DriveKind.FileSystem, 0, 0), s_none)).Status);
+        await WriteAsync(pool, "before", 1);
+        string[] map = ["--authority", pool.AuthorityName];
+        Assert.Equal(0, (await Said.OfAsync(["pool", "drain", "n3", .. map])).Code);
+        Assert.Equal(NodeState.Draining, (await pool.MapAsync())!.Find("n3")!.State);
+        Assert.Equal(0, (await Said.OfAsync(["pool", "undrain", "n3", .. map])).Code);
+        Assert.Equal(NodeState.Up, (await pool.MapAsync())!.Find("n3")!.State);
+        await pool.WholeAsync();
+        JsonElement[] shards = [.. (await Said.OfAsync(["pool", "shards", "--output", "json", .. map])).Json.GetProperty("shards").EnumerateArray()];
+        Assert.Equal([0, 1, 2, 3], shards.Select(static shard => shard.GetProperty("number").GetInt32()));
+        Assert.All(shards, static shard => Assert.Equal(3, shard.GetProperty("inSync").GetArrayLength()));
+        Assert.Contains("CONDITION", (await Said.OfAsync(["pool", "shards", .. map])).Output, StringComparison.Ordinal);
+
+        // One that is gone for good, by another one as it joins.
+        await pool.KillAsync(3);
+        pool.Start(4, "--replaces", "n3");
+        PoolMap replaced = await pool.WholeAsync();
+        Assert.Equal(("n3", NodeState.Draining), (replaced.Find("n4")!.Place, replaced.Find("n3")!.State));
+        Assert.All(replaced.Shards, shard => Assert.True(shard.IsInSync(replaced.Find("n4")!.Id)));
+        Assert.Equal(0, (await Said.OfAsync(["pool", "remove", "n3", "--yes", .. map])).Code);
+
+        // One that is there, by another one that has joined.
+        pool.Start(5);
+        await pool.MapThatAsync(static known => known.Find("n5") is not null, "n5 does not join");
+        Assert.Equal(3, (await Said.OfAsync(["pool", "replace", "n3", "--by", "n5", .. map])).Code);
+        Said done = await Said.OfAsync(["pool", "replace", "n2", "--by", "n5", "--output", "json", .. map]);
+        Assert.Contains("drains", done.Json.GetProperty("done").GetString(), StringComparison.Ordinal);
+        PoolMap last = await pool.MapThatAsync(
+            known => known.Shards.All(shard => shard.InSync.Length == 3 && !shard.IsInSync(known.Find("n2")!.Id)), "n2 keeps copies");
+        Assert.Equal("n2", last.Find("n5")!.Place);
+        await pool.KillAsync(2);
+        await using DriveClient client = await OpenAsync(pool);
+        Assert.Equal(Content(1), await Files.ReadAsync(client, "before"));
     }
 
     /// <summary>Has a shard handed to a node where it may stay, but is not best.</summary>

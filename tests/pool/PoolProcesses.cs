@@ -111,7 +111,9 @@ internal sealed class PoolProcesses : IAsyncDisposable
     }
 
     /// <summary>Starts a node, or starts it again.</summary>
-    public void Start(int number)
+    /// <param name="number">Which one.</param>
+    /// <param name="more">Options that it has beside those of all nodes.</param>
+    public void Start(int number, params string[] more)
     {
         string[] command =
         [
@@ -120,6 +122,7 @@ internal sealed class PoolProcesses : IAsyncDisposable
             "--authority", AuthorityName, "--listen", addresses[number - 1],
             .. setting.Network?.Certificates ?? ["--insecure"],
             .. number == 1 ? (string[])["--found", "--shards", "4"] : [],
+            .. more,
         ];
         Process process = Process.Start(new ProcessStartInfo(command[0], command[1..])
         {

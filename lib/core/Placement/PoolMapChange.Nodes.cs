@@ -112,6 +112,11 @@ public static partial class PoolMapChange
         PoolNode? coming = map.Find(by);
         if (leaving is null || leaving.State == NodeState.Gone) { return NoNode(old); }
         if (coming is null || coming.State == NodeState.Gone) { return NoNode(by); }
+        if (old != by && leaving.State == NodeState.Draining && coming.State == NodeState.Up && coming.Place == leaving.Place)
+        {
+            return MapChange.Refuse(Status.Exists, $"node {by.Value} has the place of node {old.Value} already");
+        }
+
         if (old == by || coming.State != NodeState.Up || PlaceIsTaken(map, leaving.Place, old))
         {
             return MapChange.Refuse(Status.NotPermitted, $"node {by.Value} cannot take the place of node {old.Value}");

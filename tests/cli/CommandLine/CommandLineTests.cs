@@ -63,6 +63,7 @@ public sealed class CommandLineTests
     [InlineData("pool force 70000 --authority file:a", "70000")]
     [InlineData("pool force 3 --authority file:a --reason a\\b", "plain ASCII")]
     [InlineData("pool rebalance", "--authority")]
+    [InlineData("pool replace n1 --authority file:a", "--by")]
     [InlineData("pool rebuild --without n1", "--authority")]
     public void A_wrong_word_is_refused_with_what_would_be_right(string line, string expected)
     {
@@ -74,7 +75,7 @@ public sealed class CommandLineTests
     [InlineData("status --output ", "json table")]
     [InlineData("pki issue --role ", "admin client csi node operator")]
     [InlineData("pki ", "init issue renew show")]
-    [InlineData("pool ", "drain force nodes rebalance rebuild remove shards status undrain")]
+    [InlineData("pool ", "drain force nodes rebalance rebuild remove replace shards status undrain")]
     public void The_shell_is_offered_words_that_are_understood(string line, string expected) => Assert.Equal(
         expected.Split(' '),
         Root.Parse(line).GetCompletions(line.Length).Select(item => item.Label).Where(label => char.IsAsciiLetter(label[0])).Order());

@@ -123,6 +123,7 @@ public sealed class PoolMapChangeTests
         Assert.All(map.ShardIds, shard => Assert.Equal(
             before.Replicas(shard, 3).Select(static id => id == new NodeId(2) ? new NodeId(5) : id), after.Replicas(shard, 3)));
         Pools.Refused(Status.NotPermitted, PoolMapChange.Undrain(replaced, new(2)));
+        Pools.Refused(Status.Exists, PoolMapChange.Replace(replaced, new(2), new(5)));
         Pools.Refused(Status.NotPermitted, PoolMapChange.Replace(replaced, new(2), new(4)));
         Pools.Refused(Status.NotPermitted, PoolMapChange.Replace(replaced, new(1), new(2)));
         Pools.Refused(Status.NotPermitted, PoolMapChange.Replace(replaced, new(1), new(1)));
