@@ -218,6 +218,19 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
             storage.LastScrub);
     }
 
+    /// <summary>The copies that it has, and how far it is with those that do not count yet.</summary>
+    /// <exception cref="StorageException">The disk does not give the records of drives back.</exception>
+    public HeldCopies GetCopies()
+    {
+        ILookup<ShardId, HeldDrive> drives = storage.Host.ListRecorded().Where(static entry => entry.IsVisible).ToLookup(
+            entry => HomeShard.Of(entry.Drive, map.Map.Shards.Length),
+            static entry => new HeldDrive(entry.Drive, entry.Policy.Name, entry.Policy.Spread));
+        return new(
+            driver.Process.Node,
+            [.. driver.CopiesHere().Select(copy => new HeldCopy(copy.Shard, copy.Last, [.. drives[copy.Shard]], healer.Tally.Find(copy.Shard)))],
+            healer.Tally.Get(SuspendClock.Now));
+    }
+
     /// <summary>Takes part in the pool, once its server listens.</summary>
     public async Task StartAsync()
     {

@@ -49,7 +49,7 @@ internal static class PoolCommand
             await PoolCalls.UseAsync(context, async (authority, calls) =>
             {
                 PoolMap map = await PoolOptions.ReadMapAsync(authority, cancel).ConfigureAwait(false);
-                report = PoolReport.Of(map, await calls.AnswersAsync(map, cancel).ConfigureAwait(false));
+                report = PoolReport.Of(map, await calls.AnswersWithCopiesAsync(map, cancel).ConfigureAwait(false));
             }).ConfigureAwait(false);
             return report!;
         }
@@ -123,6 +123,7 @@ internal static class PoolCommand
             if (shard.Loss is { } loss) { output.WriteLine($"Shard {shard.Number} {loss}"); }
         }
 
+        PoolStatusView.Write(output, report);
         output.WriteLine();
         ShowNodes(output, report);
     }

@@ -76,7 +76,20 @@ internal sealed class PoolCalls(PeerSecurity security) : IDisposable
             new(),
             reply => reply.Node == node.Id.Value ? reply.ToCore() : null,
             cancel))).ConfigureAwait(false);
-        return new([.. did.OfType<NodeActivity>()], Best(did));
+        return new([.. did.OfType<NodeActivity>()], Best(did), []);
+    }
+
+    /// <summary>The same, and which copies they have.</summary>
+    public async Task<PoolAnswers> AnswersWithCopiesAsync(PoolMap map, CancellationToken cancel)
+    {
+        PoolAnswers answers = await AnswersAsync(map, cancel).ConfigureAwait(false);
+        HeldCopies?[] held = await Task.WhenAll(answers.Answers.Select(one => AskAsync(
+            map.Find(one.Node)!.Addresses[0],
+            PoolMethods.GetCopies,
+            new(),
+            reply => reply.Node == one.Node.Value ? reply.ToCore() : null,
+            cancel))).ConfigureAwait(false);
+        return answers with { Copies = [.. held.OfType<HeldCopies>()] };
     }
 
     /// <summary>The newest map that each node knows, of those that answer: first at these addresses, then wherever their maps say that there are

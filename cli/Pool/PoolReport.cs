@@ -11,6 +11,8 @@ namespace KvFs.Cli.Pool;
 /// <param name="Summary">How the shards are, in words.</param>
 /// <param name="Nodes">By number.</param>
 /// <param name="Shards">By number.</param>
+/// <param name="Drives">Drives of which not everything has all copies, the worst first; null: nodes were not asked.</param>
+/// <param name="Healing">How far the copies are that do not count yet; null: there is none, or nodes were not asked.</param>
 internal sealed record PoolReport(
     string Pool,
     ulong Revision,
@@ -18,7 +20,9 @@ internal sealed record PoolReport(
     int MinInSync,
     string Summary,
     IReadOnlyList<PoolNodeReport> Nodes,
-    IReadOnlyList<PoolShardReport> Shards)
+    IReadOnlyList<PoolShardReport> Shards,
+    IReadOnlyList<DriveRisk>? Drives,
+    HealingReport? Healing)
 {
     /// <param name="map">Who has what.</param>
     /// <param name="answers">Who is there now; null: nobody was asked, and all are taken to be.</param>
@@ -53,8 +57,11 @@ internal sealed record PoolReport(
                     [.. map[shard].InSync.Select(static copy => copy.Node.Value)],
                     [.. map[shard].Learners.Select(static node => node.Value)],
                     PoolHealth.Describe(health.Shards[shard.Value].Condition),
+                    health.Shards[shard.Value].Present,
                     map[shard].Loss is { } loss ? PoolLossReport.Of(map, loss) : null)),
-            ]);
+            ],
+            answers is null ? null : DriveRisk.AllOf(map, health, answers),
+            answers is null ? null : HealingReport.Of(map, answers));
     }
 
     private static string DescribePresence(NodePresence presence) => presence switch
@@ -84,9 +91,10 @@ internal sealed record PoolNodeReport(
 /// <param name="InSync">Nodes that have all of it.</param>
 /// <param name="Learning">Nodes that are brought up to date.</param>
 /// <param name="Condition">In words.</param>
+/// <param name="Present">Copies in sync on nodes that are here.</param>
 /// <param name="Loss">That it once began anew from a stale copy; null: never.</param>
 internal sealed record PoolShardReport(
-    ushort Number, ulong Epoch, uint Primary, IReadOnlyList<uint> InSync, IReadOnlyList<uint> Learning, string Condition, PoolLossReport? Loss);
+    ushort Number, ulong Epoch, uint Primary, IReadOnlyList<uint> InSync, IReadOnlyList<uint> Learning, string Condition, int Present, PoolLossReport? Loss);
 
 /// <summary>On record: <c>kvfs pool force</c>.</summary>
 /// <param name="Epoch">The reign that began so.</param>

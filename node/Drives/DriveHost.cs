@@ -67,6 +67,10 @@ public sealed class DriveHost
         DropEmptyLeftovers();
     }
 
+    /// <summary>All drives of which there are records here, whoever serves them, by RUID.</summary>
+    /// <exception cref="StorageException">A drive's record cannot be used.</exception>
+    public IReadOnlyList<DriveEntry> ListRecorded() => ReadCatalog().Entries;
+
     /// <summary>The drive of a name; null if there is none that its user has not deleted.</summary>
     public HostedDrive? Find(string name)
     {

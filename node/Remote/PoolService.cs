@@ -22,6 +22,7 @@ internal sealed class PoolService(PoolMemberNode node, ReplicationDriver driver)
         {
             Status = driver.HandOver(WireReplication.ToShard(request.Shard), new(request.Node)).ToWire(),
         }));
+        services.Unary(PoolMethods.GetCopies, (_, _) => new ValueTask<V1.CopiesReply>(node.GetCopies().ToWire()));
         services.Unary(PoolMethods.GetKnownMap, (_, _) => new ValueTask<V1.KnownMapReply>(
             new KnownMap(node.Process.Node, node.Map).ToWire(node.Refusal)));
         services.Unary(PoolMethods.GetHealth, (_, _) => new ValueTask<V1.NodeHealthReply>(node.GetHealth().ToWire()));

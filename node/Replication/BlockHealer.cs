@@ -3,6 +3,7 @@ using System.Runtime.Versioning;
 using KvFs.Core;
 using KvFs.Grpc;
 using KvFs.Node.Storage;
+using KvFs.Protocol;
 using KvFs.Protocol.Wire;
 using Microsoft.Extensions.Logging;
 using V1 = KvFs.Protocol.V1;
@@ -25,6 +26,9 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
     private readonly Dictionary<NodeId, Round> rounds = [];
     private Task running = Task.CompletedTask;
 
+    /// <summary>How far it is.</summary>
+    public HealingTally Tally { get; } = new();
+
     public void Start() => running = Task.Run(RunAsync);
 
     public async ValueTask DisposeAsync()
@@ -41,8 +45,10 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
             using PeriodicTimer timer = new(s_interval);
             while (await timer.WaitForNextTickAsync(stop.Token))
             {
+                IReadOnlyList<(ShardId Shard, NodeId Primary)> uncounted = driver.CopiesThatDoNotCount();
+                Tally.Look(uncounted.Select(static one => one.Shard), SuspendClock.Now);
                 HashSet<(ShardId Shard, NodeId Primary)> lacking =
-                    [.. driver.CopiesThatDoNotCount().Where(one => driver.PresenceOf(one.Primary) == NodePresence.Here)];
+                    [.. uncounted.Where(one => driver.PresenceOf(one.Primary) == NodePresence.Here)];
                 foreach ((NodeId primary, Round round) in rounds.ToArray())
                 {
                     if (!lacking.Contains((round.Shard, primary))) { await round.Stop.CancelAsync(); }
@@ -92,10 +98,13 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
         {
             if (channels.Find(primary) is not { } channel) { return; }
             if (await ListMissingAsync(channel, shard, cancellation) is not (ulong token, List<BlockName> missing)) { return; }
+            Tally.OnListed(shard, missing.Count);
             int fetched = 0;
             foreach (BlockName block in missing)
             {
-                if (await FetchAsync(channel, block, cancellation)) { fetched++; }
+                int length = await FetchAsync(channel, block, cancellation);
+                Tally.OnFetched(shard, length);
+                if (length > 0) { fetched++; }
             }
 
             // What refers to these blocks is durable already: so must their entries be, before this copy counts.
@@ -162,16 +171,16 @@ internal sealed partial class BlockHealer(ReplicationDriver driver, BlockStore b
         return (token, missing);
     }
 
-    /// <returns>False: it is gone meanwhile.</returns>
+    /// <returns>The bytes of the block; 0: it is gone meanwhile.</returns>
     /// <exception cref="StorageException">It could not be read there, or written here.</exception>
-    private async Task<bool> FetchAsync(GrpcChannel channel, BlockName block, CancellationToken cancellation)
+    private async Task<int> FetchAsync(GrpcChannel channel, BlockName block, CancellationToken cancellation)
     {
         (Status status, byte[]? content) = await BlockFetcher.FetchAsync(channel, block, s_fetchTime, cancellation);
-        if (status == Status.NotFound) { return false; }
+        if (status == Status.NotFound) { return 0; }
         if (status != Status.Ok) { throw new StorageException(status, $"block {block} cannot be read there ({status})"); }
         Status kept = blocks.WriteOwnCopy(block, content, SpaceUse.Data);
         if (kept == Status.Ok) { kept = blocks.SyncBlocks(block.Owner); }
-        return kept == Status.Ok ? true : throw new StorageException(kept, $"block {block} cannot be kept here ({kept})");
+        return kept == Status.Ok ? content!.Length : throw new StorageException(kept, $"block {block} cannot be kept here ({kept})");
     }
 
     private void Open(DriveId owner, int spread)

@@ -186,6 +186,20 @@ public sealed partial class ReplicationDriver
         }
     }
 
+    /// <summary>Shards of which this node has a copy, by number, and the last entry of each.</summary>
+    internal IReadOnlyList<(ShardId Shard, LogPosition Last)> CopiesHere()
+    {
+        lock (gate)
+        {
+            if (hasFailed) { return []; }
+            return
+            [
+                .. replicas.Where(one => ReignOf(one.Key)?.Members.Contains(Process.Node) == true)
+                    .Select(static one => (one.Key, one.Value.Core.Last)),
+            ];
+        }
+    }
+
     /// <summary>Shards of which this node has a copy that does not count, and who leads them.</summary>
     internal IReadOnlyList<(ShardId Shard, NodeId Primary)> CopiesThatDoNotCount()
     {

@@ -78,6 +78,14 @@ public sealed class PoolCommandTests
         int stale = await pool.ReplicaOfAsync("drive");
         await pool.KillAsync(stale);
         await pool.MapThatAsync(map => map.Shards.All(entry => !entry.InSync.Any(copy => PoolProcesses.NumberOf(map, copy.Node) == stale)), "the dead one counts");
+        Said lacking = await Said.OfAsync(["pool", "status", "--authority", pool.AuthorityName, "--insecure", "--output", "json"]);
+        JsonElement risk = lacking.Json.GetProperty("drives").EnumerateArray().Single();
+        Assert.Equal(("drive", 2), (risk.GetProperty("name").GetString(), risk.GetProperty("copies").GetInt32()));
+        Assert.Equal([shard.Value], risk.GetProperty("shards").EnumerateArray().Select(static one => one.GetUInt16()));
+        Assert.Contains(lacking.Json.GetProperty("nodes").EnumerateArray(), node =>
+            node.GetProperty("name").GetString() == $"n{stale}" && node.GetProperty("presence").GetString() == "silent");
+        JsonElement healing = lacking.Json.GetProperty("healing");
+        Assert.Equal((0, JsonValueKind.Null), (healing.GetProperty("percent").GetDouble(), healing.GetProperty("remainingSeconds").ValueKind));
         await WriteAsync(pool, "lost", 2);
         int[] gone = [.. Enumerable.Range(1, 3).Where(number => number != stale)];
 
@@ -109,6 +117,10 @@ public sealed class PoolCommandTests
         foreach (int number in gone) { pool.Start(number); }
         PoolMap whole = await pool.WholeAsync();
         Assert.Equal(entry.Loss, whole[shard].Loss);
+        await PoolWorld.UntilAsync(
+            async () => await Said.OfAsync(["pool", "status", "--authority", pool.AuthorityName, "--insecure", "--output", "json"]) is { Code: 0 } said
+                && said.Json.GetProperty("drives").GetArrayLength() == 0 && said.Json.GetProperty("healing").ValueKind == JsonValueKind.Null ? said : null,
+            "something is still to be healed");
         await pool.KillAsync(stale);
         Assert.Equal(["after", "before"], await NamesAsync(pool));
         await using DriveClient client = await OpenAsync(pool);

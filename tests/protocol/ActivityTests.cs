@@ -43,6 +43,31 @@ public sealed class ActivityTests
     }
 
     [Fact]
+    public void The_copies_of_a_node_arrive_as_they_were_told()
+    {
+        foreach (HealingState? state in (HealingState?[])[null, new(TimeSpan.FromMicroseconds(1_234_567), 2, 3, 4, 5)])
+        {
+            HeldCopies told = new(
+                s_process.Node,
+                [
+                    new(new(1), new(new(2), new(3)), [new(new((UInt128)9), "drive", 10)], new(11, 12)),
+                    new(new(4), default, [], null),
+                ],
+                state);
+            HeldCopies heard = V1.CopiesReply.Parser.ParseFrom(told.ToWire().ToByteArray()).ToCore();
+            Assert.Equal((told.Node, told.Healing), (heard.Node, heard.Healing));
+            Assert.Equal(told.Copies.Select(static copy => (copy.Shard, copy.Last)), heard.Copies.Select(static copy => (copy.Shard, copy.Last)));
+            Assert.Equal(told.Copies[0].Drives.AsEnumerable(), heard.Copies[0].Drives);
+
+            // Nobody has fetched more than was missing.
+            Assert.Equal([new BlockFetching(11, 11), null], heard.Copies.Select(static copy => copy.Fetching));
+        }
+
+        V1.CopiesReply wide = new() { Copies = { new V1.HeldCopy { Drives = { new V1.HeldDrive { Id = ByteString.CopyFrom(new byte[DriveId.Size]), Spread = 101 } } } } };
+        Assert.Throws<InvalidDataException>(wide.ToCore);
+    }
+
+    [Fact]
     public void The_map_that_a_node_knows_arrives_whole_or_not_at_all()
     {
         PoolMap map = PoolMapChange.Found(

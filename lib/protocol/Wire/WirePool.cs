@@ -49,6 +49,13 @@ public static class PoolMethods
         "GetKnownMap",
         Marshaller.Protobuf(V1.GetKnownMapRequest.Parser),
         Marshaller.Protobuf(V1.KnownMapReply.Parser));
+
+    public static GrpcMethod<V1.GetCopiesRequest, V1.CopiesReply> GetCopies { get; } = new(
+        GrpcMethodKind.Unary,
+        "kvfs.v1.Pool",
+        "GetCopies",
+        Marshaller.Protobuf(V1.GetCopiesRequest.Parser),
+        Marshaller.Protobuf(V1.CopiesReply.Parser));
 }
 
 /// <summary>The health of a node on the wire.</summary>
