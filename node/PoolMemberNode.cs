@@ -111,7 +111,8 @@ public sealed class PoolMemberNode : IShardOwner, IBlockMessages, IAsyncDisposab
 
         compared = new(driver, blocks, first.Shards.Length);
         comparer = new(storage, driver, channels, first.Shards.Length, logger);
-        leftovers = new(driver, map, store);
+        leftovers = new(
+            driver, map, store, () => blocks.Mender.GetStatistics().UnrepairableBlocks == 0 && comparer.Last.LackingBlocks == 0);
         remover = new(storage, driver, leftovers, channels, first.Shards.Length, logger);
         this.logger = logger;
         AddInstruments();

@@ -5,6 +5,9 @@ namespace KvFs.Node;
 /// <remarks>Thread safe. Threads are made when all are busy, and end when they have had nothing to do for a while.</remarks>
 internal sealed class RequestThreads(int max) : IDisposable
 {
+    /// <summary>Threads that wait and have their places taken, for each that may work.</summary>
+    private const int MaxPlaces = 16;
+
     private static readonly TimeSpan s_idleTime = TimeSpan.FromSeconds(10);
 
     [ThreadStatic]
@@ -35,12 +38,14 @@ internal sealed class RequestThreads(int max) : IDisposable
                 return;
             }
 
-            if (threads >= max + waiting) { return; }
+            if (threads >= Allowed) { return; }
             threads++;
         }
 
         Start();
     }
+
+    private int Allowed => max + Math.Min(waiting, MaxPlaces * max);
 
     /// <summary>The calling thread begins to wait for what may be long in coming, and has waited when this is disposed: if it is one of
     /// a few, others take its place meanwhile, so that what hangs does not hold up what does not.</summary>
@@ -51,14 +56,29 @@ internal sealed class RequestThreads(int max) : IDisposable
         lock (gate)
         {
             waiting += change;
-            if (stopped || queue.Count <= idle || threads >= max + waiting) { return; }
+            if (stopped || queue.Count <= idle || threads >= Allowed) { return; }
             threads++;
         }
 
         Start();
     }
 
-    private void Start() => new Thread(Work) { IsBackground = true, Name = "kvfs-request" }.Start();
+    private void Start()
+    {
+        try
+        {
+            new Thread(Work) { IsBackground = true, Name = "kvfs-request" }.Start();
+        }
+        catch (OutOfMemoryException)
+        {
+            // The system lets this process have no more of them: those that there are go on.
+            lock (gate)
+            {
+                threads--;
+                if (threads == 0) { throw; }
+            }
+        }
+    }
 
     /// <summary>Has something done that answers.</summary>
     public Task<T> RunAsync<T>(Func<ValueTask<T>> work)
@@ -88,8 +108,14 @@ internal sealed class RequestThreads(int max) : IDisposable
     {
         lock (gate)
         {
-            while (queue.Count == 0)
+            while (queue.Count == 0 || threads > Allowed)
             {
+                if (threads > Allowed)
+                {
+                    threads--;
+                    return null;
+                }
+
                 bool pulsed = false;
                 if (!stopped)
                 {

@@ -9,6 +9,9 @@ internal sealed class KnownBlocks
 {
     private readonly List<(ulong First, ulong Last)> ranges = [];
 
+    /// <summary>False: a record cannot be read, so there may be more of them.</summary>
+    public bool IsWhole { get; private set; } = true;
+
     public static KnownBlocks Read(DriveView view)
     {
         KnownBlocks known = new();
@@ -17,10 +20,8 @@ internal sealed class KnownBlocks
             while (dead.MoveNext())
             {
                 ulong first = NumberOf(dead.Key);
-                if (DeadBlocks.TryDecode(dead.Payload, out DeadBlocks run))
-                {
-                    known.ranges.Add((first, first + run.Count - 1));
-                }
+                if (DeadBlocks.TryDecode(dead.Payload, out DeadBlocks run)) { known.ranges.Add((first, first + run.Count - 1)); }
+                else { known.IsWhole = false; }
             }
         }
 
@@ -29,10 +30,8 @@ internal sealed class KnownBlocks
             while (grants.MoveNext())
             {
                 ulong last = NumberOf(grants.Key);
-                if (BlockGrant.TryDecode(grants.Payload, out BlockGrant run))
-                {
-                    known.ranges.Add((last + 1 - run.Count, last));
-                }
+                if (BlockGrant.TryDecode(grants.Payload, out BlockGrant run)) { known.ranges.Add((last + 1 - run.Count, last)); }
+                else { known.IsWhole = false; }
             }
         }
 

@@ -16,6 +16,6 @@ public sealed record ScrubOptions
     /// zero: never.</summary>
     public TimeSpan LeftoverInterval { get; init; } = TimeSpan.FromMinutes(1);
 
-    /// <summary>That goes once it has been of no use for so long.</summary>
-    public TimeSpan LeftoverAge { get; init; } = TimeSpan.FromMinutes(10);
+    /// <summary>That goes once it has been of no use for so long: copies are to have been compared once without it.</summary>
+    public TimeSpan LeftoverAge { get; init; } = TimeSpan.FromHours(2);
 }

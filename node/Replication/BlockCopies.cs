@@ -23,7 +23,9 @@ internal sealed partial class BlockCopies(
     private readonly ReplicationDriver driver = driver;
     private readonly PeerLinks links = links;
     private readonly ConcurrentDictionary<ulong, TaskCompletionSource<Status>> sent = new();
-    private ulong lastSent;
+
+    /// <summary>Begins anywhere: the answer to a block of the process before must not be taken for one of this one's.</summary>
+    private ulong lastSent = (ulong)Random.Shared.NextInt64();
 
     /// <summary>A copy that does not take a block within it is asked again, if it still counts.</summary>
     private static readonly TimeSpan s_callTime = TimeSpan.FromSeconds(5);
@@ -48,6 +50,7 @@ internal sealed partial class BlockCopies(
         HashSet<InSyncReplica> has = [];
         bool isDone = false;
         TimeSpan pause = s_pause;
+        TimeSpan? fullSince = null;
         TimeSpan began = SuspendClock.Now;
         while (true)
         {
@@ -79,7 +82,7 @@ internal sealed partial class BlockCopies(
                     // It does not count, and cannot before it has looked for what it lacks.
                     has.Add(lacking[at]);
                 }
-                else if (status == Status.NoSpace && copies.IsOneToSpare && SuspendClock.Now - began < s_fullTime)
+                else if (status == Status.NoSpace && copies.IsOneToSpare && SuspendClock.Now - (fullSince ??= SuspendClock.Now) < s_fullTime)
                 {
                     // Its disk alone is full: this shard is about to go on without it.
                     mustPause = true;

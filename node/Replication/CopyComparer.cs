@@ -281,17 +281,18 @@ internal sealed partial class CopyComparer(
         return dead.Length > 0
             && !driver.HasLoss(home)
             && drive.Shard.Sync() == Status.Ok
-            && driver.HasAllRecords(home)
+            && driver.HasCommitted(home)
             && blocks.DropBlocks(drive.Id, dead) == Status.Ok;
     }
 
-    /// <summary>Those of some ids that are neither in use, granted, nor waiting to be dropped.</summary>
+    /// <summary>Those of some ids that are neither in use, granted, nor waiting to be dropped; none, if that cannot be told.</summary>
     private List<ulong> Unknown(HostedDrive drive, ulong[] ids)
     {
         if (ids.Length == 0) { return []; }
         using IKeyValueSnapshot moment = storage.Store.CreateSnapshot();
         StoredDriveView view = new(moment.Reader(Family.Namespace), [new(drive.Id, CowNumber.Head)]);
         KnownBlocks known = KnownBlocks.Read(view);
+        if (!known.IsWhole) { return []; }
         ByteBuffer payload = new();
         List<ulong> found = [];
         foreach (ulong id in ids)

@@ -25,6 +25,9 @@ internal sealed partial class LeftoverRemover(
     /// <summary>Blocks that are dropped at once.</summary>
     private const int DroppedAtOnce = 256;
 
+    /// <summary>Blocks of one step of a walk.</summary>
+    private const int WalkedAtOnce = 4096;
+
     private static readonly TimeSpan s_askTime = TimeSpan.FromSeconds(10);
 
     private readonly BlockStore blocks = storage.Blocks;
@@ -36,6 +39,7 @@ internal sealed partial class LeftoverRemover(
 
     /// <summary>Shards of which nothing is here, with the epoch in which that was so.</summary>
     private readonly Dictionary<ShardId, Epoch> cleared = [];
+    private readonly HashSet<DriveId> told = [];
     private long removed;
 
     /// <summary>Shards and drives that were removed since the start.</summary>
@@ -49,20 +53,20 @@ internal sealed partial class LeftoverRemover(
         (DriveId Drive, int Spread)[] folders = [.. blocks.ListSpreads()];
         HashSet<DriveId> withRecords = [.. ShardRecords.Drives(storage.Store)];
         Dictionary<ShardId, Epoch> strange = driver.Strange().ToDictionary(static one => one.Shard, static one => one.Epoch);
-        List<ShardId> shards = [.. strange.Keys.Where(shard => cleared.GetValueOrDefault(shard) != strange[shard])];
-        shards.RemoveAll(shard =>
+        HashSet<ShardId> left = FindLeft(strange, folders, withRecords, pace, stop);
+        if (stop.IsCancellationRequested) { return false; }
+        foreach ((ShardId shard, Epoch epoch) in strange)
         {
-            if (HasAnything(shard, strange, folders, withRecords)) { return false; }
-            cleared[shard] = strange[shard];
-            return true;
-        });
+            if (!left.Contains(shard)) { cleared[shard] = epoch; }
+        }
+
         HashSet<ShardId> vouched = [];
         HashSet<DriveId> gone = [];
-        Ask(shards, strange, [.. folders.Select(static one => one.Drive)], vouched, gone);
+        Ask([.. left], strange, [.. folders.Select(static one => one.Drive)], vouched, gone);
         foreach (ShardId shard in IsDue(uselessShards, vouched))
         {
             if (stop.IsCancellationRequested) { return false; }
-            RemoveShard(shard, folders, pace, stop);
+            RemoveShard(shard, strange[shard], folders, withRecords.Where(drive => HomeShard.Of(drive, shardCount) == shard), pace, stop);
         }
 
         foreach (DriveId drive in IsDue(uselessDrives, gone))
@@ -85,36 +89,52 @@ internal sealed partial class LeftoverRemover(
         return due;
     }
 
-    private bool HasAnything(
-        ShardId shard, Dictionary<ShardId, Epoch> strange, (DriveId Drive, int Spread)[] folders, HashSet<DriveId> withRecords)
+    /// <summary>The strange shards of which anything is here.</summary>
+    private HashSet<ShardId> FindLeft(
+        Dictionary<ShardId, Epoch> strange, (DriveId Drive, int Spread)[] folders, HashSet<DriveId> withRecords, Pace pace, CancellationToken stop)
     {
-        if (new ReplicaLog(storage.Store, shard, shardCount).IsThere()) { return true; }
-        if (withRecords.Any(drive => HomeShard.Of(drive, shardCount) == shard)) { return true; }
-        foreach ((DriveId Drive, int Spread) folder in folders)
+        HashSet<ShardId> looked = [.. strange.Keys.Where(shard => cleared.GetValueOrDefault(shard) != strange[shard])];
+        HashSet<ShardId> left = [.. looked.Where(shard => new ReplicaLog(storage.Store, shard, shardCount).IsThere())];
+        left.UnionWith(withRecords.Select(drive => HomeShard.Of(drive, shardCount)).Where(looked.Contains));
+        foreach ((DriveId drive, int spread) in folders)
         {
-            ShardId[] its = [.. ShardOfBlock.ShardsOf(folder.Drive, folder.Spread, shardCount)];
-            if (its.Contains(shard) && BlocksOf(folder, shard).Any()) { return true; }
+            if (stop.IsCancellationRequested) { break; }
+            ShardId[] its = [.. ShardOfBlock.ShardsOf(drive, spread, shardCount)];
+            if (!its.Any(looked.Contains)) { continue; }
+            if (spread == 0)
+            {
+                left.Add(its[0]);
+                continue;
+            }
+
+            HashSet<ShardId> found = [.. Walk(drive, pace, stop).Select(id => ShardOfBlock.Of(new(drive, id), spread, shardCount))];
+            left.UnionWith(found.Where(looked.Contains));
 
             // A folder without blocks goes with its home shard.
-            if (its[0] == shard && its.All(strange.ContainsKey) && IsEmpty(folder.Drive)) { return true; }
+            if (found.Count == 0 && its.All(strange.ContainsKey)) { left.Add(its[0]); }
         }
 
-        return false;
+        return left;
     }
 
-    private bool IsEmpty(DriveId drive)
+    /// <summary>The blocks of a drive that are here, some thousands at a time.</summary>
+    private IEnumerable<BlockId> Walk(DriveId drive, Pace pace, CancellationToken stop)
     {
-        using BlockCursor cursor = blocks.OpenBlockCursor(drive);
-        return !cursor.MoveNext();
-    }
-
-    private IEnumerable<BlockId> BlocksOf((DriveId Drive, int Spread) folder, ShardId shard)
-    {
-        using BlockCursor cursor = blocks.OpenBlockCursor(folder.Drive);
-        while (cursor.MoveNext())
+        List<BlockId> some = [];
+        ulong first = 0;
+        do
         {
-            if (ShardOfBlock.Of(cursor.Name, folder.Spread, shardCount) == shard) { yield return cursor.Name.Id; }
+            some.Clear();
+            using (BlockCursor cursor = blocks.OpenBlockCursor(drive, new(first)))
+            {
+                while (some.Count < WalkedAtOnce && cursor.MoveNext()) { some.Add(cursor.Name.Id); }
+            }
+
+            foreach (BlockId id in some) { yield return id; }
+            if (some.Count > 0) { first = some[^1].Value + 1; }
+            pace.Rest();
         }
+        while (some.Count == WalkedAtOnce && !stop.IsCancellationRequested);
     }
 
     /// <summary>Asks the primaries of all of it.</summary>
@@ -167,20 +187,24 @@ internal sealed partial class LeftoverRemover(
         }
     }
 
-    private void RemoveShard(ShardId shard, (DriveId Drive, int Spread)[] folders, Pace pace, CancellationToken stop)
+    private void RemoveShard(
+        ShardId shard, Epoch epoch, (DriveId Drive, int Spread)[] folders, IEnumerable<DriveId> withRecords, Pace pace, CancellationToken stop)
     {
         (DriveId Drive, int Spread)[] its = [.. folders.Where(one => ShardOfBlock.ShardsOf(one.Drive, one.Spread, shardCount).Contains(shard))];
-        if (its.Any(one => IsKeptForPerson(one.Drive)) || !driver.BeginForgetting(shard)) { return; }
+        if (its.Any(one => IsKeptForPerson(one.Drive))) { return; }
+
+        // What was said at the beginning of the round may be long ago.
+        V1.FindLeftoversRequest again = new() { Shards = { shard.Value }, Epochs = { epoch.Value } };
+        if (!Ask(driver.PrimaryOf(shard), again).Shards.Contains(shard.Value) || !driver.BeginForgetting(shard, epoch, withRecords)) { return; }
         try
         {
             if (storage.Store.SyncLog() != Status.Ok) { return; }
             foreach ((DriveId drive, int spread) in its)
             {
                 if (stop.IsCancellationRequested) { return; }
-                bool isWhole = ShardOfBlock.ShardsOf(drive, spread, shardCount).All(one => one == shard || !driver.IsMemberOf(one));
-                bool isRemoved = isWhole && !BlocksElsewhere(drive, spread, shard)
+                bool isRemoved = spread == 0
                     ? IsDone(drive, blocks.DeleteOwnCopy(drive))
-                    : DropBlocks((drive, spread), shard, pace);
+                    : DropBlocks(drive, spread, shard, pace, stop) && RemoveIfEmpty(drive, spread);
                 if (!isRemoved) { return; }
                 pace.Rest();
             }
@@ -191,33 +215,44 @@ internal sealed partial class LeftoverRemover(
         }
         finally
         {
-            driver.EndForgetting(shard);
+            driver.EndForgetting([shard]);
         }
     }
 
-    /// <summary>Whether there are blocks of other shards in a drive's folder.</summary>
-    private bool BlocksElsewhere(DriveId drive, int spread, ShardId shard)
+    private bool DropBlocks(DriveId drive, int spread, ShardId shard, Pace pace, CancellationToken stop)
     {
-        using BlockCursor cursor = blocks.OpenBlockCursor(drive);
-        while (cursor.MoveNext())
+        BlockId[] its = [.. Walk(drive, pace, stop).Where(id => ShardOfBlock.Of(new(drive, id), spread, shardCount) == shard)];
+        foreach (BlockId[] some in its.Chunk(DroppedAtOnce))
         {
-            if (ShardOfBlock.Of(cursor.Name, spread, shardCount) != shard) { return true; }
-        }
-
-        return false;
-    }
-
-    private bool DropBlocks((DriveId Drive, int Spread) folder, ShardId shard, Pace pace)
-    {
-        foreach (BlockId[] some in BlocksOf(folder, shard).ToArray().Chunk(DroppedAtOnce))
-        {
-            Status status = blocks.DropOwnCopies(folder.Drive, some);
-            if (status == Status.NotFound && blocks.OpenDrive(folder.Drive).IsOk) { status = blocks.DropOwnCopies(folder.Drive, some); }
-            if (!IsDone(folder.Drive, status == Status.Ok ? StorageResult.Ok : new(status, status.ToString()))) { return false; }
+            if (stop.IsCancellationRequested) { return false; }
+            Status status = blocks.DropOwnCopies(drive, some);
+            if (status == Status.NotFound && blocks.OpenDrive(drive).IsOk) { status = blocks.DropOwnCopies(drive, some); }
+            if (!IsDone(drive, status == Status.Ok ? StorageResult.Ok : new(status, status.ToString()))) { return false; }
             pace.Rest();
         }
 
-        return true;
+        return !stop.IsCancellationRequested;
+    }
+
+    /// <summary>Removes the folder of a spread drive if this node keeps none of its shards, and no block: it is given none meanwhile.</summary>
+    /// <returns>False: it could not.</returns>
+    private bool RemoveIfEmpty(DriveId drive, int spread)
+    {
+        // The one that is being forgotten is kept out already.
+        if (driver.TryKeepOut(ShardOfBlock.ShardsOf(drive, spread, shardCount)) is not { } kept) { return true; }
+        try
+        {
+            using (BlockCursor cursor = blocks.OpenBlockCursor(drive))
+            {
+                if (cursor.MoveNext()) { return true; }
+            }
+
+            return IsDone(drive, blocks.DeleteOwnCopy(drive));
+        }
+        finally
+        {
+            driver.EndForgetting(kept);
+        }
     }
 
     private void RemoveDrive(DriveId drive)
@@ -237,7 +272,7 @@ internal sealed partial class LeftoverRemover(
     {
         using QuarantineCursor kept = blocks.OpenQuarantineCursor(drive);
         if (!kept.MoveNext()) { return false; }
-        LogKept(logger, drive);
+        if (told.Add(drive)) { LogKept(logger, drive); }
         return true;
     }
 
@@ -260,6 +295,6 @@ internal sealed partial class LeftoverRemover(
         Message = "What is left of drive {Drive} is of no use to the pool, but bad blocks of it are kept here: it stays until they are released.")]
     private static partial void LogKept(ILogger logger, DriveId drive);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "What is left of drive {Drive} could not be removed: {Why}. The next round tries again.")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "What is left of drive {Drive} could not be removed: {Why}. The next round tries again, or the next start.")]
     private static partial void LogNotRemoved(ILogger logger, DriveId drive, string why);
 }

@@ -10,8 +10,12 @@ namespace KvFs.Node.Replication;
 
 /// <summary>Tells nodes which of what they have left is of no use any more: FindLeftovers of replication.proto.</summary>
 /// <remarks>Only a primary whose lease holds says so, of what it finds in its own records: what nobody vouches for is kept.</remarks>
+/// <param name="driver">Knows what this node is primary of.</param>
+/// <param name="map">Knows how many copies there are to be.</param>
+/// <param name="store">Has the records.</param>
+/// <param name="isWell">Whether this node knows of no block that no copy has whole, or that a copy lacks: somebody's leftover may have it.</param>
 [SupportedOSPlatform("linux")]
-internal sealed class LeftoverService(ReplicationDriver driver, MapKeeper map, IKeyValueReader store) : IDisposable
+internal sealed class LeftoverService(ReplicationDriver driver, MapKeeper map, IKeyValueReader store, Func<bool> isWell) : IDisposable
 {
     /// <summary>Drives of one request: each costs a seek.</summary>
     internal const int MaxDrives = 4096;
@@ -36,7 +40,7 @@ internal sealed class LeftoverService(ReplicationDriver driver, MapKeeper map, I
         if (!isSane) { throw new GrpcException(GrpcStatusCode.InvalidArgument, "shards and epochs go together, and a RUID has 16 bytes"); }
         V1.FindLeftoversReply reply = new();
         int copies = map.Map.Settings.Replicas;
-        for (int at = 0; at < request.Shards.Count; at++)
+        for (int at = 0; at < request.Shards.Count && isWell(); at++)
         {
             ShardId shard = WireReplication.ToShard(request.Shards[at]);
             if (driver.IsWholeWithout(shard, new(request.Node), new(request.Epochs[at]), copies)) { reply.Shards.Add(request.Shards[at]); }

@@ -61,7 +61,7 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
         steps.Clear();
         bytesOfStep = 0;
         Array.Clear(recent);
-        if (store.TryGet(Family.System, InstallingKey, value) && Remove(isInstalling: false) is var removed && removed != Status.Ok)
+        if (store.TryGet(Family.System, InstallingKey, value) && Remove(isInstalling: false, DrivesHere) is var removed && removed != Status.Ok)
         {
             throw new StorageException(removed, $"What a snapshot of shard {shard} left cannot be removed: {removed}.");
         }
@@ -202,7 +202,7 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
         bytesOfStep = 0;
 
         // From here on until the end a crash leaves a shard that says so: the next start removes what it finds.
-        Status status = Remove(isInstalling: true);
+        Status status = Remove(isInstalling: true, DrivesHere);
         foreach (ReadOnlyMemory<byte> part in parts)
         {
             if (status != Status.Ok) { return status; }
@@ -238,13 +238,17 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
     }
 
     /// <summary>Removes the log and the records of the shard's drives; on disk after the store's next SyncLog.</summary>
-    public Status Forget()
+    /// <param name="drives">All drives of the shard that have records.</param>
+    /// <returns>Ok; NoSpace: nothing was removed; IoError: the store is latched.</returns>
+    public Status Forget(IEnumerable<DriveId> drives)
     {
+        Status status = Remove(isInstalling: false, drives);
+        if (status != Status.Ok) { return status; }
         Array.Clear(recent);
         steps.Clear();
         bytesOfStep = recentBytes = 0;
         Applied = forgotten = default;
-        return Remove(isInstalling: false);
+        return status;
     }
 
     private void PutEnded(LogPosition start, ImmutableArray<LogRun> endedBefore)
@@ -256,7 +260,8 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
 
     /// <summary>Removes the shard's log, its mark and the records of its drives.</summary>
     /// <param name="isInstalling">A snapshot comes in their place: until it is whole, the next start is to remove what it finds.</param>
-    private Status Remove(bool isInstalling)
+    /// <param name="drives">Those drives.</param>
+    private Status Remove(bool isInstalling, IEnumerable<DriveId> drives)
     {
         batch.Clear();
         if (isInstalling) { batch.Put(Family.System, InstallingKey, [1]); }
@@ -268,7 +273,7 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
         batch.Delete(Family.Namespace, markKey);
         EndedReigns.WriteKey(shard, endedKey);
         batch.Delete(Family.System, endedKey);
-        foreach (DriveId drive in ShardRecords.DrivesOf(store, shard, shardCount))
+        foreach (DriveId drive in drives)
         {
             (byte[] from, byte[] to) = ShardRecords.RangeOf(drive);
             batch.DeleteRange(Family.Namespace, from, to);
@@ -276,6 +281,8 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
 
         return store.Write(batch, logged: true);
     }
+
+    private List<DriveId> DrivesHere => ShardRecords.DrivesOf(store, shard, shardCount);
 
     private LogShape ReadShape()
     {

@@ -150,7 +150,7 @@ public sealed partial class ReplicationDriver
         lock (gate)
         {
             // Not only one that serves: it may need this copy before it can.
-            if (hasFailed || Find(shard)?.Core is not { IsPrimary: true }) { return null; }
+            if (hasFailed || Find(shard)?.Core is not { IsPrimary: true, Reign: { } reign } || !reign.Members.Contains(node)) { return null; }
             CopyBlocks known = copies.GetValueOrDefault((shard, node));
             copies[(shard, node)] = known with { IsBrought = true };
             return TokenOf(shard, known.Misses);
@@ -163,7 +163,7 @@ public sealed partial class ReplicationDriver
     {
         lock (gate)
         {
-            if (hasFailed || Find(shard)?.Core is not { IsPrimary: true }) { return Status.StaleEpoch; }
+            if (hasFailed || Find(shard)?.Core is not { IsPrimary: true, Reign: { } reign } || !reign.Members.Contains(node)) { return Status.StaleEpoch; }
             CopyBlocks known = copies.GetValueOrDefault((shard, node));
             if (token != TokenOf(shard, known.Misses)) { return Status.Busy; }
             copies[(shard, node)] = known with { HasBlocks = boot };
