@@ -19,10 +19,10 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
     /// <summary>What all runs together must have reached.</summary>
     private static readonly string[] s_rare =
     [
-        "append unknown", "authority away", "copy dropped", "disk full", "kill", "learner added", "log cut", "message lost", "message twice", "node cut off", "one way cut",
-        "pause", "polite stop", "power cut", "power cut of all", "proposal refused", "proposal taken", "proposal unknown",
-        "reign served", "slow disk", "shard is new", "snapshot", "snapshot installed", "stuck disk",
-        "synced", "synced too late",
+        "append unknown", "authority away", "authority cut off", "client cut off", "copy dropped", "disk full", "kill", "learner added", "log cut",
+        "message lost", "message twice", "node cut off", "node gone", "node replaced", "one way cut", "pause", "polite stop", "pool split",
+        "power cut", "power cut of all", "primary moved", "proposal refused", "proposal taken", "proposal unknown", "reign served",
+        "rolling restart", "slow disk", "shard is new", "snapshot", "snapshot installed", "stuck disk", "suspend", "synced", "synced too late",
     ];
 
     [Fact]
@@ -78,6 +78,7 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
     [InlineData(nameof(PoolBug.SkipSnapshot))]
     [InlineData(nameof(PoolBug.StartColdAtOnce))]
     [InlineData(nameof(PoolBug.ForgetReigns))]
+    [InlineData(nameof(PoolBug.StopClockInSuspend))]
     public void A_planted_bug_is_found(string bug)
     {
         for (int seed = 1; seed <= PlantedSeeds; seed++)

@@ -40,4 +40,7 @@ internal enum PoolBug
 
     /// <summary>With the entries that are forgotten it is forgotten which reigns wrote them.</summary>
     ForgetReigns,
+
+    /// <summary>A node's clock stands still while its machine is suspended.</summary>
+    StopClockInSuspend,
 }

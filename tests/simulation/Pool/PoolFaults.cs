@@ -22,7 +22,9 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
         {
             node.SyncDelay = TimeSpan.FromMilliseconds(5);
             node.IsFull = node.TakesNothing = node.IsStuck = false;
+            world.Authority.Heal(node.Id);
             node.Start();
+            node.Watch();
         }
     }
 
@@ -30,7 +32,7 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
     {
         if (isStopped) { return; }
         SimulatedNode node = world.Nodes[world.Random.Next(world.Nodes.Count)];
-        switch (world.Random.Next(13))
+        switch (world.Random.Next(19))
         {
             case 0 or 1:
                 Kill(node);
@@ -68,6 +70,25 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
                 break;
             case 10:
                 Hang(node);
+                break;
+            case 13:
+                LoseForGood(node);
+                break;
+            case 14:
+                RestartFrom(0);
+                break;
+            case 15:
+                Split();
+                break;
+            case 16:
+                CutFromAuthority(node);
+                break;
+            case 17:
+                CutClient(node);
+                break;
+            case 18:
+                world.Note("suspend");
+                node.Pause(world.Between(4_000, 15_000));
                 break;
             case 11 or 12 when cutsAll:
                 CutAll();
@@ -146,6 +167,60 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
         HealLater();
     }
 
+    /// <summary>The nodes fall into two groups that do not hear each other.</summary>
+    private void Split()
+    {
+        world.Note("pool split");
+        HashSet<NodeId> ones = [.. world.Nodes.Where(_ => world.Random.Next(2) == 0).Select(static node => node.Id)];
+        foreach (SimulatedNode from in world.Nodes)
+        {
+            foreach (SimulatedNode to in world.Nodes)
+            {
+                if (ones.Contains(from.Id) != ones.Contains(to.Id)) { world.Network.Cut(from.Id, to.Id); }
+            }
+        }
+
+        HealLater();
+    }
+
+    private void CutFromAuthority(SimulatedNode node)
+    {
+        world.Note("authority cut off");
+        world.Authority.Cut(node.Id);
+        world.After(world.Between(500, 9_000), () =>
+        {
+            world.Authority.Heal(node.Id);
+            node.Watch();
+        });
+    }
+
+    private void CutClient(SimulatedNode node)
+    {
+        world.Note("client cut off");
+        world.Network.Cut(world.Clients[world.Random.Next(world.Clients.Count)], node.Id);
+        HealLater();
+    }
+
+    /// <summary>All nodes restart, one after the other, as with a new version of the program.</summary>
+    private void RestartFrom(int at)
+    {
+        if (at == 0) { world.Note("rolling restart"); }
+        if (isStopped || at >= world.Nodes.Count) { return; }
+        SimulatedNode node = world.Nodes[at];
+        world.After(world.Between(500, 3_000), () => RestartFrom(at + 1));
+        node.StopPolitely(world.Between(500, 2_000), () => world.After(world.Between(20, 2_000), node.Start));
+    }
+
+    /// <summary>A node is gone with its disk, if others have all that it has; a new one takes its place.</summary>
+    private void LoseForGood(SimulatedNode node)
+    {
+        bool isNeeded = world.Authority.View.Reigns.Any(reign => reign.Entry.IsInSync(node.Id) && reign.InSync.Length < 2);
+        if (world.Operator.UnderWay > 0 || node.IsGone || isNeeded || !IsCovered(node)) { return; }
+        world.Note("node gone");
+        node.Lose();
+        world.Operator.Replace(node.Id);
+    }
+
     private void HealLater() => world.After(world.Between(500, 8_000), world.Network.Heal);
 
     /// <summary>Whether for every shard that counts on a node another one of its in-sync replicas has what it acknowledged, and
@@ -157,7 +232,7 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
             if (world.Authority.IsChanging(reign.Shard)) { return false; }
             if (reign.BootOf(node.Id).Value == 0) { continue; }
             if (!reign.InSync.Any(replica => replica.Node != node.Id
-                && world.Nodes[(int)replica.Node.Value - 1].CutBoot < replica.Boot)) { return false; }
+                && world.NodeOf(replica.Node).CutBoot < replica.Boot)) { return false; }
         }
 
         return true;

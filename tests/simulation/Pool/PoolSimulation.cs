@@ -7,9 +7,9 @@ internal sealed class PoolSimulation
 {
     private static readonly TimeSpan s_faults = TimeSpan.FromSeconds(60);
 
-    /// <summary>Within which a pool is in full health again after all faults end: a cold start's wait, and some takeovers.
-    /// </summary>
-    private static readonly TimeSpan s_healing = TimeSpan.FromSeconds(150);
+    /// <summary>Within which a pool is in full health again after all faults end: a cold start's wait, some takeovers, and the
+    /// replacement of a node that is gone.</summary>
+    private static readonly TimeSpan s_healing = TimeSpan.FromSeconds(180);
 
     private readonly bool cutsAll;
 
@@ -44,18 +44,18 @@ internal sealed class PoolSimulation
         for (int shard = 0; shard < World.Authority.View.Reigns.Length; shard++) { Check(shard); }
     }
 
-    /// <summary>Runs on until every shard is served by all of its copies.</summary>
+    /// <summary>Runs on until every shard is served by all of its copies, and nodes that are gone are replaced.</summary>
     private void Heal()
     {
         TimeSpan latest = World.Now + s_healing;
-        while (!World.Authority.View.Reigns.All(reign => World.Nodes.Any(node => node.IsHealthy(reign.Shard))))
+        while (World.Operator.UnderWay > 0 || !World.Authority.View.Reigns.All(reign => World.Nodes.Any(node => node.IsHealthy(reign.Shard))))
         {
             if (World.Now >= latest)
             {
                 string ill = string.Join("; ", World.Authority.View.Reigns
                     .Where(reign => !World.Nodes.Any(node => node.IsHealthy(reign.Shard)))
                     .Select(static reign => reign.ToString()));
-                throw new PoolFailedException($"not in full health {s_healing} after the last fault: {ill}");
+                throw new PoolFailedException($"not in full health {s_healing} after the last fault, {World.Operator.UnderWay} nodes to be replaced: {ill}");
             }
 
             World.Run(World.Now + TimeSpan.FromMilliseconds(500));
@@ -69,7 +69,7 @@ internal sealed class PoolSimulation
         ShardDisk disk = primary.Disks[shard].Now;
         foreach (InSyncReplica replica in World.Authority.ReignOf(shard).InSync)
         {
-            ShardDisk other = World.Nodes[(int)replica.Node.Value - 1].Disks[shard].Now;
+            ShardDisk other = World.NodeOf(replica.Node).Disks[shard].Now;
             if (other.Last != disk.Last || !other.Values.SequenceEqual(disk.Values))
             {
                 throw new PoolFailedException($"nodes {primary.Id} and {replica.Node} have different lists of shard {shard}");

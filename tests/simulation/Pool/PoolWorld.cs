@@ -9,6 +9,7 @@ internal sealed class PoolWorld
 {
     private readonly PriorityQueue<Action, (TimeSpan At, long Order)> events = new();
     private readonly Dictionary<ShardId, HashSet<Epoch>> reigns = [];
+    private readonly List<SimulatedNode> nodes;
     private long order;
 
     /// <param name="seed">Of all that is drawn.</param>
@@ -22,10 +23,12 @@ internal sealed class PoolWorld
         Times = ReplicationTimes.Default with { ColdStartWait = bug == PoolBug.StartColdAtOnce ? default : coldStartWait };
         Bug = bug;
         ImmutableArray<NodeId> ids = [.. Enumerable.Range(1, nodes).Select(static number => new NodeId((uint)number))];
-        ImmutableArray<Reign> first = [.. Enumerable.Range(0, shards).Select(shard => First(shard, ids))];
-        Authority = new(this, [.. ids.Select(static id => new PoolMember(id, DiskOf(id)))], first);
+        MapChange founded = PoolMapChange.Found(
+            new(1), new(Replicas, MinInSync), shards, [.. ids.Select(static id => (Introduce(id), BootOf(1)))]);
+        Authority = new(this, founded.Map!);
         Network = new(this);
-        Nodes = [.. ids.Select(id => new SimulatedNode(this, id, shards))];
+        Operator = new(this);
+        this.nodes = [.. ids.Select(id => new SimulatedNode(this, id))];
         Clients = [.. Enumerable.Range(1, 2 * shards).Select(number => new SimulatedClient(this, number, shards))];
     }
 
@@ -51,7 +54,10 @@ internal sealed class PoolWorld
 
     public SimulatedNetwork Network { get; }
 
-    public IReadOnlyList<SimulatedNode> Nodes { get; }
+    public SimulatedOperator Operator { get; }
+
+    /// <summary>All nodes that there ever were: the n-th has the id n, from 1.</summary>
+    public IReadOnlyList<SimulatedNode> Nodes => nodes;
 
     public IReadOnlyList<SimulatedClient> Clients { get; }
 
@@ -92,8 +98,22 @@ internal sealed class PoolWorld
         Say($"map: {reign}");
         if (!reigns.TryGetValue(reign.Shard, out HashSet<Epoch>? seen)) { reigns.Add(reign.Shard, seen = []); }
         if (!seen.Add(reign.Epoch)) { throw new PoolFailedException($"shard {reign.Shard} has two reigns {reign.Epoch}"); }
-        foreach (SimulatedNode node in Nodes) { node.Watch(); }
     }
+
+    public SimulatedNode NodeOf(NodeId id) => nodes[(int)id.Value - 1];
+
+    /// <summary>A node with an empty disk, which has joined, starts.</summary>
+    public SimulatedNode AddNode(NodeId id)
+    {
+        Invariant.Check(id.Value == nodes.Count + 1);
+        SimulatedNode added = new(this, id);
+        nodes.Add(added);
+        added.Start();
+        return added;
+    }
+
+    /// <summary>What a node says of itself when it joins.</summary>
+    public static NodeIntroduction Introduce(NodeId id) => new($"node-{id}", [$"node-{id}:1"], "", 100, DiskOf(id));
 
     /// <summary>Nobody answers for a shard while somebody else may.</summary>
     public void CheckAlone(SimulatedNode answering, ShardId shard)
@@ -112,15 +132,6 @@ internal sealed class PoolWorld
 
     /// <summary>The process of a start.</summary>
     public static BootId BootOf(ulong starts) => new((UInt128)starts << 64);
-
-    private static InSyncReplica First(NodeId node) => new(node, DiskOf(node), BootOf(1));
-
-    private static Reign First(int shard, ImmutableArray<NodeId> nodes) => new(new((ushort)shard), new(
-        new(1),
-        nodes[shard % nodes.Length],
-        [.. Enumerable.Range(0, Replicas).Select(at => nodes[(shard + at) % nodes.Length]).Order().Select(First)],
-        [],
-        MinInSync));
 }
 
 /// <summary>A pool did what it promised not to do.</summary>

@@ -128,10 +128,10 @@ internal sealed class SimulatedClient(PoolWorld world, int number, int shards)
         NodeId target = world.Random.Next(10) == 0
             ? new((uint)world.Random.Next(world.Nodes.Count) + 1)
             : world.Authority.ReignOf(shard).Primary;
-        SimulatedNode node = world.Nodes[(int)target.Value - 1];
+        SimulatedNode node = world.NodeOf(target);
         world.After(world.Between(1, 6), () =>
         {
-            if (!node.IsUp) { Again(); }
+            if (!node.IsUp || world.Network.IsCut(this, target)) { Again(); }
             else { node.WhenAwake(Ask); }
         });
 

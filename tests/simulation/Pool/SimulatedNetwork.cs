@@ -6,10 +6,19 @@ namespace KvFs.Simulation.Pool;
 internal sealed class SimulatedNetwork(PoolWorld world)
 {
     private readonly HashSet<(NodeId From, NodeId To)> cut = [];
+    private readonly HashSet<(SimulatedClient Client, NodeId Node)> cutClients = [];
 
     public void Cut(NodeId from, NodeId to) => cut.Add((from, to));
 
-    public void Heal() => cut.Clear();
+    public void Cut(SimulatedClient client, NodeId node) => cutClients.Add((client, node));
+
+    public void Heal()
+    {
+        cut.Clear();
+        cutClients.Clear();
+    }
+
+    public bool IsCut(SimulatedClient client, NodeId node) => cutClients.Contains((client, node));
 
     public bool IsCut(NodeId from, NodeId to) => cut.Contains((from, to));
 
@@ -32,7 +41,7 @@ internal sealed class SimulatedNetwork(PoolWorld world)
     private void Deliver(NodeId to, Action<SimulatedNode> deliver)
     {
         TimeSpan delay = world.Random.Next(100) == 0 ? world.Between(50, 1500) : world.Between(1, 8);
-        SimulatedNode node = world.Nodes[(int)to.Value - 1];
+        SimulatedNode node = world.NodeOf(to);
         world.After(delay, () => node.WhenAwake(() => deliver(node)));
     }
 }

@@ -14,28 +14,31 @@ internal sealed class SimulatedNode
 
     /// <summary>Syncs that a stuck disk owes, and since when.</summary>
     private readonly List<(TimeSpan Since, Action Sync)> owed = [];
-    private readonly TimeSpan clockOffset;
     private readonly double clockRate;
+    private TimeSpan clockOffset;
     private ReplicaNode? core;
     private ulong boots;
     private bool isPaused;
     private bool isStuck;
 
-    public SimulatedNode(PoolWorld world, NodeId id, int shards)
+    public SimulatedNode(PoolWorld world, NodeId id)
     {
         this.world = world;
         Id = id;
         clockOffset = world.Between(1_000, 1_000_000);
         clockRate = 0.99 + (world.Random.NextDouble() * 0.02);
-        for (ushort shard = 0; shard < shards; shard++)
+        foreach (Reign reign in world.Authority.View.Reigns)
         {
-            if (world.Authority.ReignOf(new(shard)).Members.Contains(id)) { disks.Add(new(shard), new()); }
+            if (reign.Members.Contains(id)) { disks.Add(reign.Shard, new()); }
         }
     }
 
     public NodeId Id { get; }
 
     public bool IsUp => core is not null;
+
+    /// <summary>It never comes back, and nothing on its disk does.</summary>
+    public bool IsGone { get; private set; }
 
     public BootId Boot => PoolWorld.BootOf(boots);
 
@@ -70,7 +73,7 @@ internal sealed class SimulatedNode
 
     public void Start()
     {
-        if (core is not null) { return; }
+        if (core is not null || IsGone) { return; }
         if (world.Bug != PoolBug.KeepBootId || boots == 0) { boots++; }
         world.Say($"node {Id}/{boots} starts");
         core = new(new(Id, PoolWorld.DiskOf(Id), Boot), PoolWorld.MinInSync, world.Times, Clock);
@@ -105,7 +108,14 @@ internal sealed class SimulatedNode
         }
     }
 
-    /// <summary>The process stands still: a debugger, a machine that is moved, a collection.</summary>
+    /// <summary>The machine is gone for good, with its disk.</summary>
+    public void Lose()
+    {
+        Stop(power: true);
+        IsGone = true;
+    }
+
+    /// <summary>The process stands still: a debugger, a machine that is moved or suspended, a collection. Its clock goes on.</summary>
     public void Pause(TimeSpan pause)
     {
         if (!IsUp || isPaused) { return; }
@@ -115,6 +125,7 @@ internal sealed class SimulatedNode
         {
             if (!isPaused || core != paused) { return; }
             isPaused = false;
+            if (world.Bug == PoolBug.StopClockInSuspend) { clockOffset -= pause * clockRate; }
             while (asleep.TryDequeue(out Action? action) && IsUp) { action(); }
         });
     }
@@ -141,6 +152,9 @@ internal sealed class SimulatedNode
         }
     }
 
+    /// <summary>Hands one shard to another node, if it is its primary.</summary>
+    public void HandOver(ShardId shard, NodeId to) => WhenAwake(() => core!.Find(shard)?.HandOverTo(to));
+
     public void WhenAwake(Action action)
     {
         if (!IsUp) { return; }
@@ -154,7 +168,7 @@ internal sealed class SimulatedNode
         ReplicaNode? watching = core;
         world.After(world.Random.Next(20) == 0 ? world.Between(100, 1500) : world.Between(1, 30), () => WhenAwake(() =>
         {
-            if (core == watching) { Step(now => View(now)); }
+            if (core == watching && world.Authority.Reaches(Id)) { Step(now => View(now)); }
         }));
     }
 
@@ -446,7 +460,7 @@ internal sealed class SimulatedNode
                 if (taken.Value) { View(now); }
                 core!.OnProposed(propose.Next);
             });
-        }));
+        }), Id);
     }
 
     private void Forget(ShardId shard)
