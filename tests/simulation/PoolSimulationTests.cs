@@ -19,10 +19,12 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
     /// <summary>What all runs together must have reached.</summary>
     private static readonly string[] s_rare =
     [
-        "append unknown", "authority away", "authority cut off", "client cut off", "copy dropped", "disk full", "kill", "learner added", "log cut",
-        "message lost", "message twice", "node cut off", "node gone", "node replaced", "one way cut", "pause", "polite stop", "pool split",
-        "power cut", "power cut of all", "primary moved", "proposal refused", "proposal taken", "proposal unknown", "reign served",
-        "rolling restart", "slow disk", "shard is new", "snapshot", "snapshot installed", "stuck disk", "suspend", "synced", "synced too late",
+        "answer of another primary repeated", "answer repeated", "append conflict", "append unknown", "authority away", "authority cut off", "client cut off", "copy dropped", "disk full",
+        "drive snapshot", "ids reserved", "kill", "learner added", "lock", "locked", "log cut",
+        "message lost", "message twice", "names lost", "node cut off", "node gone", "node replaced", "one way cut", "pause", "polite stop", "pool split",
+        "power cut", "power cut of all", "primary moved", "proposal refused", "proposal taken", "proposal unknown", "quota", "reign served",
+        "rolling restart", "session expired", "session goes on", "slow disk", "shard is new", "snapshot", "snapshot installed", "stuck disk", "suspend", "synced", "synced too late", "transaction",
+        "transaction refused", "unanswered and not done",
     ];
 
     [Fact]
@@ -79,6 +81,9 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
     [InlineData(nameof(PoolBug.StartColdAtOnce))]
     [InlineData(nameof(PoolBug.ForgetReigns))]
     [InlineData(nameof(PoolBug.StopClockInSuspend))]
+    [InlineData(nameof(PoolBug.ForgetRequests))]
+    [InlineData(nameof(PoolBug.ReissueIds))]
+    [InlineData(nameof(PoolBug.ForgetLocks))]
     public void A_planted_bug_is_found(string bug)
     {
         for (int seed = 1; seed <= PlantedSeeds; seed++)

@@ -27,7 +27,6 @@ internal sealed class NodeSimulation : IDisposable
     private const int LivedCrashes = 14;
 
     private readonly NodeFaults faults;
-    private readonly NodeImage image = new();
     private readonly Dictionary<ulong, Moment> moments = [];
     private readonly List<NodeCrash> crashes = [];
     private NodeUnderTest? node;
@@ -270,7 +269,7 @@ internal sealed class NodeSimulation : IDisposable
     private ModelWorld CheckStarted(NodeCrash crash, ModelWorld[] worlds)
     {
         using NodeUnderTest started = new(crash.Disk, crash.KeyValues, faults, new Random(1));
-        string shown = image.Take(started.Node.Admin);
+        string shown = NodeImage.Take(started.Node.Admin);
 
         // Names that a restore has just replaced with their directory count as links until they are reaped.
         ModelWorld? seen = worlds.FirstOrDefault(possible => possible.Image == shown)
@@ -280,7 +279,7 @@ internal sealed class NodeSimulation : IDisposable
         started.Check();
         started.Settle();
         NodeLeaks.Check(started, seen);
-        string settled = image.Take(started.Node.Admin);
+        string settled = NodeImage.Take(started.Node.Admin);
         Require(settled == seen.Image, "once the background is done, " + Difference(seen.Image, settled));
         started.Settle();
         started.Check();

@@ -43,4 +43,13 @@ internal enum PoolBug
 
     /// <summary>A node's clock stands still while its machine is suspended.</summary>
     StopClockInSuspend,
+
+    /// <summary>A new primary does not know which requests were applied before it.</summary>
+    ForgetRequests,
+
+    /// <summary>A new primary goes on with ids behind those that it sees, and not behind those that were reserved.</summary>
+    ReissueIds,
+
+    /// <summary>A new primary does not know who has locks.</summary>
+    ForgetLocks,
 }

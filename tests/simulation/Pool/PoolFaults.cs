@@ -197,7 +197,7 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
     private void CutClient(SimulatedNode node)
     {
         world.Note("client cut off");
-        world.Network.Cut(world.Clients[world.Random.Next(world.Clients.Count)], node.Id);
+        world.Network.Cut(world.Random.Next(world.Clients.Count + world.NamespaceClients.Count) + 1, node.Id);
         HealLater();
     }
 

@@ -24,13 +24,14 @@ internal sealed class PoolSimulation
 
     public PoolWorld World { get; }
 
-    public int Answered => World.Clients.Sum(static client => client.Answered);
+    public int Answered => World.Clients.Sum(static client => client.Answered) + World.NamespaceClients.Sum(static client => client.Answered);
 
     /// <exception cref="PoolFailedException">What went wrong.</exception>
     public void Run()
     {
         foreach (SimulatedNode node in World.Nodes) { node.Start(); }
         foreach (SimulatedClient client in World.Clients) { client.Start(); }
+        foreach (NamespaceClient client in World.NamespaceClients) { client.Start(); }
         PoolFaults faults = new(World, cutsAll);
         faults.Start();
         SimulatedPlanner planner = new(World);
@@ -40,7 +41,9 @@ internal sealed class PoolSimulation
         planner.Stop();
         Heal();
         foreach (SimulatedClient client in World.Clients) { client.Stop(); }
+        foreach (NamespaceClient client in World.NamespaceClients) { client.Stop(); }
         World.Run(World.Now + TimeSpan.FromSeconds(10));
+        Settle();
         for (int shard = 0; shard < World.Authority.View.Reigns.Length; shard++) { Check(shard); }
     }
 
@@ -62,6 +65,18 @@ internal sealed class PoolSimulation
         }
     }
 
+    /// <summary>Runs on until nothing is under way between replicas: sessions still come to their end.</summary>
+    private void Settle()
+    {
+        TimeSpan latest = World.Now + TimeSpan.FromSeconds(10);
+        while (World.Now < latest && !World.Authority.View.Reigns.All(reign => reign.InSync.All(replica =>
+            World.NodeOf(replica.Node).Disks[reign.Shard].Now is { } copy
+            && copy.Applied == copy.Last && copy.Last == World.NodeOf(reign.Primary).Disks[reign.Shard].Now.Last)))
+        {
+            World.Run(World.Now + TimeSpan.FromMilliseconds(50));
+        }
+    }
+
     private void Check(int number)
     {
         ShardId shard = new((ushort)number);
@@ -70,15 +85,24 @@ internal sealed class PoolSimulation
         foreach (InSyncReplica replica in World.Authority.ReignOf(shard).InSync)
         {
             ShardDisk other = World.NodeOf(replica.Node).Disks[shard].Now;
-            if (other.Last != disk.Last || !other.Values.SequenceEqual(disk.Values))
+            if (other.Last != disk.Last || !other.Values.SequenceEqual(disk.Values) || !other.Records.IsSameAs(disk.Records))
             {
-                throw new PoolFailedException($"nodes {primary.Id} and {replica.Node} have different lists of shard {shard}");
+                throw new PoolFailedException($"nodes {primary.Id} and {replica.Node} have different copies of shard {shard}");
             }
         }
 
-        List<PoolOperation> operations = [.. World.Clients
-            .SelectMany(static client => client.Operations).Where(one => one.Shard == number)];
-        HashSet<long> there = [.. disk.Values];
+        Check(shard, disk.Values, [.. World.Clients.SelectMany(static client => client.Operations).Where(one => one.Shard == number)]);
+        DriveId drive = PoolWorld.DriveOf(shard);
+        DriveCheck.Run(disk.Records, drive);
+        NamespaceClient[] clients = [.. World.NamespaceClients.Where(client => client.Shard == shard)];
+        foreach (NamespaceClient client in clients) { client.Check(disk.Records); }
+        Check(shard, NamespaceClient.ReadList(disk.Records, drive) ?? [], [.. clients.SelectMany(static client => client.SharedOperations)]);
+    }
+
+    /// <summary>Checks what clients saw of a list.</summary>
+    private void Check(ShardId shard, IReadOnlyList<long> final, List<PoolOperation> operations)
+    {
+        HashSet<long> there = [.. final];
         PoolOperation? kept = operations.Find(one => one.IsToldLost && there.Contains(one.Value));
         if (kept is not null) { throw new PoolFailedException($"{kept.Value} was told to be lost, and is there"); }
         if (cutsAll)
@@ -87,7 +111,7 @@ internal sealed class PoolSimulation
             PoolOperation? lost = operations.Find(one => one.IsDurable && !there.Contains(one.Value));
             if (lost is not null) { throw new PoolFailedException($"{lost.Value}, durable at {lost.Ended}, is lost"); }
         }
-        else if (PoolHistory.Check(operations, disk.Values) is { } wrong)
+        else if (PoolHistory.Check(operations, final) is { } wrong)
         {
             throw new PoolFailedException($"shard {shard}: {wrong}");
         }

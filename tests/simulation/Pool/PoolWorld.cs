@@ -9,6 +9,8 @@ internal sealed class PoolWorld
 {
     private readonly PriorityQueue<Action, (TimeSpan At, long Order)> events = new();
     private readonly Dictionary<ShardId, HashSet<Epoch>> reigns = [];
+    private readonly Dictionary<(ShardId Shard, char Kind, ulong Id), string> issued = [];
+    private readonly Dictionary<(ShardId Shard, LogIndex Index), SimulatedEntry> applied = [];
     private readonly List<SimulatedNode> nodes;
     private long order;
 
@@ -30,6 +32,10 @@ internal sealed class PoolWorld
         Operator = new(this);
         this.nodes = [.. ids.Select(id => new SimulatedNode(this, id))];
         Clients = [.. Enumerable.Range(1, 2 * shards).Select(number => new SimulatedClient(this, number, shards))];
+        NamespaceClients = [.. Enumerable.Range(0, 2 * shards).Select(at =>
+            new NamespaceClient(this, Clients.Count + at + 1, new((ushort)(at % shards))))];
+        MayLose = coldStartWait < TimeSpan.FromMinutes(1);
+        QuotaInodes = seed % 3 == 1 ? 20u : 0;
     }
 
     /// <summary>Replicas of each shard, and how many must have what is acknowledged.</summary>
@@ -60,6 +66,15 @@ internal sealed class PoolWorld
     public IReadOnlyList<SimulatedNode> Nodes => nodes;
 
     public IReadOnlyList<SimulatedClient> Clients { get; }
+
+    /// <summary>Copies may be lost together: what is not on disk may be gone.</summary>
+    public bool MayLose { get; }
+
+    /// <summary>Clients of the shards' drives; their numbers follow those of the others.</summary>
+    public IReadOnlyList<NamespaceClient> NamespaceClients { get; }
+
+    /// <summary>VNodes that each drive may have; 0: as many as it likes.</summary>
+    public ulong QuotaInodes { get; }
 
     /// <summary>How often rare things happened.</summary>
     public SortedDictionary<string, int> Reached { get; } = new(StringComparer.Ordinal);
@@ -126,6 +141,42 @@ internal sealed class PoolWorld
             }
         }
     }
+
+    /// <summary>A replica applies an entry: the same one that every other applied at that place, unless power took that from all.</summary>
+    public void OnApplied(SimulatedNode node, ShardId shard, LogIndex index, SimulatedEntry entry)
+    {
+        if (applied.TryAdd((shard, index), entry)) { return; }
+        SimulatedEntry before = applied[(shard, index)];
+        if (before == entry) { return; }
+        if (!MayLose || entry.Epoch <= before.Epoch)
+        {
+            throw new PoolFailedException($"node {node.Id} applies {entry} at {index} of shard {shard}, where {before} was applied");
+        }
+
+        applied[(shard, index)] = entry;
+    }
+
+    /// <summary>What is about to be answered is at every replica whose word counts, but for those that lost their power since.</summary>
+    public void CheckKept(ShardId shard, LogPosition position)
+    {
+        foreach (InSyncReplica replica in Authority.ReignOf(shard).InSync)
+        {
+            SimulatedNode node = NodeOf(replica.Node);
+            ShardDisk copy = node.Disks[shard].Now;
+            bool isThere = position.Index <= copy.Last && (position.Index < copy.Start.Index || copy.PositionOf(position.Index) == position);
+            if (!isThere && node.CutBoot < replica.Boot) { throw new PoolFailedException($"{position} of shard {shard} is answered, and is not at node {node.Id}"); }
+        }
+    }
+
+    /// <summary>An id was given to somebody: nobody else ever gets it.</summary>
+    public void OnIssued(ShardId shard, char kind, ulong id, string to)
+    {
+        if (issued.TryAdd((shard, kind, id), to) || issued[(shard, kind, id)] == to) { return; }
+        throw new PoolFailedException($"{kind} {id} of shard {shard} was given to {issued[(shard, kind, id)]}, and then to {to}");
+    }
+
+    /// <summary>The drive that lives on a shard.</summary>
+    public static DriveId DriveOf(ShardId shard) => new(1 + (UInt128)shard.Value);
 
     /// <summary>The disk that a node has for ever.</summary>
     public static DiskId DiskOf(NodeId node) => new(1000 + (UInt128)node.Value);

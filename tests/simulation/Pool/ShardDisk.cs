@@ -3,10 +3,10 @@ using KvFs.Core;
 
 namespace KvFs.Simulation.Pool;
 
-/// <summary>An entry of a simulated log; value 0: it begins a reign.</summary>
-internal readonly record struct SimulatedEntry(Epoch Epoch, long Value);
+/// <summary>An entry of a simulated log; value 0: it begins a reign, or changes a drive.</summary>
+internal readonly record struct SimulatedEntry(Epoch Epoch, long Value, DriveEntry? Drive = null);
 
-/// <summary>What a simulated disk has of one shard: its log, and the list that the log was applied to.</summary>
+/// <summary>What a simulated disk has of one shard: its log, and the list and the records that the log was applied to.</summary>
 internal sealed class ShardDisk
 {
     public LogPosition Start { get; set; }
@@ -20,6 +20,9 @@ internal sealed class ShardDisk
 
     /// <summary>The values of all applied entries, in order.</summary>
     public List<long> Values { get; } = [];
+
+    /// <summary>The records of the shard's drives.</summary>
+    public RecordTable Records { get; set; } = RecordTable.Empty;
 
     public LogIndex Last => new(Start.Index.Value + (ulong)Entries.Count);
 
@@ -41,6 +44,7 @@ internal sealed class ShardDisk
         Applied = other.Applied;
         Values.Clear();
         Values.AddRange(other.Values);
+        Records = other.Records;
     }
 
     public void Cut(LogIndex after) =>
@@ -51,8 +55,9 @@ internal sealed class ShardDisk
         while (Applied < upTo)
         {
             Applied = Applied.Next;
-            long value = this[Applied].Value;
-            if (value != 0) { Values.Add(value); }
+            SimulatedEntry entry = this[Applied];
+            if (entry.Value != 0) { Values.Add(entry.Value); }
+            if (entry.Drive is { } change) { Records = change.ApplyTo(Records); }
         }
     }
 
@@ -64,6 +69,9 @@ internal sealed class ShardDisk
         Start = new(epoch, upTo);
     }
 
+    /// <summary>The place of an entry that is in the log, or the last one that was forgotten.</summary>
+    public LogPosition PositionOf(LogIndex index) => index == Start.Index ? Start : new(this[index].Epoch, index);
+
     public LogShape Shape()
     {
         LogShape shape = new(Start, EndedBefore);
@@ -71,6 +79,9 @@ internal sealed class ShardDisk
         return shape;
     }
 }
+
+/// <summary>All that a shard's log led to, as a snapshot carries it.</summary>
+internal sealed record ShardContents(long[] Values, RecordTable Records);
 
 /// <summary>A disk that forgets what was not synced: at a power cut some of the last changes are gone, the later ones first.
 /// </summary>

@@ -131,7 +131,7 @@ internal sealed class SimulatedClient(PoolWorld world, int number, int shards)
         SimulatedNode node = world.NodeOf(target);
         world.After(world.Between(1, 6), () =>
         {
-            if (!node.IsUp || world.Network.IsCut(this, target)) { Again(); }
+            if (!node.IsUp || world.Network.IsCut(number, target)) { Again(); }
             else { node.WhenAwake(Ask); }
         });
 

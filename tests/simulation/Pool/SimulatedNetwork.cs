@@ -6,11 +6,11 @@ namespace KvFs.Simulation.Pool;
 internal sealed class SimulatedNetwork(PoolWorld world)
 {
     private readonly HashSet<(NodeId From, NodeId To)> cut = [];
-    private readonly HashSet<(SimulatedClient Client, NodeId Node)> cutClients = [];
+    private readonly HashSet<(int Client, NodeId Node)> cutClients = [];
 
     public void Cut(NodeId from, NodeId to) => cut.Add((from, to));
 
-    public void Cut(SimulatedClient client, NodeId node) => cutClients.Add((client, node));
+    public void Cut(int client, NodeId node) => cutClients.Add((client, node));
 
     public void Heal()
     {
@@ -18,7 +18,7 @@ internal sealed class SimulatedNetwork(PoolWorld world)
         cutClients.Clear();
     }
 
-    public bool IsCut(SimulatedClient client, NodeId node) => cutClients.Contains((client, node));
+    public bool IsCut(int client, NodeId node) => cutClients.Contains((client, node));
 
     public bool IsCut(NodeId from, NodeId to) => cut.Contains((from, to));
 

@@ -4,11 +4,10 @@ namespace KvFs.Simulation.Pool;
 
 /// <summary>A storage node's driver: carries out what its replicas decide, on a disk that forgets, with a clock of its own.
 /// </summary>
-internal sealed class SimulatedNode
+internal sealed partial class SimulatedNode
 {
     private readonly PoolWorld world;
     private readonly Dictionary<ShardId, SimulatedShardDisk> disks = [];
-    private readonly Dictionary<(ShardId Shard, LogIndex Index), PendingAnswer> pending = [];
     private readonly List<ReplicationEffect> effects = [];
     private readonly Queue<Action> asleep = new();
 
@@ -69,7 +68,8 @@ internal sealed class SimulatedNode
 
     public IReadOnlyDictionary<ShardId, SimulatedShardDisk> Disks => disks;
 
-    private TimeSpan Clock => clockOffset + (world.Now * clockRate);
+    /// <summary>What its clock shows, which counts suspend.</summary>
+    public TimeSpan Clock => clockOffset + (world.Now * clockRate);
 
     public void Start()
     {
@@ -98,8 +98,7 @@ internal sealed class SimulatedNode
         asleep.Clear();
         isStuck = false;
         owed.Clear();
-        foreach (PendingAnswer answer in pending.Values) { answer.Lost(); }
-        pending.Clear();
+        ForgetAll();
         if (!power) { return; }
         CutBoot = Boot;
         foreach (SimulatedShardDisk disk in disks.OrderBy(static one => one.Key.Value).Select(static one => one.Value))
@@ -185,58 +184,6 @@ internal sealed class SimulatedNode
     public bool IsHealthy(ShardId shard) =>
         MayAnswer(shard) && core!.Find(shard)!.Reign is { Learners.Length: 0, InSync.Length: PoolWorld.Replicas };
 
-    /// <summary>Appends a value; the answer: true, and its place; or false: it did not happen; or null: nobody knows.</summary>
-    public void Append(ShardId shard, long value, bool durable, Action<bool?, LogPosition> answer)
-    {
-        if (TakesNothing || core!.Find(shard) is not { } replica)
-        {
-            answer(false, default);
-            return;
-        }
-
-        bool isTaken = false;
-        LogPosition position = default;
-        Step(now =>
-        {
-            // Some say with the entry that it is wanted on disk, others behind it.
-            isTaken = replica.TrySubmit(now, wantsDurable: durable && value % 2 == 0, effects, out position);
-            if (!isTaken) { return; }
-            Store(shard, position.Index, [new(position.Epoch, value)]);
-            pending.Add((shard, position.Index), new(
-                durable, () => answer(true, position), () => answer(null, default)));
-            if (durable) { replica.RequestDurable(position.Index, now, effects); }
-        });
-        if (!isTaken) { answer(false, default); }
-    }
-
-    /// <summary>Has what was answered once brought to all disks. The answer: Ok; Lost: it is gone; Busy: not now; Unknown: the reign
-    /// ended meanwhile.</summary>
-    public void Sync(ShardId shard, LogPosition answered, Action<Status> answer)
-    {
-        if (core!.Find(shard) is not { } replica || !replica.IsPrimary || !CanServe(replica)) { answer(Status.Busy); }
-        else if (!replica.Has(answered)) { answer(Status.Lost); }
-        else if (!pending.TryAdd((shard, answered.Index), new(true, () => answer(Status.Ok), () => answer(Status.Unknown))))
-        {
-            // Another client's, or an earlier one of the same client.
-            answer(Status.Busy);
-        }
-        else { Step(now => replica.RequestDurable(answered.Index, now, effects)); }
-    }
-
-    /// <summary>All values of a shard; null: it is not this node's to say.</summary>
-    public long[]? Read(ShardId shard)
-    {
-        if (core!.Find(shard) is not { } replica || !replica.IsPrimary || !CanServe(replica)) { return null; }
-        world.CheckAlone(this, shard);
-        return [.. disks[shard].Now.Values];
-    }
-
-    private bool CanServe(ShardReplica replica) => world.Bug switch
-    {
-        PoolBug.IgnoreLease => replica.IsServing,
-        _ => replica.CanServe(Clock),
-    };
-
     /// <summary>Hears what the pool map says; a shard that is new here begins with nothing.</summary>
     private void View(TimeSpan now)
     {
@@ -303,8 +250,8 @@ internal sealed class SimulatedNode
             case SendSnapshot send:
                 world.Note("snapshot");
                 ShardDisk copy = disks[send.Shard].Now.Clone();
-                LogPosition at = PositionOf(copy, copy.Applied);
-                Send(send.To, new ShardSnapshot(send.Shard, send.Epoch, at, copy.Shape().EndedBefore(at.Index)), copy.Values.ToArray());
+                LogPosition at = copy.PositionOf(copy.Applied);
+                Send(send.To, new ShardSnapshot(send.Shard, send.Epoch, at, copy.Shape().EndedBefore(at.Index)), new ShardContents([.. copy.Values], copy.Records));
                 break;
             case StoreEntries store when contents is SimulatedEntry[] entries:
                 if (world.Bug == PoolBug.AcknowledgeUnstored && world.Random.Next(20) == 0)
@@ -325,17 +272,19 @@ internal sealed class SimulatedNode
                 if (world.Bug != PoolBug.KeepTail) { disks[cut.Shard].Change(disk => disk.Cut(cut.After)); }
                 break;
             case InstallSnapshot install:
-                Install(install, (long[])contents!);
+                Install(install, (ShardContents)contents!);
                 break;
             case SyncLog sync:
                 Sync(sync.Shard);
                 break;
             case ApplyEntries apply:
+                TellApplied(apply);
                 disks[apply.Shard].Change(disk => disk.Apply(apply.UpTo));
-                TrimNowAndThen(apply.Shard);
+                TrimNowAndThen(apply.Shard, core!);
                 break;
-            case BeginServing:
+            case BeginServing begin:
                 world.Note("reign served");
+                TakeUp(begin.Shard);
                 break;
             case EndServing end:
                 Forget(end.Shard);
@@ -346,6 +295,12 @@ internal sealed class SimulatedNode
             default:
                 throw new PoolFailedException($"{effect} is not known");
         }
+    }
+
+    private void TellApplied(ApplyEntries apply)
+    {
+        ShardDisk disk = disks[apply.Shard].Now;
+        for (LogIndex at = disk.Applied.Next; at <= apply.UpTo; at = at.Next) { world.OnApplied(this, apply.Shard, at, disk[at]); }
     }
 
     private ReplicationMessage Tampered(ReplicationMessage message)
@@ -393,7 +348,7 @@ internal sealed class SimulatedNode
             .Select(_ => new SimulatedEntry(replica.Last.Epoch, 0))]);
     }
 
-    private void Install(InstallSnapshot install, long[] values)
+    private void Install(InstallSnapshot install, ShardContents contents)
     {
         world.Note("snapshot installed");
         SimulatedShardDisk disk = disks[install.Shard];
@@ -405,7 +360,8 @@ internal sealed class SimulatedNode
             now.Applied = install.At.Index;
             if (world.Bug == PoolBug.SkipSnapshot) { return; }
             now.Values.Clear();
-            now.Values.AddRange(values);
+            now.Values.AddRange(contents.Values);
+            now.Records = contents.Records;
         });
         disk.Synced(disk.Unsynced);
     }
@@ -426,9 +382,18 @@ internal sealed class SimulatedNode
         });
     }
 
-    private void TrimNowAndThen(ShardId shard)
+    /// <summary>Forgets entries now and then: not before what is to be sent of them is sent.</summary>
+    private void TrimNowAndThen(ShardId shard, ReplicaNode process)
     {
         if (world.Random.Next(60) != 0) { return; }
+        world.After(TimeSpan.Zero, () =>
+        {
+            if (core == process) { Trim(shard); }
+        });
+    }
+
+    private void Trim(ShardId shard)
+    {
         ShardDisk disk = disks[shard].Now;
         if (disk.Applied.Value < disk.Start.Index.Value + 10) { return; }
         LogIndex upTo = new(disk.Applied.Value - (ulong)world.Random.Next(6));
@@ -462,32 +427,4 @@ internal sealed class SimulatedNode
             });
         }), Id);
     }
-
-    private void Forget(ShardId shard)
-    {
-        foreach ((ShardId Shard, LogIndex Index) key in pending.Keys.Where(key => key.Shard == shard).ToArray())
-        {
-            pending.Remove(key, out PendingAnswer? answer);
-            answer!.Lost();
-        }
-    }
-
-    private void Answer()
-    {
-        foreach (((ShardId shard, LogIndex index), PendingAnswer answer) in pending.OrderBy(static one => one.Key.Index).ToArray())
-        {
-            ShardReplica replica = core!.Find(shard)!;
-            bool isThere = world.Bug == PoolBug.AnswerEarly
-                || (answer.IsDurable ? index <= replica.Durable && index <= replica.Committed : index <= replica.Committed);
-            if (!isThere || !replica.IsPrimary || !CanServe(replica)) { continue; }
-            world.CheckAlone(this, shard);
-            pending.Remove((shard, index));
-            answer.Done();
-        }
-    }
-
-    private static LogPosition PositionOf(ShardDisk disk, LogIndex index) =>
-        index == disk.Start.Index ? disk.Start : new(disk[index].Epoch, index);
-
-    private sealed record PendingAnswer(bool IsDurable, Action Done, Action Lost);
 }

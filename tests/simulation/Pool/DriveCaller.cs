@@ -1,0 +1,126 @@
+using KvFs.Core;
+
+namespace KvFs.Simulation.Pool;
+
+/// <summary>Asks the drive of a shard, wherever it is by now, and again until it is answered: a change under the same request id.
+/// </summary>
+/// <param name="world">Where.</param>
+/// <param name="number">Of the client, for the network.</param>
+/// <param name="shard">Whose drive.</param>
+internal sealed class DriveCaller(PoolWorld world, int number, ShardId shard)
+{
+    /// <summary>Of so many messages one takes long.</summary>
+    private const int LateOneIn = 50;
+
+    /// <summary>Of so many times that a client waits for an answer, it stands still once, for about as long as its session lives.</summary>
+    private const int StallOneIn = 20;
+
+    private readonly ulong[] sequences = new ulong[4];
+    private long calls;
+    private long tries;
+
+    /// <summary>None: it has to open one.</summary>
+    public SessionId Session { get; private set; }
+
+    /// <summary>The newest place in the log that an answer named.</summary>
+    public LogPosition Answered { get; private set; }
+
+    /// <summary>Opens another session; what was answered in the last one is forgotten.</summary>
+    public void Open(Action then)
+    {
+        Session = default;
+        Answered = default;
+        Array.Clear(sequences);
+        SessionToken token = new(((UInt128)world.Random.NextInt64() << 64) | (uint)number);
+        DriveRequest request = new(default, default, (drive, _, result) => drive.OpenSession(token, result));
+        Send((node, reply) => node.Ask(shard, request, reply), answer =>
+        {
+            if (answer.Status != Status.Ok) { throw new PoolFailedException($"client {number}: a session is answered {answer.Status}"); }
+            Session = new(BitConverter.ToUInt64(answer.Result.Span));
+            world.OnIssued(shard, 's', Session.Value, $"session of client {number} at {world.Now}");
+            then();
+        });
+    }
+
+    /// <summary>Has something changed, once.</summary>
+    public void Change(DriveChange change, Action<DriveAnswer, RequestId> then)
+    {
+        int slot = world.Random.Next(sequences.Length);
+        RequestId id = new(Session, (ushort)slot, ++sequences[slot]);
+        DriveRequest request = new(id, Answered, change);
+        Send((node, reply) => node.Ask(shard, request, reply), answer => then(answer, id));
+    }
+
+    /// <summary>Reads the records of one moment.</summary>
+    public void Read(Func<RecordTable, DriveAnswer> reading, Action<DriveAnswer> then)
+    {
+        LogPosition answered = Answered;
+        Send((node, reply) => reply(node.Read(shard, answered, reading)), then);
+    }
+
+    /// <summary>Has all that was answered brought to all disks.</summary>
+    public void Sync(Action<Status> then)
+    {
+        LogPosition answered = Answered;
+        Send((node, reply) => node.Sync(shard, answered, status => reply(new(status))), answer => then(answer.Status));
+    }
+
+    private void Send(Action<SimulatedNode, Action<DriveAnswer>> ask, Action<DriveAnswer> then)
+    {
+        long call = ++calls;
+        Try();
+
+        void Try()
+        {
+            if (call != calls) { return; }
+            long own = ++tries;
+            SimulatedNode node = world.NodeOf(world.Random.Next(10) == 0
+                ? new((uint)world.Random.Next(world.Nodes.Count) + 1)
+                : world.Authority.ReignOf(shard).Primary);
+            Deliver(node);
+            if (world.Random.NextDouble() < world.LossRate) { Deliver(node); }
+            world.After(world.Random.Next(StallOneIn) == 0 ? world.Between(4_000, 8_000) : world.Between(300, 1_500), () => Again(own));
+        }
+
+        void Again(long own)
+        {
+            if (own == tries) { Try(); }
+        }
+
+        void Deliver(SimulatedNode node)
+        {
+            if (IsLost(node)) { return; }
+
+            // It belongs to a connection, which ends with the term at its other end: what comes late is not for the next one.
+            object? term = node.TermOf(shard);
+            world.After(Delay(), () => node.WhenAwake(() =>
+            {
+                if (term is null) { Reply(node, DriveAnswer.Busy); }
+                else if (node.TermOf(shard) == term) { ask(node, answer => Reply(node, answer)); }
+            }));
+        }
+
+        void Reply(SimulatedNode node, DriveAnswer answer)
+        {
+            if (IsLost(node)) { return; }
+            world.After(Delay(), () =>
+            {
+                if (call != calls) { return; }
+                if (answer.Status is Status.Busy or Status.StaleEpoch)
+                {
+                    long own = ++tries;
+                    world.After(world.Between(20, 120), () => Again(own));
+                    return;
+                }
+
+                calls++;
+                if (answer.At > Answered) { Answered = answer.At; }
+                then(answer);
+            });
+        }
+    }
+
+    private bool IsLost(SimulatedNode node) => world.Network.IsCut(number, node.Id) || world.Random.NextDouble() < world.LossRate;
+
+    private TimeSpan Delay() => world.Random.Next(LateOneIn) == 0 ? world.Between(50, 1_500) : world.Between(1, 6);
+}

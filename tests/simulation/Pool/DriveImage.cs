@@ -1,0 +1,41 @@
+using KvFs.Core;
+using KvFs.Protocol;
+using KvFs.Simulation.Nodes;
+
+namespace KvFs.Simulation.Pool;
+
+/// <summary>What a tree shows in the records of a drive, at one moment.</summary>
+internal sealed class DriveImage(DriveView view) : TreeImage
+{
+    private readonly PageSink sink = new();
+    private readonly ClusterMap map = new();
+
+    protected override NodeInfo Get(VNodeId id)
+    {
+        Require(GetNode.Apply(view, id, out NodeInfo info));
+        return info;
+    }
+
+    protected override Status ReadDirectory(VNodeId directory, ulong cookie, DirectoryPage filled)
+    {
+        filled.Clear();
+        sink.Page = filled;
+        Status status = Core.ReadDirectory.Apply(view, directory, cookie, DirectoryPage.MaxEntries, withNodes: true, sink, out bool isLast);
+        filled.IsLast = isLast;
+        return status;
+    }
+
+    protected override Status ReadLink(VNodeId id, ByteBuffer target) => Core.ReadLink.Apply(view, id, target);
+
+    protected override Status ListXattrs(VNodeId id, ByteBuffer names) => Core.ListXattrs.Apply(view, id, names);
+
+    protected override Status GetXattr(VNodeId id, ReadOnlySpan<byte> name, ByteBuffer value) => Core.GetXattr.Apply(view, id, name, value);
+
+    protected override ClusterMap GetCluster(VNodeId id, uint cluster)
+    {
+        Require(ReadCluster.Apply(id, cluster, view, map));
+        return map;
+    }
+
+    protected override Status ReadBlock(BlockName block, uint offset, byte[] bytes) => Status.NotFound;
+}

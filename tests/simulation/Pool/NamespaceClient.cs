@@ -1,0 +1,276 @@
+using System.Text;
+using KvFs.Core;
+using KvFs.Node.Drives;
+using KvFs.Simulation.Nodes;
+
+namespace KvFs.Simulation.Pool;
+
+/// <summary>A client of a shard's drive. It has a directory for itself, of which it knows at every moment what is there; what it shares
+/// with others is checked by its history.</summary>
+/// <remarks>An operation that was answered is done, and one that was not is done or not, as one: after a session is over, its directory shows
+/// the last state, or the one behind what was under way. After a power cut of all it may also show an earlier one, but none before what was
+/// synced.</remarks>
+internal sealed partial class NamespaceClient
+{
+    private readonly PoolWorld world;
+    private readonly ShardId shard;
+    private readonly string home;
+    private readonly DriveCaller drive;
+
+    /// <summary>What its directory showed, from what is known to be on disk to now.</summary>
+    private readonly List<HomeState> states = [new(null)];
+    private int tokens = ModelFile.FirstToken;
+    private int snapshots;
+    private bool isStopped;
+
+    /// <param name="world">Where.</param>
+    /// <param name="number">Its own.</param>
+    /// <param name="shard">Whose drive.</param>
+    public NamespaceClient(PoolWorld world, int number, ShardId shard)
+    {
+        this.world = world;
+        this.shard = shard;
+        Number = number;
+        home = $"c{number}";
+        drive = new(world, number, shard);
+    }
+
+    public int Number { get; }
+
+    public ShardId Shard => shard;
+
+    /// <summary>Nothing is under way, and nothing begins any more.</summary>
+    public bool IsDone { get; private set; }
+
+    public int Answered { get; private set; }
+
+    private HomeState State => states[^1];
+
+    public void Start() => world.After(world.Between(1, 500), () => Recover(null));
+
+    public void Stop() => isStopped = true;
+
+    /// <summary>Compares what its directory is in the end with what it knows.</summary>
+    public void Check(RecordTable records)
+    {
+        if (!IsDone) { throw new PoolFailedException($"client {Number} is not answered"); }
+        string shown = HomeState.Read(records, PoolWorld.DriveOf(shard), home);
+        if (shown != State.Image) { throw Differs(shown, State.Image); }
+    }
+
+    private void Next() => world.After(world.Between(20, 350), () =>
+    {
+        if (isStopped)
+        {
+            IsDone = true;
+            return;
+        }
+
+        switch (world.Random.Next(24))
+        {
+            case < 13:
+                ChangeTree();
+                break;
+            case 13:
+                Read();
+                break;
+            case < 17:
+                Sync();
+                break;
+            case 17:
+                MakeSnapshot();
+                break;
+            case 18:
+                DropSnapshot();
+                break;
+            case < 22:
+                ShareList();
+                break;
+            default:
+                Count();
+                break;
+        }
+    });
+
+    /// <summary>One operation, or several of which all are done or none.</summary>
+    private void ChangeTree()
+    {
+        if (State.Tree is not { } tree)
+        {
+            Commit([new CreateOperation(VNodeId.Root, Encoding.UTF8.GetBytes(home), VNodeKind.Directory) { Mode = 0x1ED }], Status.Ok, new(ModelTree.New));
+            return;
+        }
+
+        TreeDraw draw = new(world.Random, tree);
+        List<TreeOperation> operations = [];
+        Status expected = Status.Ok;
+        int count = world.Random.Next(3) == 0 ? world.Random.Next(2, 5) : 1;
+        while (operations.Count < count && expected == Status.Ok) { operations.Add(draw.Next(tokens++, out expected)); }
+        if (operations.Count > 1) { world.Note(expected == Status.Ok ? "transaction" : "transaction refused"); }
+        Commit(operations, tree, expected, State with { Tree = expected == Status.Ok ? draw.Tree : tree });
+    }
+
+    private void Commit(List<TreeOperation> operations, ModelTree before, Status expected, HomeState after) => Do(
+        string.Join(", ", operations),
+        expected,
+        after,
+        (at, transaction, result) =>
+        {
+            return Transact(at, transaction, [.. operations.Select(one => one.ForCore(id => Resolve(transaction, home + PathOf(before, id))))], result);
+        });
+
+    /// <summary>What the model knows by a number is found by its path.</summary>
+    private static string PathOf(ModelTree tree, ulong id) =>
+        id == ModelTree.Root ? "" : tree.PathOf(tree.Names().First(name => name.Node == id));
+
+    private void Commit(List<TransactOperation> operations, Status expected, HomeState after) =>
+        Do($"mkdir {home}", expected, after, (at, transaction, result) => Transact(at, transaction, operations, result));
+
+    private Status Transact(SimulatedDrive at, DriveTransaction transaction, List<TransactOperation> operations, ByteBuffer result)
+    {
+        TransactResult done = new();
+        Status status = Core.Transact.Apply(new([], operations), drive.Session, at, transaction, done);
+        for (int each = 0; status == Status.Ok && each < operations.Count; each++)
+        {
+            if (operations[each] is CreateOperation) { result.Append(BitConverter.GetBytes(done.Nodes[each].Id.Value)); }
+        }
+
+        return status;
+    }
+
+    /// <summary>A change of its own directory, of which it knows what must be answered, and what is there then.</summary>
+    private void Do(string what, Status expected, HomeState after, DriveChange change) => drive.Change(change, (answer, id) =>
+    {
+        if (IsOver(answer.Status))
+        {
+            Recover(expected == Status.Ok ? after : null);
+            return;
+        }
+
+        bool isFull = answer.Status == Status.NoInodes && world.QuotaInodes != 0;
+        if (answer.Status != expected && !isFull)
+        {
+            throw new PoolFailedException($"client {Number}: {what} is answered {answer.Status}, and is to be {expected}");
+        }
+
+        if (isFull) { world.Note("quota"); }
+        if (answer.Status == Status.Ok) { states.Add(after); }
+        foreach (ulong made in System.Runtime.InteropServices.MemoryMarshal.Cast<byte, ulong>(answer.Result.Span).ToArray())
+        {
+            world.OnIssued(shard, 'v', made, $"request {id} of client {Number}");
+        }
+
+        GoOn();
+    });
+
+    private void Read() => drive.Read(
+        records => new(Status.Ok, Text: HomeState.Read(records, PoolWorld.DriveOf(shard), home)),
+        answer =>
+        {
+            if (IsOver(answer.Status)) { Recover(null); }
+            else if (answer.Text != State.Image) { throw Differs(answer.Text, State.Image); }
+            else { GoOn(); }
+        });
+
+    private void Sync()
+    {
+        int shared = sharedUnsynced.Count;
+        drive.Sync(status =>
+        {
+            if (IsOver(status))
+            {
+                Recover(null);
+                return;
+            }
+
+            if (status == Status.Ok)
+            {
+                states.RemoveRange(0, states.Count - 1);
+                foreach (PoolOperation one in sharedUnsynced.Take(shared)) { one.IsDurable = true; }
+                sharedUnsynced.RemoveRange(0, shared);
+            }
+
+            GoOn();
+        });
+    }
+
+    private void MakeSnapshot()
+    {
+        if (State.Tree is not { } tree || State.Snapshots.Count > 1)
+        {
+            Next();
+            return;
+        }
+
+        string name = $"{home}-{++snapshots}";
+        world.Note("drive snapshot");
+        Do("a snapshot", Status.Ok, State with { Snapshots = State.Snapshots.Add(name, tree) }, (_, transaction, _) =>
+            CreateSnapshot.Apply(name, transaction, out RetainedVersion _));
+    }
+
+    private void DropSnapshot()
+    {
+        if (State.Snapshots.IsEmpty)
+        {
+            Next();
+            return;
+        }
+
+        string name = State.Snapshots.Keys.ElementAt(world.Random.Next(State.Snapshots.Count));
+        Do("the end of a snapshot", Status.Ok, State with { Snapshots = State.Snapshots.Remove(name) }, (_, transaction, _) => DeleteSnapshot.Apply(name, transaction));
+    }
+
+    /// <summary>Its session is over: looks what is there, and goes on with another one.</summary>
+    /// <param name="underWay">What is there if what was asked for last was done.</param>
+    private void Recover(HomeState? underWay)
+    {
+        // What was not synced may be lost: a later sync says nothing of it.
+        sharedUnsynced.Clear();
+        drive.Open(() => drive.Read(
+            records => new(Status.Ok, Text: HomeState.Read(records, PoolWorld.DriveOf(shard), home)),
+            answer =>
+            {
+                if (IsOver(answer.Status)) { Recover(underWay); }
+                else
+                {
+                    Find(answer.Text, underWay);
+                    Next();
+                }
+            }));
+    }
+
+    /// <summary>Goes on from what is there, if it may be.</summary>
+    private void Find(string shown, HomeState? underWay)
+    {
+        if (underWay is not null && underWay.Image == shown)
+        {
+            world.Note("unanswered and done");
+            states.Add(underWay);
+            return;
+        }
+
+        int at = states.FindLastIndex(state => state.Image == shown);
+        if (at < 0 || (at < states.Count - 1 && !world.MayLose)) { throw Differs(shown, State.Image); }
+        if (at < states.Count - 1) { world.Note("names lost"); }
+        else if (underWay is not null) { world.Note("unanswered and not done"); }
+        states.RemoveRange(at + 1, states.Count - at - 1);
+    }
+
+    private bool IsOver(Status status)
+    {
+        if (status == Status.Lost && !world.MayLose) { throw new PoolFailedException($"client {Number} is told that what was answered is lost"); }
+        return status is Status.SessionExpired or Status.Lost;
+    }
+
+    private void GoOn()
+    {
+        Answered++;
+        Next();
+    }
+
+    private static VNodeId Resolve(DriveView view, string path) =>
+        ResolvePath.Apply(view, Encoding.UTF8.GetBytes(path), out NodeInfo found) == Status.Ok ? found.Id : VNodeId.None;
+
+    private PoolFailedException Differs(string shown, string expected) =>
+        new($"client {Number} at {world.Now} sees\n{shown}\nand not\n{expected}");
+}

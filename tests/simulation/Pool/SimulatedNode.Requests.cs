@@ -1,0 +1,147 @@
+using KvFs.Core;
+
+namespace KvFs.Simulation.Pool;
+
+/// <content>What clients ask a node for.</content>
+internal sealed partial class SimulatedNode
+{
+    private readonly Dictionary<(ShardId Shard, LogIndex Index), PendingAnswer> pending = [];
+
+    /// <summary>The drives of the shards that it serves.</summary>
+    private readonly Dictionary<ShardId, SimulatedDrive> drives = [];
+
+    /// <summary>Appends a value; the answer: true, and its place; or false: it did not happen; or null: nobody knows.</summary>
+    public void Append(ShardId shard, long value, bool durable, Action<bool?, LogPosition> answer)
+    {
+        if (TakesNothing || core!.Find(shard) is not { } replica)
+        {
+            answer(false, default);
+            return;
+        }
+
+        // Some say with the entry that it is wanted on disk, others behind it.
+        bool isTaken = Submit(
+            replica, epoch => new(epoch, value), durable && value % 2 == 0, durable, at => answer(true, at), () => answer(null, default));
+        if (!isTaken) { answer(false, default); }
+    }
+
+    /// <summary>Puts a drive's change into the log; false: this node may not order anything now. Done is not told if the reign ends.
+    /// </summary>
+    public bool Submit(ShardId shard, DriveEntry change, bool durable, Action<LogPosition> done) =>
+        CanSubmit(shard) && Submit(core!.Find(shard)!, epoch => new(epoch, 0, change), durable, durable, done, static () => { });
+
+    /// <summary>Whether it may order something of a shard now.</summary>
+    public bool CanSubmit(ShardId shard) => IsUp && !TakesNothing && core!.Find(shard) is { } replica && replica.CanSubmit(Clock);
+
+    /// <summary>Has what was answered once brought to all disks. The answer: Ok; Lost: it is gone; Busy: not now; Unknown: the reign
+    /// ended meanwhile.</summary>
+    public void Sync(ShardId shard, LogPosition answered, Action<Status> answer)
+    {
+        if (core!.Find(shard) is not { } replica || !replica.IsPrimary || !CanServe(replica)) { answer(Status.Busy); }
+        else if (!replica.Has(answered)) { answer(Status.Lost); }
+        else if (!pending.TryAdd((shard, answered.Index), new(true, () => answer(Status.Ok), () => answer(Status.Unknown))))
+        {
+            // Another client's, or an earlier one of the same client.
+            answer(Status.Busy);
+        }
+        else { Step(now => replica.RequestDurable(answered.Index, now, effects)); }
+    }
+
+    /// <summary>All values of a shard; null: it is not this node's to say.</summary>
+    public long[]? Read(ShardId shard)
+    {
+        if (core!.Find(shard) is not { } replica || !replica.IsPrimary || !CanServe(replica)) { return null; }
+        world.CheckAlone(this, shard);
+        return [.. disks[shard].Now.Values];
+    }
+
+    /// <summary>What a connection to a shard's drive ends with: its term; null: it is not served here.</summary>
+    public object? TermOf(ShardId shard) => drives.GetValueOrDefault(shard);
+
+    /// <summary>Asks the drive of a shard for a change; Busy: it is not this node's to say.</summary>
+    public void Ask(ShardId shard, DriveRequest request, Action<DriveAnswer> answer)
+    {
+        if (drives.TryGetValue(shard, out SimulatedDrive? drive) && CanSubmit(shard)) { drive.Ask(request, answer); }
+        else { answer(DriveAnswer.Busy); }
+    }
+
+    /// <summary>Reads the records of a shard's drive as they are at this moment; Busy: it is not this node's to say.</summary>
+    public DriveAnswer Read(ShardId shard, LogPosition answered, Func<RecordTable, DriveAnswer> reading)
+    {
+        if (!MayAnswer(shard)) { return DriveAnswer.Busy; }
+        world.CheckAlone(this, shard);
+        if (!Has(shard, answered)) { return new(Status.Lost); }
+        ShardDisk disk = disks[shard].Now;
+        return reading(disk.Records) with { At = disk.PositionOf(disk.Applied) };
+    }
+
+    /// <summary>Whether what was answered once is still in the log.</summary>
+    public bool Has(ShardId shard, LogPosition answered) => answered == default || core!.Find(shard)!.Has(answered);
+
+    private bool Submit(
+        ShardReplica replica, Func<Epoch, SimulatedEntry> entry, bool saysDurable, bool durable, Action<LogPosition> done, Action lost)
+    {
+        bool isTaken = false;
+        Step(now =>
+        {
+            isTaken = replica.TrySubmit(now, saysDurable, effects, out LogPosition position);
+            if (!isTaken) { return; }
+            Store(replica.Shard, position.Index, [entry(position.Epoch)]);
+            pending.Add((replica.Shard, position.Index), new(durable, () => done(position), lost));
+            if (durable) { replica.RequestDurable(position.Index, now, effects); }
+        });
+        return isTaken;
+    }
+
+    /// <summary>The node has begun to serve a shard: with its drive, too.</summary>
+    private void TakeUp(ShardId shard)
+    {
+        Drop(shard);
+        drives.Add(shard, new(world, this, shard));
+    }
+
+    private void Drop(ShardId shard)
+    {
+        if (drives.Remove(shard, out SimulatedDrive? drive)) { drive.LetGo(); }
+    }
+
+    private bool CanServe(ShardReplica replica) => world.Bug switch
+    {
+        PoolBug.IgnoreLease => replica.IsServing,
+        _ => replica.CanServe(Clock),
+    };
+
+    private void Forget(ShardId shard)
+    {
+        Drop(shard);
+        foreach ((ShardId Shard, LogIndex Index) key in pending.Keys.Where(key => key.Shard == shard).ToArray())
+        {
+            pending.Remove(key, out PendingAnswer? answer);
+            answer!.Lost();
+        }
+    }
+
+    private void ForgetAll()
+    {
+        foreach (ShardId shard in disks.Keys.Order(Comparer<ShardId>.Create(static (one, other) => one.Value.CompareTo(other.Value))).ToArray()) { Forget(shard); }
+    }
+
+    private void Answer()
+    {
+        foreach (((ShardId shard, LogIndex index), PendingAnswer answer) in pending.OrderBy(static one => one.Key.Index).ToArray())
+        {
+            // What is answered may ask for more, which answers others.
+            if (!pending.ContainsKey((shard, index))) { continue; }
+            ShardReplica replica = core!.Find(shard)!;
+            bool isThere = world.Bug == PoolBug.AnswerEarly
+                || (answer.IsDurable ? index <= replica.Durable && index <= replica.Committed : index <= replica.Committed);
+            if (!isThere || !replica.IsPrimary || !CanServe(replica)) { continue; }
+            world.CheckAlone(this, shard);
+            if (index >= disks[shard].Now.Start.Index) { world.CheckKept(shard, disks[shard].Now.PositionOf(index)); }
+            pending.Remove((shard, index));
+            answer.Done();
+        }
+    }
+
+    private sealed record PendingAnswer(bool IsDurable, Action Done, Action Lost);
+}
