@@ -8,9 +8,15 @@ namespace KvFs.Node.Drives;
 /// gate held by its continuation.</remarks>
 public sealed class DriveLocks(HostedDrive drive)
 {
+    /// <summary>Changes of one transaction.</summary>
+    private const int RecordedAtOnce = 4096;
+
     private readonly LockTable table = new();
     private readonly LockEffects effects = new();
     private readonly Dictionary<ulong, TaskCompletionSource<Status>> waiters = [];
+
+    /// <summary>What the table has and the records have not, by what a record is of: it goes with the next change.</summary>
+    private readonly Dictionary<(VNodeId Node, LockSpace Space, LockOwner Owner, ulong Start), LockChange> unrecorded = [];
     private ulong lastWaiter;
 
     /// <summary>Knows the locks that are recorded: of sessions that go on under a new primary.</summary>
@@ -74,7 +80,7 @@ public sealed class DriveLocks(HostedDrive drive)
     {
         using (drive.Shard.Enter())
         {
-            if (table.IsEmpty) { return Status.Ok; }
+            if (table.IsEmpty && unrecorded.Count == 0) { return Status.Ok; }
             effects.Clear();
             table.UnlockAll(node, owner, effects);
             return Carry();
@@ -111,29 +117,45 @@ public sealed class DriveLocks(HostedDrive drive)
     }
 
     /// <summary>Records what changed, then answers who was waiting for it.</summary>
+    /// <returns>StaleEpoch: another node is about to be the primary, and does not know of the change. Who asks again is answered by that one;
+    /// or by this one, if it stays: then the change is recorded first.</returns>
     private Status Carry()
     {
-        Status status = Status.Ok;
-        if (effects.Changes.Count > 0)
+        foreach (LockChange change in effects.Changes)
         {
-            status = drive.Transact(
+            unrecorded[(change.Node, change.Space, change.Lock.Owner, change.Lock.Start)] = change;
+        }
+
+        Status status = Record();
+
+        // A record that a full disk refuses is not missed before this primary is gone.
+        if (status is not (Status.IoError or Status.StaleEpoch) && drive.Shard.CanServe) { status = Status.Ok; }
+        foreach (ulong granted in effects.Granted) { Answer(granted, status); }
+        foreach (ulong dropped in effects.Dropped) { Answer(dropped, Status.SessionExpired); }
+        return status;
+    }
+
+    /// <summary>Records what is not recorded yet, in transactions of bounded size.</summary>
+    private Status Record()
+    {
+        foreach (LockChange[] some in unrecorded.Values.ToArray().Chunk(RecordedAtOnce))
+        {
+            Status status = drive.Transact(
                 default,
-                static (in LockEffects changes, DriveTransaction transaction, out bool done) =>
+                static (in LockChange[] changes, DriveTransaction transaction, out bool done) =>
                 {
                     LockRecords.Write(changes, transaction);
                     done = true;
                     return Status.Ok;
                 },
-                effects,
+                some,
                 SpaceUse.Release,
                 out bool _);
+            if (status != Status.Ok) { return status; }
+            foreach (LockChange change in some) { unrecorded.Remove((change.Node, change.Space, change.Lock.Owner, change.Lock.Start)); }
         }
 
-        // A record that a full disk refuses is not missed before this primary is gone.
-        if (status != Status.IoError && drive.Shard.CanServe) { status = Status.Ok; }
-        foreach (ulong granted in effects.Granted) { Answer(granted, status); }
-        foreach (ulong dropped in effects.Dropped) { Answer(dropped, Status.SessionExpired); }
-        return status;
+        return Status.Ok;
     }
 
     private void Answer(ulong waiter, Status status)

@@ -18,7 +18,7 @@ public static class ExpireSession
         ArgumentNullException.ThrowIfNull(transaction);
         RecordKey key = RecordKey.Numbered(RecordKind.Session, session.Value);
         transaction.Delete(ref key);
-        LockRecords.Write(locks, transaction);
+        LockRecords.Write(locks.Changes, transaction);
         done = Remove(RecordKind.RequestResult, session, transaction)
             && Remove(RecordKind.VNodeGrant, session, transaction);
         return done ? CloseGrants.Apply(session, transaction, out done) : Status.Ok;

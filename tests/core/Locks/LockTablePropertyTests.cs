@@ -49,7 +49,7 @@ public sealed class LockTablePropertyTests
             Assert.Equal(naive.Granted, effects.Granted);
             drive.Run(transaction =>
             {
-                LockRecords.Write(effects, transaction);
+                LockRecords.Write(effects.Changes, transaction);
                 return Status.Ok;
             });
             Compare(table, naive);

@@ -79,7 +79,7 @@ public sealed class SessionTests
         BlockId first = default;
         Assert.Equal(Status.Ok, drive.Run(transaction =>
         {
-            LockRecords.Write(effects, transaction);
+            LockRecords.Write(effects.Changes, transaction);
             Assert.Equal(Status.Ok, RequestLedger.Keep(new(session, 1, 1), Status.Ok, "kept"u8, transaction));
             return GrantBlocks.Apply(session, 10, transaction, out first);
         }));

@@ -74,7 +74,7 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness
     {
         lockEffects.Clear();
         Status status = Locks.Set(file, LockSpace.Range, wanted, lockEffects);
-        if (status == Status.Ok) { LockRecords.Write(lockEffects, transaction); }
+        if (status == Status.Ok) { LockRecords.Write(lockEffects.Changes, transaction); }
         return status;
     }
 

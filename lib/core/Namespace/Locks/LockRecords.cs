@@ -10,12 +10,12 @@ public static class LockRecords
     public const int PayloadBytes = 13;
 
     /// <summary>Writes what a change of the table did; the table's later changes must follow in the log's order.</summary>
-    public static void Write(LockEffects effects, DriveTransaction transaction)
+    public static void Write(IEnumerable<LockChange> changes, DriveTransaction transaction)
     {
-        ArgumentNullException.ThrowIfNull(effects);
+        ArgumentNullException.ThrowIfNull(changes);
         ArgumentNullException.ThrowIfNull(transaction);
         Span<byte> payload = stackalloc byte[PayloadBytes];
-        foreach (LockChange change in effects.Changes)
+        foreach (LockChange change in changes)
         {
             FileLock held = change.Lock;
             RecordKey key = RecordKey.Lock(
