@@ -28,11 +28,30 @@ public sealed partial class LocalDriveSession
     {
         ArgumentNullException.ThrowIfNull(commits);
         ArgumentNullException.ThrowIfNull(results);
-        foreach (FileCommit commit in commits) { commit.Session = Id; }
+        grown = 0;
+        foreach (FileCommit commit in commits)
+        {
+            commit.Session = Id;
+            if (NamesLostBlock(commit)) { return Status.NotFound; }
+        }
+
         Status status = Run(CommitAll, new CommitArgument(commits, results), SpaceUse.Metadata, out grown);
         if (status == Status.Ok) { drive.OnCommitted(commits); }
         if (status == Status.Ok && grown > 0) { drive.Unreserve(Id, new(grown, 0)); }
         return status;
+    }
+
+    /// <summary>Whether a commit names a block that was stored, and that a power cut of all copies took before its index entry was on disk: its
+    /// client, which may have lived on, has to store it anew. Of a spread drive the entry is on disk before the block is answered.</summary>
+    private bool NamesLostBlock(FileCommit commit)
+    {
+        if (drive.State.Policy.Spread != 0) { return false; }
+        foreach (FileRun run in commit.Runs)
+        {
+            if (run.Kind == SliceKind.Block && run.Block.Owner == Drive && blocks.Lacks(run.Block)) { return true; }
+        }
+
+        return false;
     }
 
     /// <remarks>A range that is too much for one transaction is changed in several: each is idempotent.</remarks>

@@ -13,6 +13,11 @@ public sealed partial class LocalDriveSession
         ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(result);
         result.Clear();
+        for (int at = 0; at < request.Operations.Count; at++)
+        {
+            if (request.Operations[at] is CommitOperation committing && NamesLostBlock(committing.Commit)) { return new(Status.NotFound); }
+        }
+
         Status status = Run(
             static (in TransactArgument argument, DriveTransaction transaction, out bool done) =>
             {

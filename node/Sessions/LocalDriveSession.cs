@@ -1,4 +1,5 @@
 using KvFs.Core;
+using KvFs.Node.Blocks;
 using KvFs.Node.Drives;
 using KvFs.Node.Storage;
 using KvFs.Protocol;
@@ -16,6 +17,7 @@ public sealed partial class LocalDriveSession : IDriveSession
     private static IKeptRequest? t_kept;
 
     private readonly HostedDrive drive;
+    private readonly LocalBlockService blocks;
     private readonly Func<LocalDriveSession, ValueTask> closing;
     private int closed;
 
@@ -23,11 +25,12 @@ public sealed partial class LocalDriveSession : IDriveSession
         HostedDrive drive,
         SessionId id,
         SessionAccess access,
-        IBlockService blocks,
+        LocalBlockService blocks,
         Func<LocalDriveSession, ValueTask> closing)
     {
         ArgumentNullException.ThrowIfNull(drive);
         this.drive = drive;
+        this.blocks = blocks;
         this.closing = closing;
         Id = id;
         Blocks = new SessionBlocks(this, blocks);

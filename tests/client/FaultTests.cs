@@ -78,6 +78,42 @@ public sealed class FaultTests
 
     /// <summary>The block of a batch is live only as long as a file names it, and files of a batch may commit apart.</summary>
     [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public async Task A_block_that_all_nodes_lost_before_it_was_named_is_stored_anew_under_another_number(int count)
+    {
+        await using ClientWorld world = new();
+        List<OpenFile> files = [];
+        for (int at = 0; at < count; at++)
+        {
+            files.Add(await world.Create($"f{at}"));
+            await world.Write(files[at], 0, ClientWorld.Bytes(300_000 + at, at));
+        }
+
+        int asked = 0;
+        world.Session.OnCommit = () => asked++ < 2 ? Status.NotFound : Status.Ok;
+        foreach (OpenFile file in files) { Assert.Equal(Status.Ok, await world.Client.FsyncAsync(file)); }
+        world.Session.OnCommit = null;
+        Assert.Equal(2, world.Session.Returned.Count);
+        for (int at = 0; at < count; at++)
+        {
+            ClientWorld.CheckSame(ClientWorld.Bytes(300_000 + at, at), await world.Read(files[at], 0, 400_000));
+        }
+    }
+
+    [Fact]
+    public async Task A_block_that_is_lost_every_time_fails_the_sync()
+    {
+        await using ClientWorld world = new();
+        OpenFile file = await world.Create("f");
+        await world.Write(file, 0, ClientWorld.Bytes(300_000, 1));
+        world.Session.OnCommit = static () => Status.NotFound;
+        Assert.Equal(Status.IoError, await world.Client.FsyncAsync(file));
+        world.Session.OnCommit = null;
+        Assert.Equal(Status.Ok, await world.Client.CloseAsync(file));
+    }
+
+    [Theory]
     [InlineData(false)]
     [InlineData(true)]
     public async Task A_file_that_is_removed_between_its_commit_and_the_next_takes_no_data_of_others_along(bool parks)

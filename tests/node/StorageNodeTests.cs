@@ -241,7 +241,9 @@ public sealed class StorageNodeTests : IAsyncLifetime
         BlockId block = (await session.GrantBlocksAsync(1)).Value;
         FileCommit commit = new() { Node = file.Id, MinSize = 4096 };
         commit.Runs.Add(new(0, 4096, SliceKind.Block, new(session.Drive, block), 0));
+        Assert.Equal(Status.Ok, await session.Blocks.WriteBlockAsync(new(session.Drive, block), new byte[4096]));
         Assert.Equal(Status.Ok, await session.CommitAsync([commit], []));
+        Assert.Equal(Status.Ok, node!.Blocks.DropOwnCopies(session.Drive, [block]));
         NodeProblem problem = Assert.Single(node!.Check(new(false, false), null, default).Problems);
         Assert.Equal($"block {block}", problem.Place);
     }

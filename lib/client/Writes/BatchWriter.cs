@@ -127,22 +127,32 @@ internal sealed class BatchWriter(
 
     /// <summary>Commits the files that have no outcome yet. Ok: all have one now; else why some have none.</summary>
     /// <remarks>Where files of a batch commit apart, one may be removed before the next commits, and the block dies with
-    /// it: the rest of the batch takes another block.</remarks>
+    /// it: the rest of the batch takes another block. So does a batch whose block a power cut of all nodes took, after it was
+    /// stored and before anything named it.</remarks>
     private async ValueTask<Status> CommitAsync(FlushBatch batch)
     {
-        for (; ; )
+        for (int lost = 0; ;)
         {
             Status status = await CommitRestAsync(batch);
-            if (status != Status.Conflict) { return status; }
-            if (!batch.IsBlockNamed) { return batch.FailRest(status); }
-            batch.LeaveBlock();
+            if (status is not (Status.Conflict or Status.NotFound)) { return status; }
+            if (status == Status.NotFound)
+            {
+                if (lost++ == FlushRetry.LostBlocks) { return batch.FailRest(Status.IoError); }
+                batch.LoseBlock();
+            }
+            else
+            {
+                if (!batch.IsBlockNamed) { return batch.FailRest(status); }
+                batch.LeaveBlock();
+            }
+
             status = await WriteBlockAsync(batch);
             if (status == Status.Ok) { continue; }
             return FlushRetry.MayRetry(status) ? status : batch.FailRest(status);
         }
     }
 
-    /// <summary>Conflict: the block of the files that have no outcome is not theirs to name.</summary>
+    /// <summary>Conflict: the block of the files that have no outcome is not theirs to name. NotFound: it is not there.</summary>
     private async ValueTask<Status> CommitRestAsync(FlushBatch batch)
     {
         List<FileCommit> commits = batch.BuildCommits();
@@ -156,9 +166,12 @@ internal sealed class BatchWriter(
         }
 
         if (status == Status.Unknown) { batch.MayHaveNamed(); }
-        if (FlushRetry.MayRetry(status) || status == Status.Conflict) { return status; }
+        if (FlushRetry.MayRetry(status) || IsOfBlock(batch, status)) { return status; }
         return commits.Count == 1 ? batch.FailRest(status) : await CommitEachAsync(batch);
     }
+
+    private static bool IsOfBlock(FlushBatch batch, Status status) =>
+        status == Status.Conflict || (status == Status.NotFound && !batch.IsInline);
 
     /// <summary>One file's refusal is not the others' fault: each commits alone.</summary>
     private async ValueTask<Status> CommitEachAsync(FlushBatch batch)
@@ -172,7 +185,7 @@ internal sealed class BatchWriter(
             batch.Results.Clear();
             (Status status, _) = await CommitAsync(one, batch.Results, durably: false);
             if (status == Status.Unknown) { batch.MayHaveNamed(); }
-            if (FlushRetry.MayRetry(status) || status == Status.Conflict) { return status; }
+            if (FlushRetry.MayRetry(status) || IsOfBlock(batch, status)) { return status; }
             if (status == Status.Ok) { batch.TakeResult(entry, batch.Results[0]); }
             else { entry.Outcome = status; }
         }

@@ -260,6 +260,13 @@ internal sealed class FlushBatch
         IsBlockNamed = false;
     }
 
+    /// <summary>Its block is not where it was stored: its files need another one.</summary>
+    public void LoseBlock()
+    {
+        if (!IsBlockNamed && Block is { } lost) { abandoned.Add(lost); }
+        LeaveBlock();
+    }
+
     /// <summary>Its last commit is answered, or there will be none: the blocks that no file came to name.</summary>
     public IReadOnlyList<BlockName> TakeUnnamed()
     {

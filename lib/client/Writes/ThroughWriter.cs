@@ -26,9 +26,17 @@ internal sealed class ThroughWriter(IDriveSession session, FileWriter writer, ui
         while (done < data.Length)
         {
             ReadOnlyMemory<byte> piece = data.Slice(done, Math.Min(data.Length - done, BatchCapture.PackBytes));
-            Status status = appends
-                ? await AppendAsync(file, piece, killSetId)
-                : await WritePieceAsync(file, offset + (ulong)done, piece, killSetId);
+            Status status = Status.NotFound;
+
+            // A block that a power cut of all nodes took before it was named is stored anew, under another number.
+            for (int lost = 0; status == Status.NotFound && lost <= FlushRetry.LostBlocks; lost++)
+            {
+                status = appends
+                    ? await AppendAsync(file, piece, killSetId)
+                    : await WritePieceAsync(file, offset + (ulong)done, piece, killSetId);
+            }
+
+            if (status == Status.NotFound) { status = Status.IoError; }
             if (status != Status.Ok) { return done > 0 ? Reply.Ok(done) : Reply.Failed<int>(status); }
             done += piece.Length;
         }
