@@ -112,6 +112,8 @@ internal sealed class RequestThreads(int max) : IDisposable
             {
                 if (threads > Allowed)
                 {
+                    // It may have been woken for something.
+                    if (queue.Count > 0) { Monitor.Pulse(gate); }
                     threads--;
                     return null;
                 }

@@ -109,7 +109,8 @@ internal static class PoolRebuildCommand
     /// <exception cref="CommandException">No map has a node of that name.</exception>
     private static NodeId[] FindAll(IReadOnlyList<string> names, IReadOnlyList<PoolMap> maps) =>
     [
-        .. names.Select(name => maps.Select(map => map.Find(name)).FirstOrDefault(static node => node is not null)?.Id
+        // A name may have been given anew: the newest map says who has it.
+        .. names.Select(name => maps.OrderByDescending(static map => map.Revision).Select(map => map.Find(name)).FirstOrDefault(static node => node is not null)?.Id
             ?? throw new CommandException(ExitCode.NotFound, $"No map that is known has a node '{name}'.")),
     ];
 

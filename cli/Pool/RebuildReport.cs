@@ -8,7 +8,8 @@ namespace KvFs.Cli.Pool;
 /// <param name="Revision">Of the map that takes its place.</param>
 /// <param name="Nodes">By number: who told what.</param>
 /// <param name="Without">Nodes that were declared gone, by name.</param>
-/// <param name="Shards">By number: those of which the authority has nothing, or an earlier epoch.</param>
+/// <param name="Shards">By number: those of which the authority has nothing, or an earlier epoch, or of which the nodes do not all know the
+/// same.</param>
 internal sealed record RebuildReport(
     string Pool,
     ulong? Before,
@@ -25,7 +26,8 @@ internal sealed record RebuildReport(
         [.. without.Select(node => rebuilt.Find(node)!.Name)],
         [
             .. rebuilt.ShardIds
-                .Where(shard => standing is null || standing[shard].Epoch < rebuilt[shard].Epoch)
+                .Where(shard => standing is null || standing[shard].Epoch < rebuilt[shard].Epoch
+                    || told.Any(one => !one.Map[shard].Equals(told[0].Map[shard])))
                 .Select(shard => new RebuiltShardReport(
                     shard.Value,
                     standing?[shard].Epoch.Value,

@@ -129,7 +129,7 @@ public sealed class DriveLocks(HostedDrive drive)
         Status status = Record();
 
         // A record that a full disk refuses is not missed before this primary is gone.
-        if (status is not (Status.IoError or Status.StaleEpoch) && drive.Shard.CanServe) { status = Status.Ok; }
+        if (status is Status.NoSpace or Status.Unknown && drive.Shard.CanServe) { status = Status.Ok; }
         foreach (ulong granted in effects.Granted) { Answer(granted, status); }
         foreach (ulong dropped in effects.Dropped) { Answer(dropped, Status.SessionExpired); }
         return status;

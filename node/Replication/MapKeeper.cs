@@ -152,16 +152,17 @@ public sealed partial class MapKeeper : IReignProposer, IAsyncDisposable
     /// <summary>Reads what stands there, and follows or refuses it.</summary>
     private async Task<AuthorityAnswer> JudgeAsync(CancellationToken cancellation)
     {
-        // What others had heard of before this was read must stand there.
+        // What was known here, or others had heard of, before this was read must stand there.
         ulong heard = Heard;
+        PoolMap known = Map;
         AuthorityAnswer answer = await authority.ReadAsync(cancellation);
         string? why = answer switch
         {
             { Outcome: AuthorityOutcome.Ok, Map: null } => NoMap,
             { Outcome: AuthorityOutcome.Ok, Map: { } standing } when standing.Revision < heard =>
                 $"it has revision {standing.Revision}, and other nodes know revision {heard}",
-            { Outcome: AuthorityOutcome.Ok, Map: { } standing } when standing.Revision < Map.Revision || Refusal is not null =>
-                PoolMapSuccession.FindRefusal(Map, standing),
+            { Outcome: AuthorityOutcome.Ok, Map: { } standing } when standing.Revision < known.Revision || Refusal is not null =>
+                PoolMapSuccession.FindRefusal(known, standing),
             { Outcome: AuthorityOutcome.Damaged } => $"it cannot be read: {answer.Reason}",
             _ => null,
         };

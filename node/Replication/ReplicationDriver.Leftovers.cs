@@ -60,7 +60,7 @@ public sealed partial class ReplicationDriver
         {
             HostedReplica? hosted = Find(shard);
             bool isSo = !hasFailed && core.MayForget(shard) && ReignOf(shard)!.Epoch == epoch && hosted?.IsSyncing != true;
-            if (!isSo || space.Check(RoomToForget, SpaceUse.Release) != Status.Ok) { return false; }
+            if (!isSo || space.Check(RoomToForget, SpaceUse.Release) != Status.Ok || first.Write() != Status.Ok) { return false; }
             ReplicaLog log = hosted?.Log ?? new(store, shard, options.ShardCount);
             Status status = log.Forget(drives);
             if (status == Status.NoSpace) { return false; }

@@ -112,6 +112,9 @@ public sealed partial class ReplicationDriver : IDisposable
             {
                 first.Set(record);
                 syncer.WantRecord();
+
+                // A reign that goes on may acknowledge more at once. On a full disk it comes before the next entry.
+                _ = first.Write();
             }
 
             foreach (Reign reign in view.Reigns)

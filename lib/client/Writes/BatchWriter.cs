@@ -137,7 +137,7 @@ internal sealed class BatchWriter(
             if (status is not (Status.Conflict or Status.NotFound)) { return status; }
             if (status == Status.NotFound)
             {
-                if (lost++ == FlushRetry.LostBlocks) { return batch.FailRest(Status.IoError); }
+                if (lost++ == FlushRetry.LostBlocks) { return batch.FailRest(status); }
                 batch.LoseBlock();
             }
             else

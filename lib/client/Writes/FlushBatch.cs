@@ -309,9 +309,10 @@ internal sealed class FlushBatch
         IsBlockNamed |= !IsInline && entry.Pieces.Count > 0;
     }
 
-    /// <summary>Files that have no outcome yet have failed for good.</summary>
+    /// <summary>Files that have no outcome yet have failed for good. To a program a missing block is no missing file.</summary>
     public Status FailRest(Status status)
     {
+        if (status == Status.NotFound) { status = Status.IoError; }
         foreach (BatchFile entry in Files) { entry.Outcome ??= status; }
         return Status.Ok;
     }

@@ -11,11 +11,15 @@ public sealed record KnownMap(NodeId Node, PoolMap Map);
 /// <remarks>
 /// Pure. A node records a map before it does anything under it. So if every node of the newest map that is told has told what it knows,
 /// nobody has done anything under a newer one: also a node that joined later got nothing, because only a primary that knew of it could have
-/// given it anything. Of each shard the highest epoch wins. Two entries of one epoch are of two lines of maps, of which a program cannot know
-/// which one to lose. Source: docs/placement.md#a-map-that-was-lost.
+/// given it anything. Of each shard the highest epoch wins. Where a map was changed after it had been set back there are two lines of maps, of
+/// which a program cannot know which one to lose: if nodes know different ones, that is left to a person. A node that is declared gone may know
+/// of changes that nobody else does: the new map is far above them, so that it follows when it comes back after all. Source: docs/placement.md#a-map-that-was-lost.
 /// </remarks>
 public static class PoolMapRebuild
 {
+    /// <summary>More changes of a map, or of a shard, than anybody made whom nobody can ask.</summary>
+    private const ulong Margin = 1 << 20;
+
     /// <summary>Decides which map is to stand in the authority.</summary>
     /// <param name="standing">What stands there now; null: nothing.</param>
     /// <param name="told">Of each node that answered, one.</param>
@@ -47,11 +51,38 @@ public static class PoolMapRebuild
                 Status.NotPermitted, $"{string.Join(", ", silent.Select(static node => node.Name))} did not answer, and may know a newer map");
         }
 
-        return Unite(maps);
+        if (FindFork([.. told.Select(static one => one.Map)]) is { } fork) { return MapChange.Refuse(Status.Invalid, fork); }
+        return Unite(maps, without.All(gone => told.Any(one => one.Node == gone)) ? 0 : Margin);
+    }
+
+    /// <summary>Finds a shard of which nodes know different lines: somebody may have been acknowledged something in each. What stands in the
+    /// authority and no node knows does not count: nobody has acted upon it.</summary>
+    private static string? FindFork(PoolMap[] told)
+    {
+        foreach (ShardId shard in told[0].ShardIds)
+        {
+            if (told.Any(map => shard.Value >= map.Shards.Length)) { continue; }
+            ShardEntry highest = told.MaxBy(map => map[shard].Epoch)![shard];
+            PoolMap[] winners = [.. told.Where(map => map[shard].Equals(highest))];
+            foreach (ShardEntry earlier in told.Select(map => map[shard]).Where(entry => entry.Epoch < highest.Epoch).Distinct())
+            {
+                // The line of the highest has gone through it.
+                bool isBefore = told.Any(map => map[shard].Equals(earlier)
+                    && winners.Any(winner => PoolMapSuccession.FindRefusal(map, winner) is null));
+                if (!isBefore)
+                {
+                    return $"of shard {shard} nodes know epoch {earlier.Epoch} and epoch {highest.Epoch} of two lines of maps: "
+                        + "the map was changed after it had been set back";
+                }
+            }
+        }
+
+        return null;
     }
 
     /// <param name="maps">The newest first.</param>
-    private static MapChange Unite(PoolMap[] maps)
+    /// <param name="margin">By how much the new map is above them.</param>
+    private static MapChange Unite(PoolMap[] maps, ulong margin)
     {
         PoolMap newest = maps[0];
         if (maps.Any(map => map.Shards.Length != newest.Shards.Length)) { return MapChange.Refuse(Status.Invalid, "the maps have different numbers of shards"); }
@@ -64,12 +95,12 @@ public static class PoolMapRebuild
                 return MapChange.Refuse(Status.Invalid, $"of epoch {highest.Epoch} of shard {shard} there are two entries: the map was changed after it had been set back");
             }
 
-            shards.Add(highest);
+            shards.Add(margin == 0 ? highest : highest with { Epoch = new(highest.Epoch.Value + margin) });
         }
 
         NodeId next = new(maps.Max(static map => map.NextNode.Value));
         if (!PoolMap.TryCreate(
-            newest.Pool, newest.Revision + 1, newest.Settings, next, NodesOf(maps), shards.MoveToImmutable(), out PoolMap? united, out string reason))
+            newest.Pool, newest.Revision + 1 + margin, newest.Settings, next, NodesOf(maps), shards.MoveToImmutable(), out PoolMap? united, out string reason))
         {
             return MapChange.Refuse(Status.Invalid, $"what the nodes know makes no map: {reason}");
         }

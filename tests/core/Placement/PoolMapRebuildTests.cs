@@ -48,7 +48,8 @@ public sealed class PoolMapRebuildTests
         MapChange refused = PoolMapRebuild.Decide(null, some, []);
         Pools.Refused(Status.NotPermitted, refused);
         Assert.Contains("node-4", refused.Reason, StringComparison.Ordinal);
-        Assert.Equal(Third.Shards.AsEnumerable(), Pools.Done(PoolMapRebuild.Decide(null, some, [new(4)])).Shards);
+        PoolMap without = Pools.Done(PoolMapRebuild.Decide(null, some, [new(4)]));
+        Assert.Equal(Third.Shards.Select(static shard => shard.InSync), without.Shards.Select(static shard => shard.InSync));
 
         // One that only the newest map has is asked for, too; one that is gone is not.
         PoolMap joined = Pools.Done(PoolMapChange.Join(Third, Pools.Node(5)));
@@ -88,6 +89,26 @@ public sealed class PoolMapRebuildTests
         PoolMap aside = First;
         for (int change = 0; change < 5; change++) { aside = Pools.Done(PoolMapChange.Describe(aside, new(1), [$"a:{change}"], "", 100)); }
         Assert.Contains("epoch", PoolMapSuccession.FindRefusal(Second, aside), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_node_that_was_declared_gone_follows_when_it_comes_back_whatever_it_has_done_alone()
+    {
+        PoolMap alone = HandedOver(HandedOver(HandedOver(Third, new(5)), new(5)), new(2));
+        PoolMap rebuilt = Pools.Done(PoolMapRebuild.Decide(null, [.. Told(Third, Second, First)], [new(4)]));
+        Assert.Null(PoolMapSuccession.FindRefusal(alone, rebuilt));
+        Assert.Equal(Third[new(5)].Primary, rebuilt[new(5)].Primary);
+    }
+
+    [Fact]
+    public void Two_lines_that_nodes_have_acted_upon_are_left_to_a_person_however_far_apart_their_epochs_are()
+    {
+        // One line has changed the shard once; the other, after the map had been set back, twice.
+        PoolMap once = Third;
+        PoolMap twice = HandedOver(HandedOver(First, new(5), last: true), new(5));
+        Assert.True(once.Revision > First.Revision && twice[new(5)].Epoch > once[new(5)].Epoch);
+        Refused(Status.Invalid, "shard 5", PoolMapRebuild.Decide(null, Told(once, once, twice, First), []));
+        Refused(Status.Invalid, "two lines", PoolMapRebuild.Decide(First, Told(twice, once, once, twice), []));
     }
 
     private static void Refused(Status status, string reason, MapChange change)
