@@ -95,9 +95,7 @@ internal static class PoolMembership
             case { Outcome: AuthorityOutcome.Ok, Map: null }:
                 return MapKeeper.NoMap;
             case { Outcome: AuthorityOutcome.Ok, Map: { } standing } when standing.Pool != pool:
-                throw new StorageException(
-                    Status.InUse,
-                    $"This data folder belongs to pool {pool}, and the map is that of pool {standing.Pool}. Name another folder, or another authority.");
+                throw PoolRecord.OfAnother(pool, standing.Pool);
             case { Outcome: AuthorityOutcome.Ok, Map: { } standing }:
                 return past.Known is null ? null : PoolMapSuccession.FindRefusal(past.Known, standing);
             case { Outcome: AuthorityOutcome.Damaged } when past.Known is not null:

@@ -26,6 +26,10 @@ internal static class PoolRecord
             : throw new StorageException(read, $"What says which pool this data folder belongs to cannot be read ({read}). {StorageException.AdviceFor(read)}");
     }
 
+    /// <summary>A folder is of one pool, and a map of another.</summary>
+    public static StorageException OfAnother(PoolId folder, PoolId map) => new(
+        Status.InUse, $"This data folder belongs to pool {folder}, and the map is that of pool {map}. Name another folder, or another authority.");
+
     /// <exception cref="StorageException">A node of its own has drives here.</exception>
     public static void CheckFolderOfMember(IKeyValueStore store)
     {
@@ -51,8 +55,7 @@ internal static class PoolRecord
         if (Find(store) is { } known)
         {
             if (known == pool) { return; }
-            throw new StorageException(
-                Status.InUse, $"This data folder belongs to pool {known}, and the map is that of pool {pool}. Name another folder, or another authority.");
+            throw OfAnother(known, pool);
         }
 
         Span<byte> id = stackalloc byte[PoolId.Size];

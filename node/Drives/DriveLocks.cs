@@ -123,7 +123,7 @@ public sealed class DriveLocks(HostedDrive drive)
     {
         foreach (LockChange change in effects.Changes)
         {
-            unrecorded[(change.Node, change.Space, change.Lock.Owner, change.Lock.Start)] = change;
+            unrecorded[RecordOf(change)] = change;
         }
 
         Status status = Record();
@@ -152,11 +152,15 @@ public sealed class DriveLocks(HostedDrive drive)
                 SpaceUse.Release,
                 out bool _);
             if (status != Status.Ok) { return status; }
-            foreach (LockChange change in some) { unrecorded.Remove((change.Node, change.Space, change.Lock.Owner, change.Lock.Start)); }
+            foreach (LockChange change in some) { unrecorded.Remove(RecordOf(change)); }
         }
 
         return Status.Ok;
     }
+
+    /// <summary>What tells the record of a lock from others.</summary>
+    private static (VNodeId Node, LockSpace Space, LockOwner Owner, ulong Start) RecordOf(in LockChange change) =>
+        (change.Node, change.Space, change.Lock.Owner, change.Lock.Start);
 
     private void Answer(ulong waiter, Status status)
     {

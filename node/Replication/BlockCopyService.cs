@@ -288,11 +288,7 @@ internal sealed class BlockCopyService(
         if (!mayAsk) { return new(Reply(Status.StaleEpoch)); }
         if (request.Ids.Count == 0) { return new(Reply(blocks.DeleteOwnCopy(owner).Status)); }
         BlockId[] ids = [.. request.Ids.Select(static id => new BlockId(id))];
-        Status status = blocks.DropOwnCopies(owner, ids);
-
-        // It is not open: nobody has asked for anything of the drive since the start.
-        if (status == Status.NotFound && blocks.OpenDrive(owner).IsOk) { status = blocks.DropOwnCopies(owner, ids); }
-        return new(Reply(status));
+        return new(Reply(blocks.DropOwnCopies(owner, ids)));
     }
 
     private static V1.CopyReply Reply(Status status) => new() { Status = status.ToWire() };

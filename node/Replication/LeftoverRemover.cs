@@ -51,9 +51,10 @@ internal sealed partial class LeftoverRemover(
     {
         Pace pace = storage.PaceUntil(stop);
         (DriveId Drive, int Spread)[] folders = [.. blocks.ListSpreads()];
-        HashSet<DriveId> withRecords = [.. ShardRecords.Drives(storage.Store)];
         Dictionary<ShardId, Epoch> strange = driver.Strange().ToDictionary(static one => one.Shard, static one => one.Epoch);
-        HashSet<ShardId> left = FindLeft(strange, folders, withRecords, pace, stop);
+        HashSet<ShardId> looked = [.. strange.Keys.Where(shard => cleared.GetValueOrDefault(shard) != strange[shard])];
+        HashSet<DriveId> withRecords = looked.Count == 0 ? [] : [.. ShardRecords.Drives(storage.Store)];
+        HashSet<ShardId> left = FindLeft(looked, strange, folders, withRecords, pace, stop);
         if (stop.IsCancellationRequested) { return false; }
         foreach ((ShardId shard, Epoch epoch) in strange)
         {
@@ -89,11 +90,15 @@ internal sealed partial class LeftoverRemover(
         return due;
     }
 
-    /// <summary>The strange shards of which anything is here.</summary>
+    /// <summary>The strange shards of which anything is here; those that were cleared are not looked for again.</summary>
     private HashSet<ShardId> FindLeft(
-        Dictionary<ShardId, Epoch> strange, (DriveId Drive, int Spread)[] folders, HashSet<DriveId> withRecords, Pace pace, CancellationToken stop)
+        HashSet<ShardId> looked,
+        Dictionary<ShardId, Epoch> strange,
+        (DriveId Drive, int Spread)[] folders,
+        HashSet<DriveId> withRecords,
+        Pace pace,
+        CancellationToken stop)
     {
-        HashSet<ShardId> looked = [.. strange.Keys.Where(shard => cleared.GetValueOrDefault(shard) != strange[shard])];
         HashSet<ShardId> left = [.. looked.Where(shard => new ReplicaLog(storage.Store, shard, shardCount).IsThere())];
         left.UnionWith(withRecords.Select(drive => HomeShard.Of(drive, shardCount)).Where(looked.Contains));
         foreach ((DriveId drive, int spread) in folders)
@@ -226,7 +231,6 @@ internal sealed partial class LeftoverRemover(
         {
             if (stop.IsCancellationRequested) { return false; }
             Status status = blocks.DropOwnCopies(drive, some);
-            if (status == Status.NotFound && blocks.OpenDrive(drive).IsOk) { status = blocks.DropOwnCopies(drive, some); }
             if (!IsDone(drive, status == Status.Ok ? StorageResult.Ok : new(status, status.ToString()))) { return false; }
             pace.Rest();
         }

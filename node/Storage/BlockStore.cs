@@ -215,11 +215,11 @@ public sealed partial class BlockStore : IDisposable
         return DropOwnCopies(owner, ids);
     }
 
-    /// <summary>As <see cref="DropBlocks"/>, but here alone.</summary>
+    /// <summary>As <see cref="DropBlocks"/>, but here alone, and also if nobody has asked for anything of the drive since the start.</summary>
     public Status DropOwnCopies(DriveId owner, ReadOnlySpan<BlockId> ids)
     {
         Mender.Forget(owner, ids);
-        if (!TryEnter(owner, out DriveStore? drive)) { return Status.NotFound; }
+        if (!TryOpenAndEnter(owner, out DriveStore? drive)) { return Status.NotFound; }
         try
         {
             return drive!.Drop(ids);
@@ -363,12 +363,7 @@ public sealed partial class BlockStore : IDisposable
     /// </returns>
     internal Status VerifyOwnCopy(BlockName block, BlockIndexEntry entry, int offset, int length, AlignedMemory buffer)
     {
-        if (!TryEnter(block.Owner, out DriveStore? drive))
-        {
-            // One that cannot be opened says nothing of its blocks.
-            if (!OpenDrive(block.Owner).IsOk || !TryEnter(block.Owner, out drive)) { return Status.NotFound; }
-        }
-
+        if (!TryOpenAndEnter(block.Owner, out DriveStore? drive)) { return Status.NotFound; }
         try
         {
             return drive.Verify(entry, offset, length, buffer);
@@ -399,6 +394,11 @@ public sealed partial class BlockStore : IDisposable
     /// <summary>Keeps an open drive open until its Leave.</summary>
     internal bool TryEnter(DriveId owner, [NotNullWhen(true)] out DriveStore? drive) =>
         Volatile.Read(ref open).TryGetValue(owner, out drive) && drive.TryEnter();
+
+    /// <summary>The same, also if nobody has asked for anything of the drive since the start. One that cannot be opened says nothing of its
+    /// blocks.</summary>
+    private bool TryOpenAndEnter(DriveId owner, [NotNullWhen(true)] out DriveStore? drive) =>
+        TryEnter(owner, out drive) || (OpenDrive(owner).IsOk && TryEnter(owner, out drive));
 
     private Status Read(DriveStore drive, BlockName block, int offset, Span<byte> destination)
     {
