@@ -11,6 +11,10 @@ internal sealed class PoolSimulation
     /// replacement of a node that is gone.</summary>
     private static readonly TimeSpan s_healing = TimeSpan.FromSeconds(180);
 
+    /// <summary>Within which every client is answered, once nothing fails any more: it asks again after eight seconds at most, and a node
+    /// that it asks may be gone or not serve the shard.</summary>
+    private static readonly TimeSpan s_ending = TimeSpan.FromSeconds(60);
+
     private readonly bool cutsAll;
 
     public PoolSimulation(int seed, PoolBug bug = PoolBug.None)
@@ -42,7 +46,7 @@ internal sealed class PoolSimulation
         Heal();
         foreach (SimulatedClient client in World.Clients) { client.Stop(); }
         foreach (NamespaceClient client in World.NamespaceClients) { client.Stop(); }
-        World.Run(World.Now + TimeSpan.FromSeconds(10));
+        End();
         Settle();
         for (int shard = 0; shard < World.Authority.View.Reigns.Length; shard++) { Check(shard); }
     }
@@ -63,6 +67,14 @@ internal sealed class PoolSimulation
 
             World.Run(World.Now + TimeSpan.FromMilliseconds(500));
         }
+    }
+
+    /// <summary>Runs on until no client waits for an answer: one that stands still may find its session over, more than once.</summary>
+    private void End()
+    {
+        TimeSpan latest = World.Now + s_ending;
+        World.Run(World.Now + TimeSpan.FromSeconds(10));
+        while (World.Now < latest && !World.NamespaceClients.All(static client => client.IsDone)) { World.Run(World.Now + TimeSpan.FromSeconds(1)); }
     }
 
     /// <summary>Runs on until nothing is under way between replicas: sessions still come to their end.</summary>
