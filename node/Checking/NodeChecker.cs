@@ -104,6 +104,12 @@ internal sealed class NodeChecker(DriveHost host, IKeyValueStore store, BlockSto
         DriveCounters counters;
         using (drive.Shard.Enter())
         {
+            if (drive.Shard.Settle() != Status.Ok)
+            {
+                problems.Add("The drive could not be looked at: this node has stopped to serve it, or has no space.", $"drive {drive.Id}", repaired: false);
+                return;
+            }
+
             moment = store.CreateSnapshot();
             counters = drive.Counters;
         }

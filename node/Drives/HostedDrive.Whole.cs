@@ -20,7 +20,7 @@ public sealed partial class HostedDrive
             try
             {
                 Status status = Begin();
-                if (status == Status.Ok) { status = CreateClone.Apply(request, catalog, reader, Transaction, clone); }
+                if (status == Status.Ok) { status = CreateClone.Apply(request, catalog, head, Transaction, clone); }
                 if (status != Status.Ok) { return status; }
                 RecordBatch batch = new();
                 Transaction.Build(batch);

@@ -11,7 +11,7 @@ public delegate Status DriveOperation<TRequest, TResult>(
     where TRequest : allows ref struct;
 
 /// <summary>What follows from a transaction in the memory of the drive's owner: with the gate held, before anybody can see what
-/// was committed. <typeparamref name="TRequest"/> is the operation's.</summary>
+/// it did, or decides on it. <typeparamref name="TRequest"/> is the operation's.</summary>
 public delegate void DriveAftermath<TRequest, TResult>(in TRequest request, TResult result)
     where TRequest : allows ref struct;
 
@@ -38,7 +38,8 @@ public sealed partial class HostedDrive
 
     private readonly BlockStore blocks;
     private readonly IDriveWork work;
-    private readonly FamilyReader reader;
+    private readonly HeadReader head;
+    private readonly DriveViewPool headViews;
     private readonly TimeProvider clock;
     private readonly RecordBatch reservation = new();
     private readonly RecordBatch batch = new();
@@ -74,8 +75,10 @@ public sealed partial class HostedDrive
         this.state = state;
         this.counters = counters;
         adopt = Adopt;
-        reader = store.Reader(Family.Namespace);
+        FamilyReader reader = store.Reader(Family.Namespace);
         Views = new(reader, state);
+        head = shard.HeadOf(reader);
+        headViews = new(head, state);
         Locks = new(this);
         Transaction.Clusters = new ClusterCache(CachedRanges);
     }
@@ -100,7 +103,7 @@ public sealed partial class HostedDrive
     /// <summary>Usage and ids. With the gate held.</summary>
     public DriveCounters Counters => counters;
 
-    /// <summary>Views for reads, from any thread.</summary>
+    /// <summary>Views of what is committed, for reads of any thread.</summary>
     public DriveViewPool Views { get; }
 
     /// <summary>Who holds which VNodes open. With the gate held.</summary>
@@ -128,8 +131,9 @@ public sealed partial class HostedDrive
 
     /// <summary>Runs an operation as one transaction: all of it is committed, or nothing was changed.</summary>
     /// <remarks>With <paramref name="restores"/> it is a step of a restore: only these are let through while the whole drive
-    /// is being restored. <paramref name="committed"/> is called once, if the answer is Ok; <paramref name="kept"/> may add its
-    /// answer to the transaction. Who comes with the gate gives its <paramref name="change"/>, and looks whether something is in its way.
+    /// is being restored. <paramref name="logged"/> is called once, when the transaction is in the log; <paramref name="kept"/> may add its
+    /// answer to the transaction. Who comes with the gate has the transaction committed before this returns; or gives its
+    /// <paramref name="change"/>, looks whether something is in its way, lets go of the gate, and asks <see cref="Confirm"/>.
     /// </remarks>
     /// <returns>What the operation or the commit answered, or what keeps from clearing its way; Corrupt or IoError if records
     /// cannot be read.</returns>
@@ -140,28 +144,32 @@ public sealed partial class HostedDrive
         SpaceUse use,
         out TResult result,
         bool restores = false,
-        DriveAftermath<TRequest, TResult>? committed = null,
+        DriveAftermath<TRequest, TResult>? logged = null,
         IKeptRequest? kept = null,
         KeptChange? change = null)
         where TRequest : allows ref struct
     {
         ArgumentNullException.ThrowIfNull(operation);
         using KeptChange? own = change is null ? new(Kept, session) : null;
+        bool isOwned = Shard.IsOwned;
+        bool waits = isOwned && change is null;
         change ??= own!;
         result = default!;
         Status status = CheckSpace(0, use);
+        LogIndex upTo = default;
         for (int attempt = 0; attempt < Attempts && status is Status.Ok or Status.Busy; attempt++)
         {
             Obstacle? obstacle;
             using (Shard.Enter())
             {
-                status = TransactOnce(session, operation, in request, use, restores, kept, change, out result);
+                status = TransactOnce(session, operation, in request, use, restores, kept, change, waits, out result);
                 obstacle = Transaction.Obstacle;
-                if (status == Status.Ok) { committed?.Invoke(in request, result); }
+                if (status == Status.Ok) { logged?.Invoke(in request, result); }
+                upTo = Shard.LastInFlight;
             }
 
             // Clearing may wait for the packer, and that for the gate: who came with the gate must try again without it.
-            if (status == Status.Ok || Shard.IsOwned) { break; }
+            if (status == Status.Ok || isOwned) { break; }
             if (change.IsInTheWay)
             {
                 if (!change.WaitForOthers()) { return Status.StaleEpoch; }
@@ -173,7 +181,26 @@ public sealed partial class HostedDrive
             if (cleared is not (Status.Ok or Status.Busy)) { return cleared; }
         }
 
-        return status;
+        return isOwned ? status : Confirm(status, upTo, change);
+    }
+
+    /// <summary>Waits until what was decided with the gate held is committed, with all that it rests on: nothing is told of what may not come
+    /// to be. Without the gate.</summary>
+    /// <param name="decided">What is to be answered.</param>
+    /// <param name="upTo">The shard's <see cref="Shard.LastInFlight"/> behind the decision.</param>
+    /// <param name="change">What the request changes, if it does.</param>
+    /// <returns>The answer. Of what was to be Ok: as <see cref="Shard.Await"/>. Of a refusal: it, or StaleEpoch, NoSpace, IoError if what it
+    /// rests on is not committed.</returns>
+    public Status Confirm(Status decided, LogIndex upTo, KeptChange? change)
+    {
+        if (upTo == default) { return decided; }
+        long began = clock.GetTimestamp();
+        Status there = Shard.Await(upTo);
+        Interlocked.Add(ref commitTicks, clock.GetElapsedTime(began).Ticks);
+        if (there == Status.Ok) { return decided; }
+        if (decided != Status.Ok) { return Shard.AsRefusal(there); }
+        change?.Leave();
+        return there;
     }
 
     /// <summary>Runs an operation that works in steps, a transaction each, until it is done or one fails.</summary>
@@ -185,8 +212,8 @@ public sealed partial class HostedDrive
         return status;
     }
 
-    /// <summary>Reads committed records without the gate.</summary>
-    /// <remarks>Records that are read one after the other may belong to different moments: a name can lead to a VNode that
+    /// <summary>Reads committed records without the gate; or with it, what will be once the whole log is applied.</summary>
+    /// <remarks>Records that are read without the gate one after the other may belong to different moments: a name can lead to a VNode that
     /// a rename has just removed, which looks like damage. So what looks damaged is read again with the gate held, when
     /// nothing moves; what still looks so is.</remarks>
     public Status Read<TArgument, TResult>(
@@ -201,7 +228,15 @@ public sealed partial class HostedDrive
         }
         catch (RecordCorruptException)
         {
-            using (Shard.Enter()) { return ReadStill(at, reading, argument, out result); }
+            Status status;
+            LogIndex upTo;
+            using (Shard.Enter())
+            {
+                status = ReadStill(at, reading, argument, out result);
+                upTo = Shard.LastInFlight;
+            }
+
+            return Shard.IsOwned ? status : Confirm(status, upTo, null);
         }
         catch (StorageException failed)
         {
@@ -311,9 +346,10 @@ public sealed partial class HostedDrive
         CowNumber at, DriveReading<TArgument, TResult> reading, TArgument argument, out TResult result)
         where TArgument : allows ref struct
     {
-        StoredDriveView view = Views.Rent(at);
+        DriveViewPool views = Shard.IsOwned ? headViews : Views;
+        StoredDriveView view = views.Rent(at);
         Status status = reading(view, argument, out result);
-        Views.Return(view);
+        views.Return(view);
         return status;
     }
 
@@ -322,7 +358,7 @@ public sealed partial class HostedDrive
     {
         Status status = Shard.Resume();
         if (status == Status.Ok && NeedsIds()) { status = ReserveIds(); }
-        return status == Status.Ok ? Transaction.Begin(state, counters, reader, Now) : status;
+        return status == Status.Ok ? Transaction.Begin(state, counters, head, Now) : status;
     }
 
     private static Status FillSnapshots(DriveView view, bool argument, out List<SnapshotInfo> snapshots)
@@ -344,6 +380,7 @@ public sealed partial class HostedDrive
         bool restores,
         IKeptRequest? kept,
         KeptChange change,
+        bool waits,
         out TResult result)
         where TRequest : allows ref struct
     {
@@ -357,13 +394,13 @@ public sealed partial class HostedDrive
             if (status == Status.Ok)
             {
                 status = Transaction.Begin(
-                    state, counters, reader, Now, Quota.ReservedByOthers(session), restores);
+                    state, counters, head, Now, Quota.ReservedByOthers(session), restores);
             }
 
             if (status == Status.Ok) { status = operation(in request, Transaction, out result); }
             if (status != Status.Ok || !Transaction.HasWrites) { return status; }
             kept?.Keep(in result, Transaction);
-            return Commit(use, kept is { WantsDurable: true }, change);
+            return Commit(use, kept is { WantsDurable: true }, change, waits);
         }
         catch (RecordCorruptException corrupt)
         {
@@ -377,9 +414,10 @@ public sealed partial class HostedDrive
         }
     }
 
-    /// <summary>Commits the transaction and adopts what it changed of the drive's state.</summary>
+    /// <summary>Puts the transaction into the log, and adopts what it changed of the drive's state: what is decided next stands on it. Commits
+    /// it, if the caller <paramref name="waits"/>, or the drive's policy or versions change, which readers see without their record.</summary>
     /// <returns>Busy, with <see cref="KeptChange.IsInTheWay"/>: others are to forget something first.</returns>
-    private Status Commit(SpaceUse use, bool wantsDurable, KeptChange change)
+    private Status Commit(SpaceUse use, bool wantsDurable, KeptChange change, bool waits)
     {
         batch.Clear();
         Transaction.Build(batch);
@@ -388,7 +426,9 @@ public sealed partial class HostedDrive
         if (status == Status.Ok)
         {
             long began = clock.GetTimestamp();
-            status = Shard.Commit(Id, batch, adopt, wantsDurable);
+            status = waits || batch.HasRanges || !ReferenceEquals(state, Transaction.State)
+                ? Shard.Commit(Id, batch, adopt, wantsDurable)
+                : Shard.Begin(Id, batch, adopt, wantsDurable);
             if (status is Status.Unknown or Status.IoError) { change.Leave(); }
             Interlocked.Add(ref commitTicks, clock.GetElapsedTime(began).Ticks);
             Interlocked.Increment(ref commits);
@@ -409,7 +449,12 @@ public sealed partial class HostedDrive
         counters = Transaction.Counters;
         bool hasNewPolicy = !ReferenceEquals(state.Policy, Transaction.State.Policy);
         Volatile.Write(ref state, Transaction.State);
-        if (hasNewPolicy) { Views.Change(state); }
+        if (hasNewPolicy)
+        {
+            Views.Change(state);
+            headViews.Change(state);
+        }
+
         foreach (CrowdedCluster crowded in Transaction.Crowded) { work.Fold(this, crowded); }
         foreach (VNodeId orphan in Transaction.Orphaned) { Holds.MarkOrphan(orphan); }
         if (Transaction.FreedBlocks) { work.Keep(this); }

@@ -257,7 +257,13 @@ internal sealed partial class CopyComparer(
     private void SeeToSurplus(HostedDrive drive, NodeId node, IEnumerable<ulong> candidates)
     {
         ulong issued;
-        using (drive.Shard.Enter()) { issued = drive.Counters.Next.Block; }
+        using (drive.Shard.Enter())
+        {
+            // What was issued last must have its record, or it looks dead.
+            if (drive.Shard.Settle() != Status.Ok) { return; }
+            issued = drive.Counters.Next.Block;
+        }
+
         List<ulong> found = Unknown(drive, [.. candidates]);
         if (found.Count == 0) { return; }
         BlockId[] dead = [.. found.Where(id => id < issued).Select(static id => new BlockId(id))];

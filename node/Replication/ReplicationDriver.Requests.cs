@@ -84,15 +84,28 @@ public sealed partial class ReplicationDriver
             }
         }
 
-        public Status Commit(DriveId drive, RecordBatch changes, bool wantsDurable)
+        public Status Begin(DriveId drive, RecordBatch changes, bool wantsDurable, out LogIndex index)
+        {
+            index = default;
+            lock (driver.gate)
+            {
+                if (driver.hasFailed) { return Status.IoError; }
+                if (Replica is not { } replica) { return Status.StaleEpoch; }
+                Status status = driver.Submit(replica, drive, changes, wantsDurable, out LogIndex place);
+                if (status == Status.Ok && replica.Log.Applied < place) { index = place; }
+                return status;
+            }
+        }
+
+        public Status Await(LogIndex index)
         {
             LogWaiter waiter;
             lock (driver.gate)
             {
                 if (driver.hasFailed) { return Status.IoError; }
-                if (Replica is not { } replica) { return Status.StaleEpoch; }
-                Status status = driver.Submit(replica, drive, changes, wantsDurable, out LogIndex index);
-                if (status != Status.Busy) { return status; }
+                if (Replica is not { } replica) { return Status.Unknown; }
+                if (replica.Log.Applied >= index) { return Status.Ok; }
+                if (replica.ApplyUpTo >= index) { return replica.IsBroken ? Status.IoError : Status.Unknown; }
                 waiter = LogWaiter.Take(index, wantsDurable: false);
                 replica.Add(waiter);
             }
@@ -125,7 +138,7 @@ public sealed partial class ReplicationDriver
     }
 
     /// <summary>Appends an entry, and has it sent. The lock is held.</summary>
-    /// <returns>As <see cref="IShardLog.Commit"/>; Busy: it is on its way.</returns>
+    /// <returns>As <see cref="IShardLog.Begin"/>.</returns>
     private Status Submit(HostedReplica replica, DriveId drive, RecordBatch changes, bool wantsDurable, out LogIndex index)
     {
         TimeSpan now = SuspendClock.Now;
@@ -143,8 +156,7 @@ public sealed partial class ReplicationDriver
 
         Invariant.Check(replica.Core.TrySubmit(now, wantsDurable, effects, out LogPosition position) && position.Index == index);
         CarryOut(null);
-        if (replica.Log.Applied >= index) { return Status.Ok; }
-        return hasFailed ? Status.IoError : replica.ApplyUpTo >= index ? Status.Unknown : Status.Busy;
+        return hasFailed ? Status.IoError : replica.ApplyUpTo >= index && replica.Log.Applied < index ? Status.Unknown : Status.Ok;
     }
 
     /// <summary>Wants all that is committed on disk everywhere. The lock is held.</summary>

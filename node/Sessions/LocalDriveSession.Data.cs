@@ -35,9 +35,16 @@ public sealed partial class LocalDriveSession
             if (NamesLostBlock(commit)) { return Status.NotFound; }
         }
 
-        Status status = Run(CommitAll, new CommitArgument(commits, results), SpaceUse.Metadata, out grown);
+        Status status = Run(
+            CommitAll,
+            new CommitArgument(this, commits, results),
+            SpaceUse.Metadata,
+            out grown,
+            static (in CommitArgument argument, ulong used) =>
+            {
+                if (used > 0) { argument.Session.Unreserve(new(used, 0)); }
+            });
         if (status == Status.Ok) { drive.OnCommitted(commits); }
-        if (status == Status.Ok && grown > 0) { drive.Unreserve(Id, new(grown, 0)); }
         return status;
     }
 
@@ -178,5 +185,5 @@ public sealed partial class LocalDriveSession
     /// <summary>What a step of a change of a range has left, and the file after it.</summary>
     internal readonly record struct RangeStep(RangeRequest Rest, NodeInfo Info);
 
-    private readonly record struct CommitArgument(IReadOnlyList<FileCommit> Commits, IList<NodeInfo> Results);
+    private readonly record struct CommitArgument(LocalDriveSession Session, IReadOnlyList<FileCommit> Commits, IList<NodeInfo> Results);
 }

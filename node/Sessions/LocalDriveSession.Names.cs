@@ -123,13 +123,18 @@ public sealed partial class LocalDriveSession
 
     public ValueTask<Reply<NodeInfo>> HoldAsync(VNodeId id)
     {
+        Status status;
+        NodeInfo info;
+        LogIndex upTo;
         using (drive.Shard.Enter())
         {
-            Status status = Read(CowNumber.Head, static (DriveView view, VNodeId node, out NodeInfo result) =>
-                GetNode.Apply(view, node, out result), id, out NodeInfo info);
+            status = Read(CowNumber.Head, static (DriveView view, VNodeId node, out NodeInfo result) =>
+                GetNode.Apply(view, node, out result), id, out info);
             if (status == Status.Ok) { drive.Holds.Add(id, Id); }
-            return Answer(status, info);
+            upTo = drive.Shard.LastInFlight;
         }
+
+        return Answer(drive.Confirm(status, upTo, null), info);
     }
 
     public ValueTask<Status> ReleaseAsync(VNodeId id)
@@ -146,12 +151,16 @@ public sealed partial class LocalDriveSession
         using KeptChange change = new(drive.Kept, Id);
         while (true)
         {
+            Status status;
+            TResult result;
+            LogIndex upTo;
             using (drive.Shard.Enter())
             {
-                Status status = decide(in request, change, out TResult result);
-                if (!change.IsInTheWay) { return Answer(status, result); }
+                status = decide(in request, change, out result);
+                upTo = drive.Shard.LastInFlight;
             }
 
+            if (!change.IsInTheWay) { return Answer(drive.Confirm(status, upTo, change), result); }
             if (!change.WaitForOthers()) { return Answer(Status.StaleEpoch, default(TResult)!); }
         }
     }

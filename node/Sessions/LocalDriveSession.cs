@@ -77,7 +77,7 @@ public sealed partial class LocalDriveSession : IDriveSession
         in TRequest request,
         SpaceUse use,
         out TResult result,
-        DriveAftermath<TRequest, TResult>? committed = null,
+        DriveAftermath<TRequest, TResult>? logged = null,
         KeptChange? change = null)
         where TRequest : allows ref struct
     {
@@ -85,7 +85,7 @@ public sealed partial class LocalDriveSession : IDriveSession
         if (Access.IsReadOnly()) { return Status.ReadOnly; }
         if (Volatile.Read(ref closed) != 0) { return Status.SessionExpired; }
         drive.CountRequest();
-        return drive.Transact(Id, operation, in request, use, out result, committed: committed, kept: t_kept, change: change);
+        return drive.Transact(Id, operation, in request, use, out result, logged: logged, kept: t_kept, change: change);
     }
 
     /// <summary>Reads committed records without the gate.</summary>

@@ -54,19 +54,20 @@ public sealed class LocalShardLog : IShardLog
         return Status.IoError;
     }
 
-    public Status Commit(DriveId drive, RecordBatch changes, bool wantsDurable)
+    public Status Begin(DriveId drive, RecordBatch changes, bool wantsDurable, out LogIndex index)
     {
         ArgumentNullException.ThrowIfNull(changes);
+        index = default;
         if (isBroken) { return Status.IoError; }
         if (owed is not null) { return Status.NoSpace; }
-        LogIndex index = log.Last.Next;
-        Status status = journal.Append(index, log.Epoch, drive, changes);
+        LogIndex place = log.Last.Next;
+        Status status = journal.Append(place, log.Epoch, drive, changes);
         if (status != Status.Ok) { return status; }
-        Invariant.Check(log.Append() == index);
-        log.OnStored(Self, log.Epoch, index);
-        Invariant.Check(log.Committed == index);
-        Volatile.Write(ref published, index.Value);
-        status = journal.Apply(index, changes.Bytes);
+        Invariant.Check(log.Append() == place);
+        log.OnStored(Self, log.Epoch, place);
+        Invariant.Check(log.Committed == place);
+        Volatile.Write(ref published, place.Value);
+        status = journal.Apply(place, changes.Bytes);
         if (status == Status.Ok) { return Status.Ok; }
 
         // The entry is in the log, its records are not: whatever is decided on them now would contradict it.
@@ -80,6 +81,9 @@ public sealed class LocalShardLog : IShardLog
         isBroken = true;
         return Status.IoError;
     }
+
+    /// <summary>What <see cref="Begin"/> answered is all there is to say.</summary>
+    public Status Await(LogIndex index) => Status.Ok;
 
     public Status Sync() => store.SyncLog();
 }

@@ -27,7 +27,13 @@ public sealed class RefusingShardLog : IShardLog
 
     public Status Resume() => Status.StaleEpoch;
 
-    public Status Commit(DriveId drive, RecordBatch changes, bool wantsDurable) => Status.StaleEpoch;
+    public Status Begin(DriveId drive, RecordBatch changes, bool wantsDurable, out LogIndex index)
+    {
+        index = default;
+        return Status.StaleEpoch;
+    }
+
+    public Status Await(LogIndex index) => Status.StaleEpoch;
 
     public Status Sync() => Status.StaleEpoch;
 }

@@ -7,18 +7,25 @@ namespace KvFs.Node.Shards;
 /// <remarks>
 /// Ownership: whoever holds the gate (<see cref="Enter"/>) owns the shard's state, and with it the state of its drives; a request
 /// that finds it free runs on its own thread without a hand-over. Reads of committed records need no gate. A request's steps: (1)
-/// take the gate; (2) let an operation of core write a transaction; (3) commit; (4) answer. An entry that is in the log and
-/// for whose records there is no space is owed (<see cref="Resume"/>): nothing is decided before it is applied.
+/// take the gate; (2) let an operation of core write a transaction, on the records as they will be once the whole log is applied
+/// (<see cref="HeadOf"/>); (3) put it into the log (<see cref="Begin"/>) and let go of the gate: the next one stands on it; (4) wait until
+/// it is committed (<see cref="Await"/>), and answer. Who wrote nothing, and has seen what is not committed, waits for that, too
+/// (<see cref="LastInFlight"/>). An entry that is in the log and for whose records there is no space is owed
+/// (<see cref="Resume"/>): nothing is decided before it is applied.
 /// </remarks>
 public sealed class Shard
 {
     /// <summary>Bytes of one batch: a transaction's bound, and as much again for history that it saves.</summary>
     private const int MaxBatchBytes = 4 * Limits.TransactionBytes;
 
+    /// <summary>Bytes of batches that may be on their way to the copies while more is decided.</summary>
+    private const int MaxInFlightBytes = 4 * Limits.TransactionBytes;
+
     /// <summary>Who waits longer for the gate waits for more than the disk.</summary>
     private static readonly TimeSpan s_patience = TimeSpan.FromMilliseconds(50);
 
     private readonly IShardLog log;
+    private readonly InFlightBatches inFlight = new();
     private readonly Lock gate = new();
     private Action? whenApplied;
 
@@ -84,6 +91,7 @@ public sealed class Shard
     public Status Resume()
     {
         Invariant.Check(IsOwned);
+        if (!inFlight.IsEmpty) { inFlight.Forget(log.Published); }
         Status status = log.Resume();
         if (status == Status.Ok && whenApplied is { } then)
         {
@@ -94,12 +102,67 @@ public sealed class Shard
         return status;
     }
 
-    /// <summary>Puts a batch into the log and applies it. Call with the gate held, after <see cref="Resume"/>.</summary>
+    /// <summary>The place of the newest entry that may not be committed yet; default: all are. What is decided with the gate held may rest on
+    /// it: it is answered once <see cref="Await"/> says Ok of it.</summary>
+    public LogIndex LastInFlight
+    {
+        get
+        {
+            Invariant.Check(IsOwned);
+            return inFlight.Last;
+        }
+    }
+
+    /// <summary>The records as they will be once the whole log is applied, for whoever holds the gate: nothing in it changes meanwhile.</summary>
+    /// <param name="applied">The store's.</param>
+    public HeadReader HeadOf(IRecordReader applied) => new(applied, inFlight);
+
+    /// <summary>Puts a batch into the log, behind what is on its way. Call with the gate held, after <see cref="Resume"/>. It is not committed
+    /// before <see cref="Await"/> says so of <see cref="LastInFlight"/>.</summary>
+    /// <param name="drive">Whose batch it is.</param>
+    /// <param name="changes">Lent for the call; deletes no ranges.</param>
+    /// <param name="applied">As <see cref="Commit"/>.</param>
+    /// <param name="wantsDurable">As <see cref="IShardLog.Begin"/>.</param>
+    /// <returns>As <see cref="IShardLog.Begin"/>, or TooLarge.</returns>
+    public Status Begin(DriveId drive, RecordBatch changes, Action? applied = null, bool wantsDurable = false)
+    {
+        ArgumentNullException.ThrowIfNull(changes);
+        Invariant.Check(IsOwned);
+        if (changes.ByteCount > MaxBatchBytes) { return Status.TooLarge; }
+        if (inFlight.ByteCount + changes.ByteCount > MaxInFlightBytes)
+        {
+            Status settled = Settle();
+            if (settled != Status.Ok) { return AsRefusal(settled); }
+        }
+
+        Status status = log.Begin(drive, changes, wantsDurable, out LogIndex index);
+        if (status == Status.Unknown && log.IsOwed) { whenApplied = applied; }
+        if (status == Status.Ok && index != default) { inFlight.Add(index, changes); }
+        return status;
+    }
+
+    /// <summary>Waits until an entry that was begun in this term is applied. For any thread; without the gate, others go on meanwhile.</summary>
+    /// <returns>As <see cref="IShardLog.Await"/>; Ok of the default index.</returns>
+    public Status Await(LogIndex index) => index == default ? Status.Ok : log.Await(index);
+
+    /// <summary>What is answered to a request that wrote nothing, and rests on an entry of which <see cref="Await"/> did not say Ok.</summary>
+    public Status AsRefusal(Status awaited) => awaited == Status.IoError ? awaited : IsWaiting ? Status.NoSpace : Status.StaleEpoch;
+
+    /// <summary>Waits with the gate held until all that is in the log is applied: then the store's records are the newest.</summary>
+    /// <returns>As <see cref="IShardLog.Await"/>.</returns>
+    public Status Settle()
+    {
+        Status status = Await(LastInFlight);
+        inFlight.Forget(log.Published);
+        return status;
+    }
+
+    /// <summary>Puts a batch into the log and waits until it is applied. Call with the gate held, after <see cref="Resume"/>.</summary>
     /// <param name="drive">Whose batch it is.</param>
     /// <param name="changes">Lent for the call.</param>
     /// <param name="applied">Is called, with the gate held, when a batch is applied for which Unknown was answered: what its
     /// caller would have done after Ok.</param>
-    /// <param name="wantsDurable">As <see cref="IShardLog.Commit"/>.</param>
+    /// <param name="wantsDurable">As <see cref="IShardLog.Begin"/>.</param>
     /// <returns>Ok: it is committed and visible. NoSpace: nothing was changed. StaleEpoch: nothing was changed, and this node is
     /// not the primary. Unknown: it is in the log, and will be visible when there is space to apply it, or the reign ended
     /// meanwhile. IoError: unknown, and the store is latched.</returns>
@@ -109,6 +172,7 @@ public sealed class Shard
         Invariant.Check(IsOwned);
         if (changes.ByteCount > MaxBatchBytes) { return Status.TooLarge; }
         Status status = log.Commit(drive, changes, wantsDurable);
+        if (status == Status.Ok && !inFlight.IsEmpty) { inFlight.Forget(log.Published); }
         if (status == Status.Unknown && log.IsOwed) { whenApplied = applied; }
         return status;
     }

@@ -120,7 +120,7 @@ internal sealed class PendingChanges : IComparer<int>
             records[at] = new(KeyOf(slot).ToArray(), slot.State == SlotState.Put ? ValueOf(slot).ToArray() : null);
         }
 
-        return new(records, [.. ranges.Where(range => range.Family == family)]);
+        return new(records, [.. ranges.Where(range => range.Family == family).Select(static range => range.Keys)]);
     }
 
     /// <summary>Puts all changes into a batch, after which tables are as if each had been written in its turn: ranges first,
@@ -251,9 +251,11 @@ internal sealed class PendingChanges : IComparer<int>
     }
 }
 
-/// <summary>Keys that are deleted: [<paramref name="From"/>, <paramref name="To"/>) of a family.</summary>
+/// <summary>Keys of a family that are deleted.</summary>
 internal sealed record PendingRange(Family Family, byte[] From, byte[] To)
 {
+    public KeyRange Keys => new(From, To);
+
     /// <summary>Whether it has keys in common with another one; an empty <paramref name="to"/> is "no end".</summary>
     public bool Meets(ReadOnlySpan<byte> from, ReadOnlySpan<byte> to) =>
         from.SequenceCompareTo(To) < 0 && (to.IsEmpty || to.SequenceCompareTo(From) > 0);
@@ -263,11 +265,5 @@ internal sealed record PendingRange(Family Family, byte[] From, byte[] To)
         Family == other.Family && From.AsSpan().SequenceCompareTo(other.From) >= 0
         && From.AsSpan().SequenceCompareTo(other.To) <= 0;
 
-    public bool Has(ReadOnlySpan<byte> key) => key.SequenceCompareTo(From) >= 0 && key.SequenceCompareTo(To) < 0;
+    public bool Has(ReadOnlySpan<byte> key) => Keys.Has(key);
 }
-
-/// <summary>A key that is not as the tables have it; no value: it is deleted.</summary>
-internal readonly record struct PendingRecord(byte[] Key, byte[]? Value);
-
-/// <summary>Some of the pending changes of a family, at one moment, sorted by key.</summary>
-internal sealed record PendingView(PendingRecord[] Records, PendingRange[] Ranges);

@@ -80,7 +80,13 @@ public sealed class RequestThreadsTests : IDisposable
 
         public Status Resume() => Status.Ok;
 
-        public Status Commit(DriveId drive, RecordBatch changes, bool wantsDurable)
+        public Status Begin(DriveId drive, RecordBatch changes, bool wantsDurable, out LogIndex index)
+        {
+            index = new(1);
+            return Status.Ok;
+        }
+
+        public Status Await(LogIndex index)
         {
             using RequestThreads.Place place = RequestThreads.Leave();
             release?.Wait();

@@ -138,12 +138,15 @@ internal sealed class EndingShardLog(LocalShardLog log) : IShardLog
 
     public Status Resume() => CanServe ? log.Resume() : Status.StaleEpoch;
 
-    public Status Commit(DriveId drive, RecordBatch changes, bool wantsDurable)
+    public Status Begin(DriveId drive, RecordBatch changes, bool wantsDurable, out LogIndex index)
     {
+        index = default;
         if (!CanServe) { return Status.StaleEpoch; }
         Interlocked.Decrement(ref left);
-        return log.Commit(drive, changes, wantsDurable);
+        return log.Begin(drive, changes, wantsDurable, out index);
     }
+
+    public Status Await(LogIndex index) => log.Await(index);
 
     public Status Sync() => log.Sync();
 }

@@ -15,12 +15,16 @@ public sealed class RecordBatch
 
     public int ByteCount => bytes.Length;
 
+    /// <summary>It deletes ranges of keys, too.</summary>
+    public bool HasRanges { get; private set; }
+
     public ReadOnlySpan<byte> Bytes => bytes.Span;
 
     public void Clear()
     {
         bytes.Clear();
         Count = 0;
+        HasRanges = false;
     }
 
     public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value) => Add(RecordOperation.Put, key, value);
@@ -33,11 +37,15 @@ public sealed class RecordBatch
         ArgumentNullException.ThrowIfNull(other);
         other.Bytes.CopyTo(bytes.Extend(other.ByteCount));
         Count += other.Count;
+        HasRanges |= other.HasRanges;
     }
 
     /// <summary>Deletes the keys of [<paramref name="from"/>, <paramref name="to"/>).</summary>
-    public void DeleteRange(ReadOnlySpan<byte> from, ReadOnlySpan<byte> to) =>
+    public void DeleteRange(ReadOnlySpan<byte> from, ReadOnlySpan<byte> to)
+    {
+        HasRanges = true;
         Add(RecordOperation.DeleteRange, from, to);
+    }
 
     /// <summary>Takes the first operation off <paramref name="rest"/>. False at the end and at bytes that are no batch;
     /// then <paramref name="rest"/> tells which: it is empty only at the end.</summary>

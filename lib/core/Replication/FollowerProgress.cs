@@ -3,6 +3,9 @@ namespace KvFs.Core;
 /// <summary>What a primary knows of one node that gets its log.</summary>
 internal sealed class FollowerProgress
 {
+    /// <summary>The last entries of messages that are not known to have arrived, the oldest first.</summary>
+    private readonly Queue<LogIndex> underWay = new();
+
     /// <summary>The process that it speaks of: what another one of the node has is another matter.</summary>
     public BootId Boot { get; set; }
 
@@ -13,7 +16,10 @@ internal sealed class FollowerProgress
     public LogIndex Durable { get; private set; }
 
     /// <summary>The next entry to send.</summary>
-    public LogIndex Next { get; set; }
+    public LogIndex Next { get; private set; }
+
+    /// <summary>Messages with entries that are not known to have arrived.</summary>
+    public int MessagesUnderWay => underWay.Count;
 
     /// <summary>Nothing is sent but the question whether it has the entry before <see cref="Next"/>.</summary>
     public bool IsProbing { get; set; }
@@ -35,9 +41,23 @@ internal sealed class FollowerProgress
     {
         Boot = boot;
         Matched = Durable = default;
-        Next = next;
+        SendFrom(next);
         IsProbing = true;
         OwesSince = SnapshotSentAt = null;
+    }
+
+    /// <summary>A message with so many entries goes out.</summary>
+    public void OnSent(int count)
+    {
+        Next = new(Next.Value + (ulong)count);
+        underWay.Enqueue(new(Next.Value - 1));
+    }
+
+    /// <summary>What was sent from here on is sent again: it is not waited for.</summary>
+    public void SendFrom(LogIndex next)
+    {
+        Next = next;
+        underWay.Clear();
     }
 
     /// <summary>It answered.</summary>
@@ -47,6 +67,7 @@ internal sealed class FollowerProgress
         if (reply.Matched > Matched) { Matched = reply.Matched; }
         if (reply.Durable > Durable) { Durable = reply.Durable; }
         IsProbing = false;
+        while (underWay.TryPeek(out LogIndex end) && end <= Matched) { underWay.Dequeue(); }
         if (Next <= Matched) { Next = Matched.Next; }
         if (Matched.Next >= Next) { OwesSince = null; }
         else if (isNews) { OwesSince = now; }

@@ -8,8 +8,9 @@ public sealed partial class ShardReplica
     /// <summary>Entries of one message at the most.</summary>
     private const int MessageEntries = 256;
 
-    /// <summary>Entries that may be under way to one node.</summary>
-    private const ulong WindowEntries = 4096;
+    /// <summary>Messages that may be under way to one node: what comes meanwhile goes together, once one of them has arrived. One is on its way
+    /// while the other is worked on.</summary>
+    private const int WindowMessages = 2;
 
     private readonly SortedDictionary<NodeId, FollowerProgress> followers = [];
     private InSyncReplica? joining;
@@ -112,7 +113,7 @@ public sealed partial class ShardReplica
             return;
         }
 
-        follower.Next = shared.Next;
+        follower.SendFrom(shared.Next);
         SendMore(from, follower, now, effects, evenNothing: true);
     }
 
@@ -199,11 +200,11 @@ public sealed partial class ShardReplica
         if (follower.Next <= log.Start.Index && log.Start.Index.Value > 0) { follower.IsProbing = true; }
         if (!follower.IsProbing)
         {
-            while (follower.Next <= log.Last.Index && follower.Next.Value - follower.Matched.Value <= WindowEntries)
+            while (follower.Next <= log.Last.Index && follower.MessagesUnderWay < WindowMessages)
             {
                 int count = (int)Math.Min(MessageEntries, log.Last.Index.Value - follower.Next.Value + 1);
                 Send(node, follower, count, now, effects);
-                follower.Next = new(follower.Next.Value + (ulong)count);
+                follower.OnSent(count);
                 hasSent = true;
             }
         }
@@ -217,7 +218,7 @@ public sealed partial class ShardReplica
     {
         if (now - follower.ResentAt < pause) { return; }
         follower.ResentAt = now;
-        if (!follower.IsProbing) { follower.Next = follower.Matched.Next; }
+        if (!follower.IsProbing) { follower.SendFrom(follower.Matched.Next); }
         SendMore(node, follower, now, effects, evenNothing: true);
     }
 

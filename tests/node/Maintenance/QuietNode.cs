@@ -16,7 +16,7 @@ internal sealed class QuietNode : IAsyncDisposable
     private readonly Packer packer;
     private readonly Reaper reaper;
     private readonly DriveWork work = new(NullLogger.Instance);
-    private readonly ImmutableArray<LeavingLog> logs;
+    private readonly ImmutableArray<SteeredLog> logs;
     private readonly ImmutableArray<Shard> shards;
     private int drawn;
 
@@ -26,7 +26,7 @@ internal sealed class QuietNode : IAsyncDisposable
         Disk = new(new LinuxDisk(folder));
         Blocks = BlockStore.Open(Disk, store, new DiskId(7));
         NodeIdentity identity = NodeIdentity.Start(store, shardCount);
-        logs = [.. Enumerable.Range(0, shardCount).Select(at => new LeavingLog(new LocalShardLog(store, new((ushort)at), new(identity.Starts))))];
+        logs = [.. Enumerable.Range(0, shardCount).Select(at => new SteeredLog(new LocalShardLog(store, new((ushort)at), new(identity.Starts))))];
         shards = [.. logs.Select(static (log, at) => new Shard(new((ushort)at), log))];
         Host = new(store, Blocks, shards, work, Clock, DrawId);
         Host.Load();
@@ -65,12 +65,15 @@ internal sealed class QuietNode : IAsyncDisposable
 
     public IDriveAdmin Admin { get; }
 
+    /// <summary>The log of each shard.</summary>
+    public IReadOnlyList<SteeredLog> Logs => logs;
+
     /// <summary>Hands what it serves over to another node, and takes nothing in meanwhile.</summary>
     public bool IsLeaving
     {
         set
         {
-            foreach (LeavingLog log in logs) { log.IsLeaving = value; }
+            foreach (SteeredLog log in logs) { log.IsLeaving = value; }
         }
     }
 

@@ -1,11 +1,9 @@
-using KvFs.Core;
+namespace KvFs.Core;
 
-namespace KvFs.Node.Storage;
-
-/// <summary>Walks the records of tables as they are with pending changes.</summary>
-/// <param name="below">The tables' cursor; ends with this one.</param>
+/// <summary>Walks records as they are with changes that they do not have yet.</summary>
+/// <param name="below">Their cursor; ends with this one.</param>
 /// <param name="view">The changes in the range of the cursor.</param>
-internal sealed class OverlaidCursor(IRecordCursor below, PendingView view) : IRecordCursor
+public sealed class OverlaidCursor(IRecordCursor below, PendingView view) : IRecordCursor
 {
     private bool isBelowAt;
     private bool isBegun;
@@ -29,7 +27,7 @@ internal sealed class OverlaidCursor(IRecordCursor below, PendingView view) : IR
         for (; ; )
         {
             isPending = false;
-            if (next == view.Records.Length) { return SkipDeleted(); }
+            if (next == view.Records.Count) { return SkipDeleted(); }
             int order = isBelowAt ? below.Key.SequenceCompareTo(view.Records[next].Key) : 1;
             if (order < 0)
             {
@@ -38,7 +36,7 @@ internal sealed class OverlaidCursor(IRecordCursor below, PendingView view) : IR
                 continue;
             }
 
-            // The tables' record of the same key is out of date.
+            // The record of the same key below is out of date.
             if (order == 0) { isBelowAt = below.MoveNext(); }
             isPending = view.Records[next].Value is not null;
             if (isPending) { return true; }
@@ -56,7 +54,7 @@ internal sealed class OverlaidCursor(IRecordCursor below, PendingView view) : IR
 
     private bool IsDeleted(ReadOnlySpan<byte> key)
     {
-        foreach (PendingRange range in view.Ranges)
+        foreach (KeyRange range in view.Ranges)
         {
             if (range.Has(key)) { return true; }
         }
@@ -64,3 +62,17 @@ internal sealed class OverlaidCursor(IRecordCursor below, PendingView view) : IR
         return false;
     }
 }
+
+/// <summary>A key that is not as it is below; no value: it is deleted.</summary>
+public readonly record struct PendingRecord(byte[] Key, byte[]? Value);
+
+/// <summary>Keys that are deleted: [<paramref name="From"/>, <paramref name="To"/>).</summary>
+public readonly record struct KeyRange(byte[] From, byte[] To)
+{
+    public bool Has(ReadOnlySpan<byte> key) => key.SequenceCompareTo(From) >= 0 && key.SequenceCompareTo(To) < 0;
+}
+
+/// <summary>Some changes as they are at one moment: ranges that are deleted, then of each key its last change.</summary>
+/// <param name="Records">Sorted by key.</param>
+/// <param name="Ranges">In any order.</param>
+public sealed record PendingView(IReadOnlyList<PendingRecord> Records, IReadOnlyList<KeyRange> Ranges);
