@@ -37,6 +37,9 @@ internal sealed class NodeNetwork : IDisposable
     /// <summary>The arguments with which a node finds its certificate.</summary>
     public ImmutableArray<string> Certificates => ["--pki", Path.Combine(folder, "node"), "--pool", PoolName];
 
+    /// <summary>The same of who mounts a drive.</summary>
+    public ImmutableArray<string> ClientCertificates => ["--pki", Path.Combine(folder, "client"), "--pool", PoolName];
+
     /// <summary>Where the nodes reach what runs beside the test.</summary>
     public string TestAddress => $"{subnet}.{TestHost}";
 

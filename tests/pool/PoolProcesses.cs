@@ -80,6 +80,13 @@ internal sealed class PoolProcesses : IAsyncDisposable
     /// <summary>The file that has the map, if a file has it.</summary>
     public string MapPath => Path.Combine(folder, "map");
 
+    /// <summary>Where all nodes listen, joined by commas.</summary>
+    public string Addresses => string.Join(',', addresses);
+
+    /// <summary>The options with which a mount finds the pool.</summary>
+    public ImmutableArray<string> ClientArguments =>
+        ["--server", Addresses, .. setting.Network?.ClientCertificates ?? ["--insecure"]];
+
     /// <summary>Where a node listens.</summary>
     public string AddressOf(int number) => addresses[number - 1];
 
