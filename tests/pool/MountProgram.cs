@@ -28,6 +28,8 @@ internal sealed class MountProgram : IDisposable
         }
     }
 
+    public bool Runs => !process.HasExited;
+
     /// <summary>All that it said so far.</summary>
     public string[] Lines => [.. lines];
 

@@ -20,6 +20,7 @@ internal sealed class NodeNetwork : IDisposable
     private const string PoolName = "pool-tests";
     private const string Nowhere = "02:00:00:00:ff:ff";
     private const int TestHost = 254;
+    private const int AuthorityHost = 253;
 
     private readonly string name = $"kvfs{Environment.ProcessId}";
     private readonly string subnet = $"198.18.{Environment.ProcessId % 256}";
@@ -42,6 +43,9 @@ internal sealed class NodeNetwork : IDisposable
 
     /// <summary>Where the nodes reach what runs beside the test.</summary>
     public string TestAddress => $"{subnet}.{TestHost}";
+
+    /// <summary>Where the nodes reach an authority that runs beside the test: it can be cut off from them alone.</summary>
+    public string AuthorityAddress => $"{subnet}.{AuthorityHost}";
 
     public static NodeNetwork Create(int nodes)
     {
@@ -82,6 +86,9 @@ internal sealed class NodeNetwork : IDisposable
     /// <summary>What comes before a command that is to run where a node is.</summary>
     public ImmutableArray<string> Inside(int node) => ["ip", "netns", "exec", NamespaceOf(node)];
 
+    /// <summary>The same for a command that mounts something: everybody sees what it mounts.</summary>
+    public ImmutableArray<string> InsideOnlyOf(int node) => ["nsenter", $"--net=/run/netns/{NamespaceOf(node)}"];
+
     public GrpcTarget TargetOf(string address)
     {
         IPEndPoint point = IPEndPoint.Parse(address);
@@ -103,6 +110,12 @@ internal sealed class NodeNetwork : IDisposable
     {
         Lose(one, other);
         Lose(other, one);
+    }
+
+    /// <summary>All that the nodes send to the authority is lost from now on.</summary>
+    public void LoseAuthority()
+    {
+        for (int node = 1; node <= nodes; node++) { Lose(node, AuthorityHost); }
     }
 
     /// <summary>All is as it was at the beginning.</summary>
@@ -137,6 +150,7 @@ internal sealed class NodeNetwork : IDisposable
         Ip("link", "add", name, "type", "veth", "peer", "name", "test", "netns", Switch);
         Ip("-n", Switch, "link", "set", "test", "master", "bridge", "up");
         Ip("address", "add", $"{TestAddress}/24", "dev", name);
+        Ip("address", "add", $"{AuthorityAddress}/24", "dev", name);
         Ip("link", "set", name, "up");
         for (int node = 1; node <= nodes; node++)
         {

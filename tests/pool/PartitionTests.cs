@@ -1,4 +1,3 @@
-using KvFs.Authority.Tests.Support;
 using Xunit.Abstractions;
 
 namespace KvFs.Pool.Tests;
@@ -13,11 +12,9 @@ public sealed class PartitionTests(ITestOutputHelper output)
     /// else that is as it may be.</summary>
     private sealed record Cut(string Name, Action<NodeNetwork, int, int> Make, bool IsReplaced);
 
-    private static readonly Cut s_pulled = new("the primary's cable is pulled", static (network, primary, _) => network.Pull(primary), true);
-
-    private static readonly Cut[] s_all =
+    private static readonly Cut[] s_cuts =
     [
-        s_pulled,
+        new("the primary's cable is pulled", static (network, primary, _) => network.Pull(primary), true),
         new(
             "only clients reach the primary",
             static (network, primary, _) =>
@@ -34,27 +31,10 @@ public sealed class PartitionTests(ITestOutputHelper output)
     public async Task Whoever_does_not_reach_whom_others_go_on_and_nothing_is_lost()
     {
         using NodeNetwork network = NodeNetwork.Create(Nodes);
-        await RunAsync(network, new() { Network = network }, s_all);
-    }
-
-    [NetworkFact]
-    public async Task A_primary_that_is_cut_off_from_etcd_and_all_others_is_replaced()
-    {
-        using NodeNetwork network = NodeNetwork.Create(Nodes);
-        EtcdServer etcd = Assert.Single(await EtcdServer.StartClusterAsync(1, network.TestAddress));
-        await using (etcd)
-        {
-            await RunAsync(network, new() { Network = network, Etcd = [etcd.Endpoint] }, [s_pulled]);
-        }
-    }
-
-    /// <summary>Makes each of some cuts amid writes, and mends it.</summary>
-    private async Task RunAsync(NodeNetwork network, PoolSetting setting, Cut[] cuts)
-    {
-        await using PoolProcesses pool = await PoolProcesses.StartAsync(Nodes, setting);
+        await using PoolProcesses pool = await PoolProcesses.StartAsync(Nodes, new() { Network = network });
         await using RegisterUse register = await RegisterUse.StartAsync(pool, "register");
         await using FileWriter files = await FileWriter.StartAsync(pool, "files");
-        foreach (Cut cut in Enumerable.Repeat(cuts, Rounds.Few).SelectMany(static all => all))
+        foreach (Cut cut in Enumerable.Repeat(s_cuts, Rounds.Few).SelectMany(static all => all))
         {
             await register.MoreAsync(20);
             int primary = pool.PrimaryOf("register");

@@ -2,7 +2,7 @@ using Xunit.Abstractions;
 
 namespace KvFs.Pool.Tests;
 
-/// <summary>Several clients that share a drive, of which primaries are killed.</summary>
+/// <summary>Several clients that share a drive, one through a mount, and primaries that are killed.</summary>
 public sealed class SharedDriveTests(ITestOutputHelper output)
 {
     [Fact]
@@ -10,12 +10,14 @@ public sealed class SharedDriveTests(ITestOutputHelper output)
     {
         await using PoolProcesses pool = await PoolProcesses.StartAsync(3);
         await using SharedList list = await SharedList.StartAsync(pool, "team");
+        await using PoolMount mount = await PoolMount.StartAsync(pool, "team", isShared: true);
+        MountProgram member = list.Join(mount);
         for (int round = 0; round < Rounds.Several; round++)
         {
-            await list.MoreAsync(60);
+            await Task.WhenAll(list.MoreAsync(60), member.MoreAsync(20));
             int primary = pool.PrimaryOf("team");
             await pool.KillAsync(primary);
-            await list.MoreAsync(60);
+            await Task.WhenAll(list.MoreAsync(60), member.MoreAsync(20));
             pool.Start(primary);
             await pool.WholeAsync();
         }

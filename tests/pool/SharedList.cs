@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using KvFs.Client;
 using KvFs.Core;
@@ -21,8 +22,28 @@ internal sealed class SharedList : IAsyncDisposable
     /// <summary>Between two operations of one client: more would only make the history longer.</summary>
     private static readonly TimeSpan s_pace = TimeSpan.FromMilliseconds(8);
 
+    /// <summary>A client that is a program on a mount. It says when it began an append, and when one was answered; when it read, and of what it
+    /// saw how much it had seen before, and the rest.</summary>
+    private const string Member = """
+        import os, select, struct, sys, time
+        list, number, seen = os.open(sys.argv[1], os.O_RDWR | os.O_APPEND), int(sys.argv[2]), ()
+        while not select.select([sys.stdin], [], [], 0.008)[0]:
+            number += 1
+            print('begin', number, time.monotonic_ns())
+            assert os.write(list, number.to_bytes(8, 'little')) == 8
+            print('append', number, time.monotonic_ns())
+            began = time.monotonic_ns()
+            data = os.pread(list, 1 << 18, 0)
+            ended = time.monotonic_ns()
+            values = struct.unpack(f'<{len(data) // 8}q', data)
+            known = len(seen) if values[:len(seen)] == seen else 0
+            print('read', began, ended, known, *values[known:])
+            seen = values
+        """;
+
     private readonly PoolProcesses pool;
     private readonly string drive;
+    private readonly List<MountProgram> members = [];
     private readonly CancellationTokenSource stop = new();
     private readonly ConcurrentQueue<PoolOperation> history = new();
     private readonly long began = TimeProvider.System.GetTimestamp();
@@ -52,7 +73,16 @@ internal sealed class SharedList : IAsyncDisposable
         return list;
     }
 
-    /// <summary>Waits until so many more appends are answered.</summary>
+    /// <summary>Has a program on a mount of the drive take part.</summary>
+    public MountProgram Join(PoolMount mount)
+    {
+        string first = ((Clients + members.Count + 1) * NumbersOfClient).ToString(CultureInfo.InvariantCulture);
+        MountProgram member = MountProgram.Python(Member, Path.Combine(mount.Path, "list"), first);
+        members.Add(member);
+        return member;
+    }
+
+    /// <summary>Waits until so many more appends of who has no mount are answered.</summary>
     public async Task MoreAsync(int appends)
     {
         int until = Appended + appends;
@@ -70,6 +100,12 @@ internal sealed class SharedList : IAsyncDisposable
     {
         await stop.CancelAsync();
         await Task.WhenAll(working);
+        foreach (MountProgram member in members)
+        {
+            if (member.Runs) { await member.EndAsync(); }
+            Note(member.Lines);
+        }
+
         await using DriveClient client = await OpenAsync(pool, drive);
         byte[] content = await Files.ReadAsync(client, "list");
         Assert.Equal(0, content.Length % sizeof(long));
@@ -80,10 +116,31 @@ internal sealed class SharedList : IAsyncDisposable
     {
         await stop.CancelAsync();
         foreach (Task work in working) { await work.ContinueWith(static _ => { }, TaskScheduler.Default); }
+        foreach (MountProgram member in members) { member.Dispose(); }
         stop.Dispose();
     }
 
     private TimeSpan Now => TimeProvider.System.GetElapsedTime(began);
+
+    /// <summary>Adds what a member said to the history. Its clock is this process's, too: CLOCK_MONOTONIC.</summary>
+    private void Note(string[] lines)
+    {
+        PoolOperation? append = null;
+        long[] seen = [];
+        foreach (string line in lines)
+        {
+            (string what, long[] told) = (line.Split(' ')[0], [.. line.Split(' ').Skip(1).Select(static number => long.Parse(number, CultureInfo.InvariantCulture))]);
+            if (what == "begin") { history.Enqueue(append = new() { Shard = 0, Value = told[0], Began = At(told[1]) }); }
+            else if (what == "append") { append!.Ended = At(told[1]); }
+            else
+            {
+                seen = [.. seen[..(int)told[2]], .. told[3..]];
+                history.Enqueue(new() { Shard = 0, Value = 0, Began = At(told[0]), Ended = At(told[1]), Seen = seen });
+            }
+        }
+
+        TimeSpan At(long timestamp) => TimeProvider.System.GetElapsedTime(began, timestamp);
+    }
 
     private static async Task<DriveClient> OpenAsync(PoolProcesses pool, string drive) =>
         new(
