@@ -49,18 +49,21 @@ internal static class Files
         Assert.Equal(Status.Ok, (await unlinked).Status);
     }
 
-    public static async Task<byte[]> ReadAsync(DriveClient client, string name)
+    public static Task<byte[]> ReadAsync(DriveClient client, string name) => ReadAsync(client, name, CowNumber.Head);
+
+    /// <summary>Reads all of a file as a version has it.</summary>
+    public static async Task<byte[]> ReadAsync(DriveClient client, string name, CowNumber at)
     {
-        Reply<NodeInfo> found = await client.LookupAsync(VNodeId.Root, Encoding.UTF8.GetBytes(name), CowNumber.Head);
+        Reply<NodeInfo> found = await client.LookupAsync(VNodeId.Root, Encoding.UTF8.GetBytes(name), at);
         Assert.Equal(Status.Ok, found.Status);
-        Reply<OpenFile> opened = await client.OpenAsync(found.Value.Id, CowNumber.Head);
+        Reply<OpenFile> opened = await client.OpenAsync(found.Value.Id, at);
         byte[] content = new byte[found.Value.VNode.Size];
-        for (int at = 0; at < content.Length;)
+        for (int read = 0; read < content.Length;)
         {
-            Reply<int> reply = await client.ReadAsync(opened.Value, (ulong)at, content.AsMemory(at));
+            Reply<int> reply = await client.ReadAsync(opened.Value, (ulong)read, content.AsMemory(read));
             Assert.Equal(Status.Ok, reply.Status);
             Assert.NotEqual(0, reply.Value);
-            at += reply.Value;
+            read += reply.Value;
         }
 
         Assert.Equal(Status.Ok, await client.CloseAsync(opened.Value));

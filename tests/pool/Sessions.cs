@@ -1,3 +1,4 @@
+using KvFs.Client;
 using KvFs.Core;
 using KvFs.Protocol;
 
@@ -30,5 +31,12 @@ internal static class Sessions
         }
 
         return null;
+    }
+
+    /// <summary>Opens a client of a drive that it shares, as soon as one can be had.</summary>
+    public static async Task<DriveClient> OpenSharedAsync(PoolProcesses pool, string drive)
+    {
+        IDriveSession session = (await OpenAsync(pool, drive, CancellationToken.None, SessionAccess.Shared))!;
+        return new(SessionMemory.Around(session, TimeProvider.System), new(), TimeProvider.System);
     }
 }

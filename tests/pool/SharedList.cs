@@ -67,7 +67,7 @@ internal sealed class SharedList : IAsyncDisposable
     {
         Reply<DriveInfo> made = await pool.Admin.CreateDriveAsync(new(drive, DriveKind.FileSystem, 0, 0), CancellationToken.None);
         Assert.Equal(Status.Ok, made.Status);
-        await using (DriveClient client = await OpenAsync(pool, drive)) { await Files.WriteAsync(client, "list", []); }
+        await using (DriveClient client = await Sessions.OpenSharedAsync(pool, drive)) { await Files.WriteAsync(client, "list", []); }
         SharedList list = new(pool, drive);
         await list.MoreAsync(Clients);
         return list;
@@ -106,7 +106,7 @@ internal sealed class SharedList : IAsyncDisposable
             Note(member.Lines);
         }
 
-        await using DriveClient client = await OpenAsync(pool, drive);
+        await using DriveClient client = await Sessions.OpenSharedAsync(pool, drive);
         byte[] content = await Files.ReadAsync(client, "list");
         Assert.Equal(0, content.Length % sizeof(long));
         Assert.Null(PoolHistory.Check([.. history], MemoryMarshal.Cast<byte, long>(content).ToArray()));
@@ -141,12 +141,6 @@ internal sealed class SharedList : IAsyncDisposable
 
         TimeSpan At(long timestamp) => TimeProvider.System.GetElapsedTime(began, timestamp);
     }
-
-    private static async Task<DriveClient> OpenAsync(PoolProcesses pool, string drive) =>
-        new(
-            SessionMemory.Around((await Sessions.OpenAsync(pool, drive, CancellationToken.None, SessionAccess.Shared))!, TimeProvider.System),
-            new(),
-            TimeProvider.System);
 
     private async Task WorkAsync(int client)
     {
