@@ -66,6 +66,16 @@ internal sealed class SyncedFiles
         return found < times.Count ? times[found].Done : null;
     });
 
+    /// <summary>The longest time between two files that were done, from a moment on.</summary>
+    public TimeSpan LongestPauseSince(long moment)
+    {
+        lock (gate)
+        {
+            long[] done = [moment, .. times.Select(static time => time.Done).Where(time => time > moment)];
+            return done.Zip(done.Skip(1), static (from, to) => TimeProvider.System.GetElapsedTime(from, to)).Max();
+        }
+    }
+
     private async Task<T> UntilAsync<T>(Func<T?> find)
         where T : struct
     {
