@@ -47,6 +47,43 @@ public sealed class DirectStreamTests
         }
     }
 
+    [Fact]
+    public async Task A_stream_goes_on_while_certificates_are_replaced_and_the_next_one_is_made_with_the_new_ones()
+    {
+        using DirectWorld world = new(isTls: true);
+        (DirectStream client, DirectStream server) = await world.ConnectAsync();
+        Received.From(server, echoes: true);
+        Received back = Received.From(client);
+        HashSet<string> shown = [await world.ShownAsync()];
+        for (byte round = 0; round < 2; round++)
+        {
+            string renewed = world.Renew();
+            Assert.True(shown.Add(renewed));
+
+            // Files are looked at once a second; what is sent until then, and behind it, arrives.
+            using PeriodicTimer timer = new(TimeSpan.FromMilliseconds(20));
+            long began = TimeProvider.System.GetTimestamp();
+            do
+            {
+                Assert.True(TimeProvider.System.GetElapsedTime(began) < TimeSpan.FromMinutes(1), "the new certificate is not shown");
+                client.Send(Marshaller.Bytes, new byte[] { round, 1 }, new byte[70_000]);
+                Assert.Equal([round, 1], await back.NextAsync());
+                Assert.Equal(70_000, (await back.NextAttachedAsync()).Length);
+                await timer.WaitForNextTickAsync();
+            }
+            while (await world.ShownAsync() != renewed);
+
+            (DirectStream next, DirectStream nextServer) = await world.ConnectAsync();
+            Received.From(nextServer, echoes: true);
+            Received nextBack = Received.From(next);
+            next.Send(Marshaller.Bytes, new byte[] { round, 2 });
+            Assert.Equal([round, 2], await nextBack.NextAsync());
+            client.Send(Marshaller.Bytes, new byte[] { round, 3 });
+            Assert.Equal([round, 3], await back.NextAsync());
+            Assert.False(back.Ended.IsCompleted);
+        }
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

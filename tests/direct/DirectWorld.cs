@@ -1,5 +1,8 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using System.Threading.Channels;
 using KvFs.Direct;
 using KvFs.Grpc;
@@ -16,6 +19,7 @@ internal sealed class DirectWorld : IDisposable
     public const int MessageBytes = 8 << 20;
 
     private readonly string folder = Directory.CreateTempSubdirectory("kvfs-direct-").FullName;
+    private readonly CertificateAuthority authority = CertificateAuthority.Create("test", TimeProvider.System);
     private readonly PeerSecurity security;
     private readonly ConcurrentBag<DirectStream> streams = [];
 
@@ -57,21 +61,49 @@ internal sealed class DirectWorld : IDisposable
     {
         foreach (DirectStream stream in streams) { stream.Dispose(); }
         Listener.Dispose();
+        authority.Dispose();
         Directory.Delete(folder, recursive: true);
     }
 
+    /// <summary>Puts another certificate in the place of the one that both ends have.</summary>
+    /// <returns>Its serial number.</returns>
+    public string Renew() => Issue(replace: true);
+
+    /// <summary>The serial number of the certificate that the listener shows to who connects now.</summary>
+    public async Task<string> ShownAsync()
+    {
+        using X509Certificate2 own = X509Certificate2.CreateFromPemFile(
+            Path.Combine(Own, CertificateFolder.CertificateFile), Path.Combine(Own, CertificateFolder.KeyFile));
+        using TcpClient tcp = new();
+        await tcp.ConnectAsync(IPAddress.Loopback, Listener.Port);
+        await using SslStream tls = new(tcp.GetStream());
+        await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+        {
+            TargetHost = "127.0.0.1",
+            ClientCertificates = [own],
+            RemoteCertificateValidationCallback = static (_, shown, _, _) => shown is not null,  // It is compared by who asks.
+        });
+        return ((X509Certificate2)tls.RemoteCertificate!).SerialNumber;
+    }
+
+    private string Own => Path.Combine(folder, "own");
+
     private PeerSecurity Certify()
     {
-        using CertificateAuthority authority = CertificateAuthority.Create("test", TimeProvider.System);
+        Issue(replace: false);
+        return PeerSecurity.ByCertificates(new(Own, TimeProvider.System, NullLogger<CertificateFiles>.Instance), "test");
+    }
+
+    private string Issue(bool replace)
+    {
         using IssuedCertificate issued = authority.Issue(new()
         {
             Identity = new("test", PeerRole.Node, "n1"),
             Usages = PeerUsages.Server | PeerUsages.Client,
             Addresses = [IPAddress.Loopback],
         });
-        string own = Path.Combine(folder, "own");
-        CertificateFolder.Write(own, issued, authority.Roots, replace: false);
-        return PeerSecurity.ByCertificates(new(own, TimeProvider.System, NullLogger<CertificateFiles>.Instance), "test");
+        CertificateFolder.Write(Own, issued, authority.Roots, replace);
+        return issued.Certificate.SerialNumber;
     }
 }
 

@@ -2,6 +2,10 @@ using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
 using KvFs.Grpc;
 using KvFs.Peers;
 using KvFs.Pki;
@@ -27,6 +31,7 @@ internal sealed class NodeNetwork : IDisposable
     private readonly int nodes;
     private readonly string folder = Directory.CreateTempSubdirectory("kvfs-network-").FullName;
     private readonly HashSet<(int From, int To)> lost = [];
+    private readonly CertificateAuthority authority = CertificateAuthority.Create(PoolName, TimeProvider.System);
     private readonly PeerSecurity security;
 
     private NodeNetwork(int nodes)
@@ -133,6 +138,7 @@ internal sealed class NodeNetwork : IDisposable
         TryIp("link", "del", name);
         for (int node = 1; node <= nodes; node++) { TryIp("netns", "del", NamespaceOf(node)); }
         TryIp("netns", "del", Switch);
+        authority.Dispose();
         Directory.Delete(folder, recursive: true);
     }
 
@@ -164,20 +170,53 @@ internal sealed class NodeNetwork : IDisposable
         }
     }
 
+    /// <summary>Puts another certificate in the place of the one that all nodes have.</summary>
+    /// <returns>Its serial number.</returns>
+    public string RenewNodes() => Issue(
+        "node", PeerRole.Node, PeerUsages.Server | PeerUsages.Client, [.. Enumerable.Range(1, nodes).Select(node => IPAddress.Parse($"{subnet}.{node}"))]);
+
+    /// <summary>The serial number of the certificate that a node shows to who connects now.</summary>
+    public async Task<string> ShownByAsync(int node)
+    {
+        IPEndPoint point = IPEndPoint.Parse(AddressOf(node));
+        using TcpClient tcp = new();
+        await tcp.ConnectAsync(point);
+        await using SslStream tls = new(tcp.GetStream());
+        string shown = string.Empty;
+        try
+        {
+            await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+            {
+                TargetHost = point.Address.ToString(),
+                RemoteCertificateValidationCallback = (_, certificate, _, _) =>
+                {
+                    shown = ((X509Certificate2)certificate!).SerialNumber;
+                    return false;
+                },
+            });
+        }
+        catch (AuthenticationException)
+        {
+            // Seen is enough.
+        }
+
+        return shown;
+    }
+
     private PeerSecurity Certify()
     {
-        using CertificateAuthority authority = CertificateAuthority.Create(PoolName, TimeProvider.System);
-        Issue("node", PeerRole.Node, PeerUsages.Server | PeerUsages.Client, [.. Enumerable.Range(1, nodes).Select(node => IPAddress.Parse($"{subnet}.{node}"))]);
+        RenewNodes();
         Issue("client", PeerRole.Client, PeerUsages.Client, []);
         CertificateFiles files = new(Path.Combine(folder, "client"), TimeProvider.System, NullLogger<CertificateFiles>.Instance);
         return PeerSecurity.ByCertificates(files, PoolName);
+    }
 
-        void Issue(string who, PeerRole role, PeerUsages usages, ImmutableArray<IPAddress> addresses)
-        {
-            using IssuedCertificate issued = authority.Issue(
-                new() { Identity = new(PoolName, role, who), Usages = usages, Addresses = addresses });
-            CertificateFolder.Write(Path.Combine(folder, who), issued, authority.Roots, replace: false);
-        }
+    private string Issue(string who, PeerRole role, PeerUsages usages, ImmutableArray<IPAddress> addresses)
+    {
+        using IssuedCertificate issued = authority.Issue(
+            new() { Identity = new(PoolName, role, who), Usages = usages, Addresses = addresses });
+        CertificateFolder.Write(Path.Combine(folder, who), issued, authority.Roots, replace: true);
+        return issued.Certificate.SerialNumber;
     }
 
     private static void Ip(params string[] arguments)

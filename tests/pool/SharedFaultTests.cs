@@ -1,5 +1,5 @@
-using System.Diagnostics;
 using KvFs.Authority.Tests.Support;
+using KvFs.Client;
 using KvFs.Core;
 using Xunit.Abstractions;
 
@@ -58,6 +58,7 @@ public sealed class SharedFaultTests(ITestOutputHelper output)
             await FreezeAsync();
             await KillAuthorityAsync();
             await CutClientOffAsync($"locked{round}");
+            await ReplaceCertificateAsync($"new{round}");
             await RestartInTurnAsync();
         }
 
@@ -136,6 +137,23 @@ public sealed class SharedFaultTests(ITestOutputHelper output)
             Assert.Equal(sizes[0], sizes[1]);
             Assert.True(apart.Runs, apart.Log);
             await pool.WholeAsync();
+        }
+
+        async Task ReplaceCertificateAsync(string name)
+        {
+            string renewed = network.RenewNodes();
+            for (int node = 1; node <= Nodes; node++)
+            {
+                await PoolWorld.UntilAsync(
+                    async () => await network.ShownByAsync(node) == renewed ? pool : null, () => $"the new certificate is not shown:\n{pool.Log}");
+            }
+
+            // On what stands since before, and on a new session, with blocks.
+            await GoOnAsync("the certificate of the nodes was replaced");
+            await using DriveClient next = await Sessions.OpenSharedAsync(pool, Drive);
+            byte[] content = Files.Bytes(300_000, 1);
+            await Files.WriteAsync(next, name, content);
+            Assert.Equal(content, await File.ReadAllBytesAsync(Path.Combine(here.Path, name)));
         }
 
         async Task RestartInTurnAsync()
