@@ -55,50 +55,51 @@ public sealed class ClientKillTests(ITestOutputHelper output)
     public async Task What_they_were_answered_is_there_what_they_held_goes_to_others_and_nobody_else_minds()
     {
         await using PoolProcesses pool = await PoolProcesses.StartAsync(3);
-        await using SharedList list = await SharedList.StartAsync(pool, "team");
-        await using PoolMount other = await PoolMount.StartAsync(pool, "team", isShared: true);
-        for (int round = 0; round < Rounds.Few; round++)
-        {
-            ulong inodes = (await DriveAsync(pool)).UsedInodes;
-            (string byMount, string byLibrary) = ($"mount{round}", $"library{round}");
-            await using PoolMount shared = await PoolMount.StartAsync(pool, "team", isShared: true);
-            await using PoolMount alone = await PoolMount.StartAsync(pool, $"alone{round}", isShared: false);
-            using MountProgram locker = MountProgram.Python(Locker, Path.Combine(shared.Path, byMount));
-            using MountProgram library = MountProgram.Start(ClientProgram.Program, pool.Addresses, "team", byLibrary);
-            using MountProgram syncer = MountProgram.Python(Syncer, alone.Path);
-            await Task.WhenAll(locker.SaysAsync("locked"), library.SaysAsync("locked"));
-            using MountProgram waiter = MountProgram.Python(Waiter, Path.Combine(other.Path, byMount), Path.Combine(other.Path, byLibrary));
-            await PoolWorld.UntilAsync(
-                () => Task.FromResult(waiter.Lines.Length == 2 ? waiter : null), () => $"{waiter}\n{pool.Log}");
-            Assert.Equal(["refused", "refused"], waiter.Lines);
-            await Task.WhenAll(locker.MoreAsync(20), library.MoreAsync(20), syncer.MoreAsync(20));
+        for (int round = 0; round < Rounds.Few; round++) { await KillAsync(pool, $"team{round}", $"alone{round}"); }
+    }
 
-            // Amid what they write.
-            await Task.WhenAll(shared.KillAsync(), alone.KillAsync(), library.KillAsync());
-            long killed = TimeProvider.System.GetTimestamp();
-            await locker.EndedAsync();
-            await syncer.EndedAsync();
-            await waiter.SaysAsync("granted");
-            TimeSpan granted = TimeProvider.System.GetElapsedTime(killed);
-            await waiter.EndAsync();
-            await list.MoreAsync(30);
-            CheckNumbers(locker, Path.Combine(other.Path, byMount));
-            CheckNumbers(library, Path.Combine(other.Path, byLibrary));
-            await CheckFilesAsync(pool, $"alone{round}", syncer);
+    private async Task KillAsync(PoolProcesses pool, string team, string single)
+    {
+        await using SharedList list = await SharedList.StartAsync(pool, team);
+        await using PoolMount other = await PoolMount.StartAsync(pool, team, isShared: true);
+        ulong inodes = (await DriveAsync(pool, team)).UsedInodes;
+        await using PoolMount shared = await PoolMount.StartAsync(pool, team, isShared: true);
+        await using PoolMount alone = await PoolMount.StartAsync(pool, single, isShared: false);
+        using MountProgram locker = MountProgram.Python(Locker, Path.Combine(shared.Path, "mount"));
+        using MountProgram library = MountProgram.Start(ClientProgram.Program, pool.Addresses, team, "library");
+        using MountProgram syncer = MountProgram.Python(Syncer, alone.Path);
+        await Task.WhenAll(locker.SaysAsync("locked"), library.SaysAsync("locked"));
+        using MountProgram waiter = MountProgram.Python(Waiter, Path.Combine(other.Path, "mount"), Path.Combine(other.Path, "library"));
+        await PoolWorld.UntilAsync(
+            () => Task.FromResult(waiter.Lines.Length == 2 ? waiter : null), () => $"{waiter}\n{pool.Log}");
+        Assert.Equal(["refused", "refused"], waiter.Lines);
+        await Task.WhenAll(locker.MoreAsync(20), library.MoreAsync(20), syncer.MoreAsync(20));
 
-            // What nobody can reach any more goes; the two files that were locked stay.
-            await PoolWorld.UntilAsync(
-                async () => (await DriveAsync(pool)).UsedInodes == inodes + 2 ? pool : null, () => $"orphans stay:\n{pool.Log}");
-            output.WriteLine(
-                $"{locker.Numbers.Count()} and {library.Numbers.Count()} writes under locks, {syncer.Numbers.Count()} synced files, none lost; locks were granted {granted.TotalSeconds:f2} s after the kill");
-        }
+        // Amid what they write.
+        await Task.WhenAll(shared.KillAsync(), alone.KillAsync(), library.KillAsync());
+        long killed = TimeProvider.System.GetTimestamp();
+        await locker.EndedAsync();
+        await syncer.EndedAsync();
+        await waiter.SaysAsync("granted");
+        TimeSpan granted = TimeProvider.System.GetElapsedTime(killed);
+        await waiter.EndAsync();
+        await list.MoreAsync(30);
+        CheckNumbers(locker, Path.Combine(other.Path, "mount"));
+        CheckNumbers(library, Path.Combine(other.Path, "library"));
+        await CheckFilesAsync(pool, single, syncer);
+
+        // What nobody can reach any more goes; the two files that were locked stay.
+        await PoolWorld.UntilAsync(
+            async () => (await DriveAsync(pool, team)).UsedInodes == inodes + 2 ? pool : null, () => $"orphans stay:\n{pool.Log}");
+        output.WriteLine(
+            $"{locker.Numbers.Count()} and {library.Numbers.Count()} writes under locks, {syncer.Numbers.Count()} synced files, none lost; locks were granted {granted.TotalSeconds:f2} s after the kill");
 
         await list.CheckAsync();
-        Assert.True((await DriveAsync(pool)).UsedBytes < ClientProgram.HeldBytes);
+        Assert.True((await DriveAsync(pool, team)).UsedBytes < ClientProgram.HeldBytes);
         Assert.True(other.Runs, other.Log);
     }
 
-    private static async Task<DriveInfo> DriveAsync(PoolProcesses pool) => (await pool.Admin.GetDriveAsync("team", s_none)).Value;
+    private static async Task<DriveInfo> DriveAsync(PoolProcesses pool, string drive) => (await pool.Admin.GetDriveAsync(drive, s_none)).Value;
 
     /// <summary>All that was said is there; beyond it at most what was not answered any more.</summary>
     private static void CheckNumbers(MountProgram writer, string path)

@@ -14,8 +14,6 @@ public sealed class SharedFaultTests(ITestOutputHelper output)
     /// <summary>The machine of a mount that is cut off from all nodes.</summary>
     private const int ClientHost = Nodes + 1;
 
-    private const string Drive = "team";
-
     /// <summary>Locks a file, and writes number after number there until it is told that it cannot.</summary>
     private const string Locker = """
         import errno, fcntl, os, sys
@@ -46,22 +44,25 @@ public sealed class SharedFaultTests(ITestOutputHelper output)
         using NodeNetwork network = NodeNetwork.Create(ClientHost);
         await using EtcdServer etcd = Assert.Single(await EtcdServer.StartClusterAsync(1, network.AuthorityAddress));
         await using PoolProcesses pool = await PoolProcesses.StartAsync(Nodes, new() { Network = network, Etcd = [etcd.Endpoint] });
-        await using SharedList list = await SharedList.StartAsync(pool, Drive);
-        await using PoolMount here = await PoolMount.StartAsync(pool, Drive, isShared: true);
+        for (int round = 0; round < Rounds.Few; round++) { await RunAsync(network, etcd, pool, round); }
+    }
+
+    /// <summary>All that is done to a drive of its own: a longer list would only be longer to read.</summary>
+    private async Task RunAsync(NodeNetwork network, EtcdServer etcd, PoolProcesses pool, int round)
+    {
+        string drive = $"team{round}";
+        await using SharedList list = await SharedList.StartAsync(pool, drive);
+        await using PoolMount here = await PoolMount.StartAsync(pool, drive, isShared: true);
         MountProgram member = list.Join(here);
         long began = TimeProvider.System.GetTimestamp();
-        for (int round = 0; round < Rounds.Few; round++)
-        {
-            await GoOnAsync("start");
-            await PullPrimaryAsync();
-            await LoseOneWayAsync(round);
-            await FreezeAsync();
-            await KillAuthorityAsync();
-            await CutClientOffAsync($"locked{round}");
-            await ReplaceCertificateAsync($"new{round}");
-            await RestartInTurnAsync();
-        }
-
+        await GoOnAsync("start");
+        await PullPrimaryAsync();
+        await LoseOneWayAsync();
+        await FreezeAsync();
+        await KillAuthorityAsync();
+        await CutClientOffAsync();
+        await ReplaceCertificateAsync();
+        await RestartInTurnAsync();
         await list.CheckAsync();
         output.WriteLine($"{list.Operations} operations of clients and mounts, 0 lost, nothing seen that cannot be");
 
@@ -73,7 +74,7 @@ public sealed class SharedFaultTests(ITestOutputHelper output)
 
         async Task PullPrimaryAsync()
         {
-            int primary = pool.PrimaryOf(Drive);
+            int primary = pool.PrimaryOf(drive);
             network.Pull(primary);
             await pool.NoPrimaryAsync(primary);
             await GoOnAsync("the primary was cut off, from etcd, too, and replaced");
@@ -81,9 +82,9 @@ public sealed class SharedFaultTests(ITestOutputHelper output)
             await pool.WholeAsync();
         }
 
-        async Task LoseOneWayAsync(int round)
+        async Task LoseOneWayAsync()
         {
-            (int primary, int replica) = (pool.PrimaryOf(Drive), await pool.ReplicaOfAsync(Drive));
+            (int primary, int replica) = (pool.PrimaryOf(drive), await pool.ReplicaOfAsync(drive));
             network.Lose(round % 2 == 0 ? primary : replica, round % 2 == 0 ? replica : primary);
             await pool.MapThatAsync(static map => map.Shards.Any(static shard => shard.InSync.Length < Nodes), "nobody is missed");
             await GoOnAsync("one way between the primary and a replica was lost");
@@ -93,7 +94,7 @@ public sealed class SharedFaultTests(ITestOutputHelper output)
 
         async Task FreezeAsync()
         {
-            int primary = pool.PrimaryOf(Drive);
+            int primary = pool.PrimaryOf(drive);
             await pool.FreezeAsync(primary);
             await pool.NoPrimaryAsync(primary);
             await GoOnAsync("the primary stood still");
@@ -112,17 +113,17 @@ public sealed class SharedFaultTests(ITestOutputHelper output)
         }
 
         // The machine of a mount, of which a program holds a lock: for a moment, and for longer than its lease. Then also etcd, from all nodes.
-        async Task CutClientOffAsync(string name)
+        async Task CutClientOffAsync()
         {
-            await using PoolMount apart = await PoolMount.StartAsync(pool, Drive, isShared: true, network.InsideOnlyOf(ClientHost));
+            await using PoolMount apart = await PoolMount.StartAsync(pool, drive, isShared: true, network.InsideOnlyOf(ClientHost));
             MountProgram cutOff = list.Join(apart);
             await cutOff.MoreAsync(20);
             network.Pull(ClientHost);
             network.Heal();
             await cutOff.MoreAsync(20);
-            using MountProgram locker = MountProgram.Python(Locker, Path.Combine(apart.Path, name));
+            using MountProgram locker = MountProgram.Python(Locker, Path.Combine(apart.Path, "locked"));
             await locker.MoreAsync(20);
-            using MountProgram waiter = MountProgram.Python(Waiter, Path.Combine(here.Path, name));
+            using MountProgram waiter = MountProgram.Python(Waiter, Path.Combine(here.Path, "locked"));
             network.LoseAuthority();
             network.Pull(ClientHost);
             await GoOnAsync("etcd was cut off from all nodes, and a client");
@@ -139,7 +140,7 @@ public sealed class SharedFaultTests(ITestOutputHelper output)
             await pool.WholeAsync();
         }
 
-        async Task ReplaceCertificateAsync(string name)
+        async Task ReplaceCertificateAsync()
         {
             string renewed = network.RenewNodes();
             for (int node = 1; node <= Nodes; node++)
@@ -150,10 +151,10 @@ public sealed class SharedFaultTests(ITestOutputHelper output)
 
             // On what stands since before, and on a new session, with blocks.
             await GoOnAsync("the certificate of the nodes was replaced");
-            await using DriveClient next = await Sessions.OpenSharedAsync(pool, Drive);
+            await using DriveClient next = await Sessions.OpenSharedAsync(pool, drive);
             byte[] content = Files.Bytes(300_000, 1);
-            await Files.WriteAsync(next, name, content);
-            Assert.Equal(content, await File.ReadAllBytesAsync(Path.Combine(here.Path, name)));
+            await Files.WriteAsync(next, "new", content);
+            Assert.Equal(content, await File.ReadAllBytesAsync(Path.Combine(here.Path, "new")));
         }
 
         async Task RestartInTurnAsync()
