@@ -69,8 +69,8 @@ public interface IDriveSession : IAsyncDisposable
     ValueTask<Reply<ClusterMap>> GetClusterAsync(VNodeId id, uint cluster, CowNumber at);
 
     /// <summary>Puts runs into files, all in one transaction; answers the VNodes in the order of the commits.</summary>
-    /// <returns>NotFound: a block that was stored is not there any more, because all nodes lost their power. Store it under another number.
-    /// </returns>
+    /// <returns>NotFound: a block was stored under another primary of the drive than this one, and was not named there: a power cut of all nodes may
+    /// have taken it. Store it under another number.</returns>
     ValueTask<Status> CommitAsync(IReadOnlyList<FileCommit> commits, IList<NodeInfo> results);
 
     /// <summary>As <see cref="CommitAsync"/>, for who will ask for <see cref="SyncAsync"/> next.</summary>

@@ -19,9 +19,6 @@ public sealed class LocalBlockService(BlockStore store) : IBlockService
     public bool TryReadCached(BlockName name, uint offset, Span<byte> destination) =>
         offset <= Limits.BlockBytes && store.TryReadCached(name, (int)offset, destination);
 
-    /// <summary>Whether this node knows for sure that it has not got a block of a drive that is open.</summary>
-    internal bool Lacks(BlockName name) => store.Lacks(name);
-
     public void Prefetch(BlockName name, uint offset, uint length) =>
         store.Prefetch(name, checked((int)offset), checked((int)length));
 }

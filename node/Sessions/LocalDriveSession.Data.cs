@@ -28,11 +28,10 @@ public sealed partial class LocalDriveSession
     {
         ArgumentNullException.ThrowIfNull(commits);
         ArgumentNullException.ThrowIfNull(results);
-        grown = 0;
         foreach (FileCommit commit in commits)
         {
             commit.Session = Id;
-            if (NamesLostBlock(commit)) { return Status.NotFound; }
+            commit.Stored = Stored;
         }
 
         Status status = Run(
@@ -44,21 +43,13 @@ public sealed partial class LocalDriveSession
             {
                 if (used > 0) { argument.Session.Unreserve(new(used, 0)); }
             });
-        if (status == Status.Ok) { drive.OnCommitted(commits); }
-        return status;
-    }
-
-    /// <summary>Whether a commit names a block that was stored, and that a power cut of all copies took before its index entry was on disk: its
-    /// client, which may have lived on, has to store it anew. Of a spread drive the entry is on disk before the block is answered.</summary>
-    private bool NamesLostBlock(FileCommit commit)
-    {
-        if (drive.State.Policy.Spread != 0) { return false; }
-        foreach (FileRun run in commit.Runs)
+        if (status == Status.Ok)
         {
-            if (run.Kind == SliceKind.Block && run.Block.Owner == Drive && blocks.Lacks(run.Block)) { return true; }
+            drive.OnCommitted(commits);
+            foreach (FileCommit commit in commits) { stored.Forget(commit); }
         }
 
-        return false;
+        return status;
     }
 
     /// <remarks>A range that is too much for one transaction is changed in several: each is idempotent.</remarks>
@@ -142,6 +133,7 @@ public sealed partial class LocalDriveSession
             (Id, first, count),
             SpaceUse.Release,
             out bool _);
+        if (status == Status.Ok) { stored.Forget(first, count); }
         return new(status);
     }
 

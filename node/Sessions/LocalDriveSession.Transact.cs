@@ -15,7 +15,7 @@ public sealed partial class LocalDriveSession
         result.Clear();
         for (int at = 0; at < request.Operations.Count; at++)
         {
-            if (request.Operations[at] is CommitOperation committing && NamesLostBlock(committing.Commit)) { return new(Status.NotFound); }
+            if (request.Operations[at] is CommitOperation committing) { committing.Commit.Stored = Stored; }
         }
 
         Status status = Run(
@@ -73,6 +73,7 @@ public sealed partial class LocalDriveSession
                     break;
                 case CommitOperation commit:
                     drive.OnCommitted(commit.Commit);
+                    stored.Forget(commit.Commit);
                     break;
                 default:
                     break;

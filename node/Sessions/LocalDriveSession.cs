@@ -1,5 +1,4 @@
 using KvFs.Core;
-using KvFs.Node.Blocks;
 using KvFs.Node.Drives;
 using KvFs.Node.Storage;
 using KvFs.Protocol;
@@ -17,7 +16,7 @@ public sealed partial class LocalDriveSession : IDriveSession
     private static IKeptRequest? t_kept;
 
     private readonly HostedDrive drive;
-    private readonly LocalBlockService blocks;
+    private readonly StoredBlocks stored = new();
     private readonly Func<LocalDriveSession, ValueTask> closing;
     private int closed;
 
@@ -25,12 +24,11 @@ public sealed partial class LocalDriveSession : IDriveSession
         HostedDrive drive,
         SessionId id,
         SessionAccess access,
-        LocalBlockService blocks,
+        IBlockService blocks,
         Func<LocalDriveSession, ValueTask> closing)
     {
         ArgumentNullException.ThrowIfNull(drive);
         this.drive = drive;
-        this.blocks = blocks;
         this.closing = closing;
         Id = id;
         Blocks = new SessionBlocks(this, blocks);
@@ -44,6 +42,13 @@ public sealed partial class LocalDriveSession : IDriveSession
     public IBlockService Blocks { get; }
 
     public SessionAccess Access { get; }
+
+    /// <summary>What commits may name for the first time. Of a spread drive a block is on disk with its index entry before it is answered: no
+    /// power cut takes it.</summary>
+    private IStoredBlocks? Stored => drive.State.Policy.Spread == 0 ? stored : null;
+
+    /// <summary>A block is at every copy that counts.</summary>
+    internal void OnStored(BlockId block) => stored.Add(block);
 
     /// <summary>The drive it is with.</summary>
     public HostedDrive Hosted => drive;

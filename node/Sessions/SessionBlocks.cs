@@ -8,12 +8,14 @@ namespace KvFs.Node.Sessions;
 /// later.</remarks>
 internal sealed class SessionBlocks(LocalDriveSession session, IBlockService blocks) : IBlockService
 {
-    public ValueTask<Status> WriteBlockAsync(BlockName name, ReadOnlyMemory<byte> content)
+    public async ValueTask<Status> WriteBlockAsync(BlockName name, ReadOnlyMemory<byte> content)
     {
-        if (session.Access.IsReadOnly()) { return new(Status.ReadOnly); }
-        if (name.Owner != session.Drive) { return new(Status.Invalid); }
+        if (session.Access.IsReadOnly()) { return Status.ReadOnly; }
+        if (name.Owner != session.Drive) { return Status.Invalid; }
         Status status = session.CheckGrant(name.Id);
-        return status == Status.Ok ? blocks.WriteBlockAsync(name, content) : new(status);
+        if (status == Status.Ok) { status = await blocks.WriteBlockAsync(name, content); }
+        if (status == Status.Ok) { session.OnStored(name.Id); }
+        return status;
     }
 
     public ValueTask<Status> ReadBlockAsync(BlockName name, uint offset, Memory<byte> destination) =>

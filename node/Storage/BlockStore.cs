@@ -234,20 +234,6 @@ public sealed partial class BlockStore : IDisposable
     /// <exception cref="StorageException">The disk cannot give the index back.</exception>
     public BlockCursor OpenBlockCursor(DriveId drive, BlockId from = default) => new(context.Store, drive, from);
 
-    /// <summary>Whether this node knows for sure that it has not got a block of a drive that is open.</summary>
-    internal bool Lacks(BlockName block)
-    {
-        if (!TryEnter(block.Owner, out DriveStore? drive)) { return false; }
-        try
-        {
-            return drive.Find(block.Id, useCache: true, out _) == Status.NotFound;
-        }
-        finally
-        {
-            drive.Leave();
-        }
-    }
-
     /// <summary>Walks what is kept of a drive's bad blocks.</summary>
     /// <exception cref="StorageException">The disk cannot give the records back.</exception>
     internal QuarantineCursor OpenQuarantineCursor(DriveId drive) => new(context.Store, drive);

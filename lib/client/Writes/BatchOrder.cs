@@ -352,8 +352,9 @@ internal static class FlushRetry
     /// <summary>Attempts at once, for what says that it is just busy.</summary>
     public const int BusyAttempts = 16;
 
-    /// <summary>Blocks of one write that may be found missing when they are to be named, one after the other.</summary>
-    public const int LostBlocks = 3;
+    /// <summary>Blocks of one write that may have to be stored anew, one after the other: each needs another primary between its two requests.
+    /// </summary>
+    public const int LostBlocks = 8;
 
     /// <summary>Whether the data is kept for another attempt: nothing was applied, or applying it again does no harm
     /// (the same runs of the same blocks, by the only writer).</summary>

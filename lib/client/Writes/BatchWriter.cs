@@ -127,8 +127,8 @@ internal sealed class BatchWriter(
 
     /// <summary>Commits the files that have no outcome yet. Ok: all have one now; else why some have none.</summary>
     /// <remarks>Where files of a batch commit apart, one may be removed before the next commits, and the block dies with
-    /// it: the rest of the batch takes another block. So does a batch whose block a power cut of all nodes took, after it was
-    /// stored and before anything named it.</remarks>
+    /// it: the rest of the batch takes another block. So does a batch whose block was stored under one primary, and is to be named under the
+    /// next one: a power cut of all nodes may have taken it at some.</remarks>
     private async ValueTask<Status> CommitAsync(FlushBatch batch)
     {
         for (int lost = 0; ;)

@@ -28,7 +28,7 @@ internal sealed class ThroughWriter(IDriveSession session, FileWriter writer, ui
             ReadOnlyMemory<byte> piece = data.Slice(done, Math.Min(data.Length - done, BatchCapture.PackBytes));
             Status status = Status.NotFound;
 
-            // A block that a power cut of all nodes took before it was named is stored anew, under another number.
+            // A block that was stored under another primary than the one that is to name it is stored anew, under another number.
             for (int lost = 0; status == Status.NotFound && lost <= FlushRetry.LostBlocks; lost++)
             {
                 status = appends

@@ -60,6 +60,25 @@ public sealed class DataOperationsTests
     }
 
     [Fact]
+    public void A_block_is_named_for_the_first_time_only_if_it_was_stored_under_this_primary()
+    {
+        BlockName block = data.StoreBlock(data.Session, [5, 6]);
+        StoredSet stored = new();
+        FileCommit commit = CommitOf(block);
+        commit.Stored = stored;
+        Assert.Equal(Status.NotFound, data.Commit(commit));
+        Assert.Equal(0UL, data.Drive.Counters.UsedBytes);
+
+        stored.Ids.Add(block.Id);
+        Assert.Equal(Status.Ok, data.Commit(commit));
+
+        // What is named already is at every copy, whoever is primary.
+        stored.Ids.Clear();
+        Assert.Equal(Status.Ok, data.Commit(commit));
+        DataChecks.CheckBlocks(data.Drive);
+    }
+
+    [Fact]
     public void A_block_that_loses_its_last_reference_and_gets_one_in_one_transaction_lives()
     {
         BlockName block = data.StoreBlock(data.Session, [5, 6]);
@@ -308,5 +327,12 @@ public sealed class DataOperationsTests
     {
         Assert.True(data.Drive.Head.TryGetVNode(file, out VNode vnode));
         return vnode.AllocatedBytes;
+    }
+
+    private sealed class StoredSet : IStoredBlocks
+    {
+        public HashSet<BlockId> Ids { get; } = [];
+
+        public bool Has(BlockId block) => Ids.Contains(block);
     }
 }

@@ -54,6 +54,9 @@ public sealed class BlockReferences
         return Status.Ok;
     }
 
+    /// <summary>Whether nothing referred to a block of this drive before this transaction.</summary>
+    internal bool IsNew(BlockId block) => Find(block).Taken;
+
     /// <summary>A record that referred to a part of a block is gone, and no history of it is kept.</summary>
     public void Drop(BlockName block, uint length)
     {

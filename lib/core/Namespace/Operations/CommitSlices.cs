@@ -5,7 +5,8 @@ namespace KvFs.Core;
 /// In order: (1) everything is checked; (2) each run becomes one slice record above all others of its cluster; (3) the growth
 /// of backed bytes is charged; (4) size, attributes, times and set-id bits follow. Cost: no record of the cluster is read if its coverage
 /// is known (<see cref="ClusterCache"/>). Answers beside Ok: Stale, IsDirectory, Invalid, TooLarge, NoSpace, Conflict (a
-/// block that is not the session's to name, or another size than <see cref="FileCommit.SizeBefore"/>), Busy (<see cref="DriveTransaction.Obstacle"/>).
+/// block that is not the session's to name, or another size than <see cref="FileCommit.SizeBefore"/>), NotFound (a block that is not in
+/// <see cref="FileCommit.Stored"/>), Busy (<see cref="DriveTransaction.Obstacle"/>).
 /// </remarks>
 public static class CommitSlices
 {
@@ -59,7 +60,9 @@ public static class CommitSlices
         ReadOnlySpan<byte> inline = run.Kind == SliceKind.Inline
             ? commit.Inline.Span.Slice((int)run.SourceOffset, (int)run.Length)
             : default;
-        return SliceWriter.Put(commit.Node, extent, cluster, slice, inline, commit.Session, transaction, ref growth);
+        Status status = SliceWriter.Put(commit.Node, extent, cluster, slice, inline, commit.Session, transaction, ref growth);
+        bool isLost = status == Status.Ok && isBlock && commit.Stored is { } stored && transaction.Blocks.IsNew(run.Block.Id) && !stored.Has(run.Block.Id);
+        return isLost ? Status.NotFound : status;
     }
 
     private static Status Check(FileCommit commit, ulong size, DriveTransaction transaction)

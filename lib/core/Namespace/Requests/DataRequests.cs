@@ -18,6 +18,10 @@ public sealed class FileCommit
     /// <summary>Who commits: new blocks must come from its grants. The driver fills it in.</summary>
     public SessionId Session { get; set; }
 
+    /// <summary>The only blocks that may be named for the first time; null: all that the session was granted, because none of them can have been
+    /// lost since it was answered. The driver fills it in.</summary>
+    public IStoredBlocks? Stored { get; set; }
+
     public List<FileRun> Runs { get; } = [];
 
     /// <summary>The bytes of the inline runs.</summary>
@@ -47,6 +51,7 @@ public sealed class FileCommit
     {
         Node = VNodeId.None;
         Session = default;
+        Stored = null;
         Runs.Clear();
         Inline.Clear();
         MinSize = 0;
