@@ -82,7 +82,7 @@ public sealed partial class ReplicationDriver
             case EndServing end:
                 LogServingEnded(logger, end.Shard);
                 replicas[end.Shard].Term++;
-                ForgetCopies(end.Shard);
+                copies.OnServingEnded(end.Shard);
                 replicas[end.Shard].EndWaiters(Status.Unknown);
                 events.End(end.Shard);
                 break;

@@ -84,6 +84,7 @@ public sealed partial class ReplicationDriver : IDisposable
         // What a start finds it makes durable before it speaks of it.
         if (store.SyncLog() is var synced && synced != Status.Ok) { throw new StorageException(synced, "The log cannot be synced."); }
         core = new(options.Process, options.MinInSync, options.Times, SuspendClock.Now);
+        copies = new(core);
         events = new(owner, logger);
         first = new(store);
         syncer = new(store, first, OnSynced);
@@ -123,7 +124,7 @@ public sealed partial class ReplicationDriver : IDisposable
                 if (hasFailed) { return; }
             }
 
-            ForgetStrangers(view);
+            copies.OnView(view);
             core.OnView(view, SuspendClock.Now, effects);
             CarryOut(null);
 
@@ -330,7 +331,7 @@ public sealed partial class ReplicationDriver : IDisposable
 
     private void Host(ReplicaLog log, ShardReplica replica, ulong term)
     {
-        if (options.KeepsBlocks) { replica.HasBlocks = copy => HasBlocks(log.Shard, copy); }
+        if (options.KeepsBlocks) { replica.HasBlocks = copy => copies.HasAll(log.Shard, copy); }
         replicas[log.Shard] = new(log, replica) { Term = term };
     }
 

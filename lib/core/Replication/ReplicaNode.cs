@@ -58,6 +58,9 @@ public sealed partial class ReplicaNode
         ticked = now;
     }
 
+    /// <summary>This node, its disk, and the process that it is.</summary>
+    public InSyncReplica Process => process;
+
     public int MinInSync { get; }
 
     /// <summary>Who was heard.</summary>
