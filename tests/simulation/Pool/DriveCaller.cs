@@ -52,10 +52,17 @@ internal sealed class DriveCaller(PoolWorld world, int number, ShardId shard)
     }
 
     /// <summary>Reads the records of one moment.</summary>
-    public void Read(Func<RecordTable, DriveAnswer> reading, Action<DriveAnswer> then)
+    public void Read(Func<ShardDisk, DriveAnswer> reading, Action<DriveAnswer> then)
     {
         LogPosition answered = Answered;
         Send((node, reply) => reply(node.Read(shard, answered, reading)), then);
+    }
+
+    /// <summary>Has a block stored under an id that its session was granted.</summary>
+    public void WriteBlock(BlockId block, int content, Action<Status> then)
+    {
+        SessionId session = Session;
+        Send((node, reply) => node.WriteBlock(shard, session, block, content, reply), answer => then(answer.Status));
     }
 
     /// <summary>Has all that was answered brought to all disks.</summary>

@@ -4,8 +4,8 @@ using KvFs.Simulation.Nodes;
 
 namespace KvFs.Simulation.Pool;
 
-/// <summary>What a tree shows in the records of a drive, at one moment.</summary>
-internal sealed class DriveImage(DriveView view) : TreeImage
+/// <summary>What a tree shows in the records of a drive, at one moment, with the blocks that they name.</summary>
+internal sealed class DriveImage(DriveView view, IReadOnlyDictionary<ulong, int> blocks) : TreeImage
 {
     private readonly PageSink sink = new();
     private readonly ClusterMap map = new();
@@ -37,5 +37,10 @@ internal sealed class DriveImage(DriveView view) : TreeImage
         return map;
     }
 
-    protected override Status ReadBlock(BlockName block, uint offset, byte[] bytes) => Status.NotFound;
+    protected override Status ReadBlock(BlockName block, uint offset, byte[] bytes)
+    {
+        if (!blocks.TryGetValue(block.Id.Value, out int content)) { throw new PoolFailedException($"block {block} is referred to, and is missing"); }
+        ModelFile.Fill(bytes, content);
+        return Status.Ok;
+    }
 }

@@ -27,17 +27,17 @@ internal sealed record HomeState(ModelTree? Tree)
     }
 
     /// <summary>What the records of a drive show of it, as text.</summary>
-    /// <param name="records">All of them.</param>
+    /// <param name="disk">The records, and the blocks that they name.</param>
     /// <param name="drive">Which drive.</param>
     /// <param name="home">The directory's name in the root; its snapshots' names begin so.</param>
-    public static string Read(RecordTable records, DriveId drive, string home)
+    public static string Read(ShardDisk disk, DriveId drive, string home)
     {
-        StoredDriveView head = new(records, [new(drive, CowNumber.Head)]);
-        StringBuilder text = new(TreeOf(head, home));
+        StoredDriveView head = new(disk.Records, [new(drive, CowNumber.Head)]);
+        StringBuilder text = new(TreeOf(disk, head, home));
         foreach ((string name, RetainedVersion version) in DriveRecords.Snapshots(head).OrderBy(static one => one.Key, StringComparer.Ordinal))
         {
             if (!name.StartsWith(home + "-", StringComparison.Ordinal)) { continue; }
-            ModelWorld.AppendSnapshot(text, name, TreeOf(new(records, [new(drive, version.At)]), home));
+            ModelWorld.AppendSnapshot(text, name, TreeOf(disk, new(disk.Records, [new(drive, version.At)]), home));
         }
 
         return text.ToString();
@@ -50,6 +50,6 @@ internal sealed record HomeState(ModelTree? Tree)
         return text.ToString();
     }
 
-    private static string TreeOf(StoredDriveView view, string home) =>
-        ResolvePath.Apply(view, Encoding.UTF8.GetBytes(home), out NodeInfo found) == Status.Ok ? new DriveImage(view).Take(found.Id) : Nothing;
+    private static string TreeOf(ShardDisk disk, StoredDriveView view, string home) =>
+        ResolvePath.Apply(view, Encoding.UTF8.GetBytes(home), out NodeInfo found) == Status.Ok ? new DriveImage(view, disk.Blocks).Take(found.Id) : Nothing;
 }

@@ -67,13 +67,13 @@ internal sealed partial class NamespaceClient
         else { Append(operation, (ulong)answer.Result.Length, again); }
     });
 
-    private DriveAnswer ReadNumbers(RecordTable records) => ReadList(records, PoolWorld.DriveOf(shard)) is { } list
+    private DriveAnswer ReadNumbers(ShardDisk disk) => ReadList(disk.Records, PoolWorld.DriveOf(shard)) is { } list
         ? new(Status.Ok, MemoryMarshal.AsBytes(list.AsSpan()).ToArray())
         : new(Status.NotFound);
 
     private void Append(PoolOperation operation, ulong size, int again) => drive.Change(
         (at, transaction, result) => Transact(
-            at, transaction, [Put(transaction, FirstList, operation.Value, size, size), Put(transaction, SecondList, operation.Value, size, size)], result),
+            at, [Put(transaction, FirstList, operation.Value, size, size), Put(transaction, SecondList, operation.Value, size, size)], result),
         (answer, id) =>
         {
             switch (answer.Status)
@@ -118,23 +118,26 @@ internal sealed partial class NamespaceClient
         else if (locked != Status.Ok) { throw new PoolFailedException($"client {Number}: a lock is answered {locked}"); }
         else
         {
+            // Some have it for long.
             world.Note("lock");
-            drive.Read(records => ReadCounter(records), answer =>
-            {
-                if (IsOver(answer.Status)) { Recover(null); }
-                else { Write(BitConverter.ToInt64(answer.Result.Span) + 1); }
-            });
+            world.After(world.Random.Next(3) == 0 ? world.Between(100, 1_500) : world.Between(1, 10), CountUp);
         }
     });
 
-    private DriveAnswer ReadCounter(RecordTable records)
+    private void CountUp() => drive.Read(ReadCounter, answer =>
     {
-        long[]? numbers = Numbers(new StoredDriveView(records, [new(PoolWorld.DriveOf(shard), CowNumber.Head)]), Counter);
+        if (IsOver(answer.Status)) { Recover(null); }
+        else { Write(BitConverter.ToInt64(answer.Result.Span) + 1); }
+    });
+
+    private DriveAnswer ReadCounter(ShardDisk disk)
+    {
+        long[]? numbers = Numbers(new StoredDriveView(disk.Records, [new(PoolWorld.DriveOf(shard), CowNumber.Head)]), Counter);
         return new(Status.Ok, BitConverter.GetBytes(numbers is [long number] ? number : 0));
     }
 
     private void Write(long number) => drive.Change(
-        (at, transaction, result) => Transact(at, transaction, [Put(transaction, Counter, number, 0, null)], result),
+        (at, transaction, result) => Transact(at, [Put(transaction, Counter, number, 0, null)], result),
         (answer, _) =>
         {
             if (IsOver(answer.Status))
@@ -169,7 +172,7 @@ internal sealed partial class NamespaceClient
         List<TransactOperation> operations = [new CreateOperation(VNodeId.Root, Encoding.UTF8.GetBytes(Shared), VNodeKind.Directory)];
         operations.AddRange(new[] { "x", "y", "n", "l" }.Select(name => new CreateOperation(directory, Encoding.UTF8.GetBytes(name), VNodeKind.File)));
         drive.Change(
-            (at, transaction, result) => Transact(at, transaction, operations, result),
+            (at, _, result) => Transact(at, operations, result),
             (answer, _) =>
             {
                 if (IsOver(answer.Status)) { Recover(null); }

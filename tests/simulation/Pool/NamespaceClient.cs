@@ -1,6 +1,6 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using KvFs.Core;
-using KvFs.Node.Drives;
 using KvFs.Simulation.Nodes;
 
 namespace KvFs.Simulation.Pool;
@@ -51,10 +51,10 @@ internal sealed partial class NamespaceClient
     public void Stop() => isStopped = true;
 
     /// <summary>Compares what its directory is in the end with what it knows.</summary>
-    public void Check(RecordTable records)
+    public void Check(ShardDisk disk)
     {
         if (!IsDone) { throw new PoolFailedException($"client {Number} is not answered"); }
-        string shown = HomeState.Read(records, PoolWorld.DriveOf(shard), home);
+        string shown = HomeState.Read(disk, PoolWorld.DriveOf(shard), home);
         if (shown != State.Image) { throw Differs(shown, State.Image); }
     }
 
@@ -68,8 +68,11 @@ internal sealed partial class NamespaceClient
 
         switch (world.Random.Next(24))
         {
-            case < 13:
+            case < 11:
                 ChangeTree();
+                break;
+            case 11 or 12:
+                StoreBlock();
                 break;
             case 13:
                 Read();
@@ -110,26 +113,25 @@ internal sealed partial class NamespaceClient
         Commit(operations, tree, expected, State with { Tree = expected == Status.Ok ? draw.Tree : tree });
     }
 
-    private void Commit(List<TreeOperation> operations, ModelTree before, Status expected, HomeState after) => Do(
+    private void Commit(List<TreeOperation> operations, ModelTree before, Status expected, HomeState after, Action? again = null) => Do(
         string.Join(", ", operations),
         expected,
         after,
         (at, transaction, result) =>
-        {
-            return Transact(at, transaction, [.. operations.Select(one => one.ForCore(id => Resolve(transaction, home + PathOf(before, id))))], result);
-        });
+            Transact(at, [.. operations.Select(one => one.ForCore(id => Resolve(transaction, home + PathOf(before, id))))], result),
+        again);
 
     /// <summary>What the model knows by a number is found by its path.</summary>
     private static string PathOf(ModelTree tree, ulong id) =>
         id == ModelTree.Root ? "" : tree.PathOf(tree.Names().First(name => name.Node == id));
 
     private void Commit(List<TransactOperation> operations, Status expected, HomeState after) =>
-        Do($"mkdir {home}", expected, after, (at, transaction, result) => Transact(at, transaction, operations, result));
+        Do($"mkdir {home}", expected, after, (at, _, result) => Transact(at, operations, result));
 
-    private Status Transact(SimulatedDrive at, DriveTransaction transaction, List<TransactOperation> operations, ByteBuffer result)
+    private Status Transact(SimulatedDrive at, List<TransactOperation> operations, ByteBuffer result)
     {
         TransactResult done = new();
-        Status status = Core.Transact.Apply(new([], operations), drive.Session, at, transaction, done);
+        Status status = at.Transact(drive.Session, operations, done);
         for (int each = 0; status == Status.Ok && each < operations.Count; each++)
         {
             if (operations[each] is CreateOperation) { result.Append(BitConverter.GetBytes(done.Nodes[each].Id.Value)); }
@@ -139,8 +141,15 @@ internal sealed partial class NamespaceClient
     }
 
     /// <summary>A change of its own directory, of which it knows what must be answered, and what is there then.</summary>
-    private void Do(string what, Status expected, HomeState after, DriveChange change) => drive.Change(change, (answer, id) =>
+    private void Do(string what, Status expected, HomeState after, DriveChange change, Action? again = null) => drive.Change(change, (answer, id) =>
     {
+        if (answer.Status == Status.NotFound && again is not null)
+        {
+            world.Note("block lost");
+            again();
+            return;
+        }
+
         if (IsOver(answer.Status))
         {
             Recover(expected == Status.Ok ? after : null);
@@ -155,7 +164,7 @@ internal sealed partial class NamespaceClient
 
         if (isFull) { world.Note("quota"); }
         if (answer.Status == Status.Ok) { states.Add(after); }
-        foreach (ulong made in System.Runtime.InteropServices.MemoryMarshal.Cast<byte, ulong>(answer.Result.Span).ToArray())
+        foreach (ulong made in MemoryMarshal.Cast<byte, ulong>(answer.Result.Span).ToArray())
         {
             world.OnIssued(shard, 'v', made, $"request {id} of client {Number}");
         }
@@ -163,8 +172,56 @@ internal sealed partial class NamespaceClient
         GoOn();
     });
 
+    /// <summary>Writes to a file what goes into a block: takes an id, has the block stored, and has a transaction name it.</summary>
+    private void StoreBlock()
+    {
+        if (State.Tree is not { } tree || tree.Files() is not { Count: > 0 } files)
+        {
+            Next();
+            return;
+        }
+
+        WriteCell write = new(files[world.Random.Next(files.Count)], world.Random.Next(3), tokens++);
+        SessionId session = drive.Session;
+        drive.Change(
+            (_, transaction, result) =>
+            {
+                Status status = GrantBlocks.Apply(session, 1, transaction, out BlockId first);
+                result.Append(BitConverter.GetBytes(first.Value));
+                return status;
+            },
+            (answer, id) =>
+            {
+                if (IsOver(answer.Status))
+                {
+                    Recover(null);
+                    return;
+                }
+
+                if (answer.Status != Status.Ok) { throw new PoolFailedException($"client {Number}: a grant is answered {answer.Status}"); }
+                BlockId block = new(BitConverter.ToUInt64(answer.Result.Span));
+                world.OnIssued(shard, 'b', block.Value, $"request {id} of client {Number}");
+                StoreBlock(tree, write with { Block = new(PoolWorld.DriveOf(shard), block) });
+            });
+    }
+
+    /// <summary>Has the block stored, and named; where another primary is to name it, which may not have it, once more.</summary>
+    private void StoreBlock(ModelTree tree, WriteCell write) => drive.WriteBlock(write.Block.Id, write.Token, status =>
+    {
+        if (IsOver(status))
+        {
+            Recover(null);
+            return;
+        }
+
+        world.Note("block");
+        ModelTree after = tree;
+        write.ApplyTo(ref after);
+        Commit([write], tree, Status.Ok, State with { Tree = after }, again: () => StoreBlock(tree, write));
+    });
+
     private void Read() => drive.Read(
-        records => new(Status.Ok, Text: HomeState.Read(records, PoolWorld.DriveOf(shard), home)),
+        disk => new(Status.Ok, Text: HomeState.Read(disk, PoolWorld.DriveOf(shard), home)),
         answer =>
         {
             if (IsOver(answer.Status)) { Recover(null); }
@@ -227,7 +284,7 @@ internal sealed partial class NamespaceClient
         // What was not synced may be lost: a later sync says nothing of it.
         sharedUnsynced.Clear();
         drive.Open(() => drive.Read(
-            records => new(Status.Ok, Text: HomeState.Read(records, PoolWorld.DriveOf(shard), home)),
+            disk => new(Status.Ok, Text: HomeState.Read(disk, PoolWorld.DriveOf(shard), home)),
             answer =>
             {
                 if (IsOver(answer.Status)) { Recover(underWay); }

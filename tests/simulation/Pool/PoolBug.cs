@@ -52,4 +52,13 @@ internal enum PoolBug
 
     /// <summary>A new primary does not know who has locks.</summary>
     ForgetLocks,
+
+    /// <summary>Blocks are dropped before what freed them is on all disks.</summary>
+    DropEarly,
+
+    /// <summary>A transaction may name any block that its session was granted, whoever was primary when it was stored.</summary>
+    TrustGrants,
+
+    /// <summary>A copy is listed as in sync before it has all blocks.</summary>
+    SkipBlocks,
 }

@@ -9,12 +9,17 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
 {
     private bool isStopped;
 
-    public void Start() => world.After(world.Between(200, 2_000), Next);
+    public void Start()
+    {
+        if (cutsAll) { world.Noted = CutAllThen; }
+        world.After(world.Between(200, 2_000), Next);
+    }
 
     /// <summary>All faults end: what is cut is healed, what stopped starts.</summary>
     public void Stop()
     {
         isStopped = true;
+        world.Noted = null;
         world.Network.Heal();
         world.LossRate = 0;
         world.Authority.IsAway = false;
@@ -141,6 +146,16 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
             node.Stop(power: true);
             StartLater(node);
         }
+    }
+
+    /// <summary>The power goes where what is stored and what refers to it may part: now and then right behind it.</summary>
+    private void CutAllThen(string what)
+    {
+        if (what is not ("block" or "blocks dropped") || world.Random.Next(what == "block" ? 15 : 3) != 0) { return; }
+        world.After(world.Between(0, 8), () =>
+        {
+            if (!isStopped) { CutAll(); }
+        });
     }
 
     private void StartLater(SimulatedNode node) => world.After(

@@ -107,7 +107,11 @@ internal sealed class PoolSimulation
         DriveId drive = PoolWorld.DriveOf(shard);
         DriveCheck.Run(disk.Records, drive);
         NamespaceClient[] clients = [.. World.NamespaceClients.Where(client => client.Shard == shard)];
-        foreach (NamespaceClient client in clients) { client.Check(disk.Records); }
+        foreach (InSyncReplica replica in World.Authority.ReignOf(shard).InSync)
+        {
+            foreach (NamespaceClient client in clients) { client.Check(World.NodeOf(replica.Node).Disks[shard].Now); }
+        }
+
         Check(shard, NamespaceClient.ReadList(disk.Records, drive) ?? [], [.. clients.SelectMany(static client => client.SharedOperations)]);
     }
 

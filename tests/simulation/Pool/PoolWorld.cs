@@ -92,7 +92,14 @@ internal sealed class PoolWorld
         if (Trace is { } trace) { trace(string.Create(CultureInfo.InvariantCulture, $"{Now.TotalSeconds:F3} {FormattableString.Invariant(what)}")); }
     }
 
-    public void Note(string what) => Reached[what] = Reached.GetValueOrDefault(what) + 1;
+    /// <summary>Is told of what is noted: faults come at the worst moments, too.</summary>
+    public Action<string>? Noted { get; set; }
+
+    public void Note(string what)
+    {
+        Reached[what] = Reached.GetValueOrDefault(what) + 1;
+        Noted?.Invoke(what);
+    }
 
     public void Run(TimeSpan until)
     {

@@ -24,6 +24,9 @@ internal sealed class ShardDisk
     /// <summary>The records of the shard's drives.</summary>
     public RecordTable Records { get; set; } = RecordTable.Empty;
 
+    /// <summary>The blocks of the shard's drive: by id, what is in each.</summary>
+    public ImmutableSortedDictionary<ulong, int> Blocks { get; set; } = ImmutableSortedDictionary<ulong, int>.Empty;
+
     public LogIndex Last => new(Start.Index.Value + (ulong)Entries.Count);
 
     public SimulatedEntry this[LogIndex index] => Entries[(int)(index.Value - Start.Index.Value - 1)];
@@ -45,6 +48,7 @@ internal sealed class ShardDisk
         Values.Clear();
         Values.AddRange(other.Values);
         Records = other.Records;
+        Blocks = other.Blocks;
     }
 
     public void Cut(LogIndex after) =>
@@ -89,12 +93,13 @@ internal sealed class SimulatedShardDisk
 {
     private readonly ShardDisk durable = new();
     private readonly List<Action<ShardDisk>> changes = [];
+    private long synced;
 
     /// <summary>What the operating system shows: all of it survives the death of the process.</summary>
     public ShardDisk Now { get; } = new();
 
-    /// <summary>Changes that were not synced.</summary>
-    public int Unsynced => changes.Count;
+    /// <summary>Changes that there were so far.</summary>
+    public long Mark => synced + changes.Count;
 
     public void Change(Action<ShardDisk> change)
     {
@@ -102,17 +107,27 @@ internal sealed class SimulatedShardDisk
         changes.Add(change);
     }
 
-    /// <summary>The first changes of those that were not synced are on disk now.</summary>
-    public void Synced(int count)
+    /// <summary>The changes up to a mark are on disk now.</summary>
+    public void SyncTo(long mark)
     {
+        int count = (int)Math.Clamp(mark - synced, 0, changes.Count);
         for (int at = 0; at < count; at++) { changes[at](durable); }
         changes.RemoveRange(0, count);
+        synced += count;
+    }
+
+    /// <summary>Gives the space of blocks back: at once, whatever else is on disk.</summary>
+    public void DropBlocks(IEnumerable<ulong> ids)
+    {
+        Now.Blocks = Now.Blocks.RemoveRange(ids);
+        durable.Blocks = durable.Blocks.RemoveRange(ids);
     }
 
     public void CutPower(Random random)
     {
         int kept = random.Next(changes.Count + 1);
         for (int at = 0; at < kept; at++) { changes[at](durable); }
+        synced += changes.Count;
         changes.Clear();
         Now.Restore(durable);
     }

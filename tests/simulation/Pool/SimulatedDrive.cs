@@ -4,7 +4,7 @@ namespace KvFs.Simulation.Pool;
 
 /// <summary>The drive of a shard at its primary, in one term: decides by the operations of core, one transaction after the other,
 /// as <c>HostedDrive</c> does, and puts what comes of them into the log.</summary>
-internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness
+internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBlocks
 {
     /// <summary>Ids of each sequence that one reservation covers: few, so that there are many.</summary>
     private const ulong ReservedIds = 64;
@@ -31,8 +31,12 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness
 
     /// <summary>The last answers of this term, refusals too: a refused request that comes late is not decided anew.</summary>
     private readonly Dictionary<(SessionId Session, ushort Slot), (ulong Sequence, DriveAnswer Answer)> kept = [];
+
+    /// <summary>The blocks that were stored in this term.</summary>
+    private readonly HashSet<BlockId> stored = [];
     private DriveState? state;
     private DriveCounters counters;
+    private (BlockId[] Blocks, TimeSpan Since)? dead;
     private bool isBusy;
     private bool isLetGo;
 
@@ -68,6 +72,18 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness
         queue.Enqueue(new(request, answer));
         GoOn();
     }
+
+    /// <summary>Does all of some operations, or none.</summary>
+    public Status Transact(SessionId session, IReadOnlyList<TransactOperation> operations, TransactResult done)
+    {
+        foreach (CommitOperation one in operations.OfType<CommitOperation>()) { one.Commit.Stored = world.Bug == PoolBug.TrustGrants ? null : this; }
+        return Core.Transact.Apply(new([], operations), session, this, transaction, done);
+    }
+
+    /// <summary>A block is at every copy that counts.</summary>
+    public void OnStored(BlockId block) => stored.Add(block);
+
+    public bool Has(BlockId block) => stored.Contains(block);
 
     /// <summary>Sets a lock of a session, or removes it: in the table, and as records.</summary>
     public Status Lock(VNodeId file, FileLock wanted)
@@ -136,9 +152,50 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness
             }
 
             Enqueue(static (_, transaction, _) => ReapHistory.Apply(transaction, out bool _));
+            DropDeadBlocks();
         }
 
         world.After(s_tick, () => node.WhenAwake(Tick));
+    }
+
+    /// <summary>Blocks die late: listed; what freed them durable; a lease of readers passed; dropped; forgotten.</summary>
+    private void DropDeadBlocks()
+    {
+        if (dead is null)
+        {
+            BlockId[] firsts = [.. ListDead()];
+            if (firsts.Length == 0) { return; }
+            ShardDisk disk = node.Disks[shard].Now;
+            if (world.Bug == PoolBug.DropEarly) { dead = (firsts, node.Clock - s_sessionLease); }
+            else
+            {
+                node.Sync(shard, disk.PositionOf(disk.Applied), status =>
+                {
+                    if (status == Status.Ok && !isLetGo) { dead ??= (firsts, node.Clock); }
+                });
+            }
+        }
+
+        if (dead is not { } round || node.Clock - round.Since < s_sessionLease) { return; }
+        dead = null;
+        world.Note("blocks dropped");
+        node.DropBlocks(shard, [.. round.Blocks.Select(static block => block.Value)]);
+        Enqueue((_, transaction, _) => DropDead.Apply(round.Blocks, transaction));
+    }
+
+    /// <summary>Blocks that nothing refers to: grants are of one, so each record tells of one.</summary>
+    private List<BlockId> ListDead()
+    {
+        List<BlockId> blocks = [];
+        using DriveCursor cursor = View.WalkPrefix(RecordKey.Single(RecordKind.BlockDead));
+        while (cursor.MoveNext())
+        {
+            Invariant.Check(DeadBlocks.TryDecode(cursor.Payload, out DeadBlocks run) && run.Count == 1);
+            Invariant.Check(RecordKey.TryReadFirstNumber(cursor.Key, out ulong id));
+            blocks.Add(new(id));
+        }
+
+        return blocks;
     }
 
     private void Expire(SessionId session) => Enqueue((drive, step, _) =>
@@ -294,6 +351,7 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness
     private bool NeedsIds() =>
         counters.Reserved.Cow - counters.Next.Cow < LowIds
         || counters.Reserved.VNode - counters.Next.VNode < LowIds
+        || counters.Reserved.Block - counters.Next.Block < LowIds
         || counters.Reserved.Session - counters.Next.Session < LowIds;
 
     private Timestamp Now => new(world.Now.Ticks * 100);

@@ -66,13 +66,13 @@ internal sealed partial class SimulatedNode
     }
 
     /// <summary>Reads the records of a shard's drive as they are at this moment; Busy: it is not this node's to say.</summary>
-    public DriveAnswer Read(ShardId shard, LogPosition answered, Func<RecordTable, DriveAnswer> reading)
+    public DriveAnswer Read(ShardId shard, LogPosition answered, Func<ShardDisk, DriveAnswer> reading)
     {
         if (!MayAnswer(shard)) { return DriveAnswer.Busy; }
         world.CheckAlone(this, shard);
         if (!Has(shard, answered)) { return new(Status.Lost); }
         ShardDisk disk = disks[shard].Now;
-        return reading(disk.Records) with { At = disk.PositionOf(disk.Applied) };
+        return reading(disk) with { At = disk.PositionOf(disk.Applied) };
     }
 
     /// <summary>Whether what was answered once is still in the log.</summary>

@@ -77,16 +77,18 @@ internal sealed partial class SimulatedNode
         if (world.Bug != PoolBug.KeepBootId || boots == 0) { boots++; }
         world.Say($"node {Id}/{boots} starts");
         core = new(new(Id, PoolWorld.DiskOf(Id), Boot), PoolWorld.MinInSync, world.Times, Clock);
+        copied = new(core);
         foreach ((ShardId shard, SimulatedShardDisk disk) in disks.OrderBy(static one => one.Key.Value))
         {
             // What a start finds it makes durable, before it speaks of it.
-            disk.Synced(disk.Unsynced);
+            disk.SyncTo(disk.Mark);
             if (world.Bug == PoolBug.CutAtStart) { disk.Change(static one => one.Cut(one.Applied)); }
-            core.AddShard(shard, disk.Now.Shape(), disk.Now.Applied);
+            AddShard(shard, disk.Now.Shape(), disk.Now.Applied);
         }
 
         Watch();
         Tick(core);
+        HealBlocks(core);
     }
 
     /// <summary>The process ends; with <paramref name="power"/> the machine's power goes, too.</summary>
@@ -191,9 +193,10 @@ internal sealed partial class SimulatedNode
         {
             if (!reign.Members.Contains(Id) || !disks.TryAdd(reign.Shard, new())) { continue; }
             world.Note("shard is new");
-            core!.AddShard(reign.Shard, new(), default);
+            AddShard(reign.Shard, new(), default);
         }
 
+        copied!.OnView(world.Authority.View);
         core!.OnView(world.Authority.View, now, effects);
     }
 
@@ -287,6 +290,7 @@ internal sealed partial class SimulatedNode
                 TakeUp(begin.Shard);
                 break;
             case EndServing end:
+                copied!.OnServingEnded(end.Shard);
                 Forget(end.Shard);
                 break;
             case ProposeReign propose:
@@ -363,13 +367,13 @@ internal sealed partial class SimulatedNode
             now.Values.AddRange(contents.Values);
             now.Records = contents.Records;
         });
-        disk.Synced(disk.Unsynced);
+        disk.SyncTo(disk.Mark);
     }
 
     private void Sync(ShardId shard)
     {
         SimulatedShardDisk disk = disks[shard];
-        int count = disk.Unsynced;
+        long mark = disk.Mark;
         ReplicaNode? process = core;
         if (IsStuck) { owed.Add((Clock, Finish)); }
         else { world.After(world.Random.Next(2) * SyncDelay, Finish); }
@@ -377,7 +381,7 @@ internal sealed partial class SimulatedNode
         void Finish() => WhenAwake(() =>
         {
             if (core != process) { return; }
-            if (world.Bug != PoolBug.SkipSync) { disk.Synced(Math.Min(count, disk.Unsynced)); }
+            if (world.Bug != PoolBug.SkipSync) { disk.SyncTo(mark); }
             Step(now => core!.Find(shard)!.OnSynced(now, effects));
         });
     }

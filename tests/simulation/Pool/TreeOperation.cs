@@ -91,6 +91,9 @@ internal sealed record RemoveName(ulong Parent, string Name, bool Directory) : T
 
 internal sealed record WriteCell(ulong File, int Cell, int Token) : TreeOperation
 {
+    /// <summary>Where the bytes are; none: they go along.</summary>
+    public BlockName Block { get; init; }
+
     public override Status ApplyTo(ref ModelTree tree)
     {
         tree = tree.With(File, tree[File] with { File = tree[File].File.With(Cell, [Token], grows: true) });
@@ -100,8 +103,9 @@ internal sealed record WriteCell(ulong File, int Cell, int Token) : TreeOperatio
     public override TransactOperation ForCore(Func<ulong, VNodeId> find)
     {
         FileCommit commit = new() { MinSize = ModelFile.EndOf(Cell + 1) };
-        ModelFile.Fill(commit.Inline.Extend(ModelFile.CellBytes), Token);
-        commit.Runs.Add(new(ModelFile.OffsetOf(Cell), ModelFile.CellBytes, SliceKind.Inline, default, 0));
+        bool isInline = Block == default;
+        if (isInline) { ModelFile.Fill(commit.Inline.Extend(ModelFile.CellBytes), Token); }
+        commit.Runs.Add(new(ModelFile.OffsetOf(Cell), ModelFile.CellBytes, isInline ? SliceKind.Inline : SliceKind.Block, Block, 0));
         return new CommitOperation(find(File), commit);
     }
 }
