@@ -247,6 +247,7 @@ internal sealed class BlockCopyService(
             if (status != Status.Ok)
             {
                 if (status == Status.Corrupt) { blocks.Mender.Suspect(name); }
+                if (status == Status.Corrupt && IsUnknown(name)) { status = Status.NotFound; }
                 writer.Write(new() { Status = status.ToWire() });
                 return;
             }
@@ -267,6 +268,13 @@ internal sealed class BlockCopyService(
         {
             ArrayPool<byte>.Shared.Return(buffer);
         }
+    }
+
+    /// <summary>Whether a block is dead by the newest records of its drive: who wants to have all blocks does not need one that is bad.</summary>
+    private bool IsUnknown(BlockName name)
+    {
+        ShardId home = HomeShard.Of(name.Owner, shardCount);
+        return blocks.SpreadOf(name.Owner) == 0 && blocks.IsUnknown(name) && !driver.HasLoss(home) && driver.HasCommitted(home);
     }
 
     private ValueTask<V1.CopyReply> Complete(V1.CompleteRequest request, ServerCall call)

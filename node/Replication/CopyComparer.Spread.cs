@@ -1,6 +1,5 @@
 using KvFs.Core;
 using KvFs.Grpc;
-using KvFs.Node.Checking;
 using KvFs.Node.Drives;
 using KvFs.Node.Maintenance;
 using KvFs.Node.Storage;

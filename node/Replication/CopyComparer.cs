@@ -1,7 +1,6 @@
 using System.Runtime.Versioning;
 using KvFs.Core;
 using KvFs.Grpc;
-using KvFs.Node.Checking;
 using KvFs.Node.Drives;
 using KvFs.Node.Maintenance;
 using KvFs.Node.Storage;
@@ -14,7 +13,7 @@ namespace KvFs.Node.Replication;
 /// <summary>Compares, for the drives that this node is primary of, which blocks each counted copy has, and has those brought that one
 /// lacks.</summary>
 /// <remarks>One thread runs it. In each round, drive after drive, some thousands of blocks at a time: (1) what the records refer to and is
-/// not here is fetched; (2) each copy tells a digest of the same range of ids; (3) where that differs, it lists what it has. What
+/// not here is fetched, and what is here and dead is dropped; (2) each copy tells a digest of the same range of ids; (3) where that differs, it lists what it has. What
 /// it lacks counts only if a record refers to it, because then every copy that counts must have it; what it has too much only if its id
 /// is neither in use, granted, nor waiting to be dropped: then it is dead, because no id is given twice, and is dropped everywhere. What was
 /// never given, or may have been by a copy that was lost, is counted and stays.</remarks>
@@ -99,6 +98,7 @@ internal sealed partial class CopyComparer(
             BlockRange range = ReadRange(drive.Id, first);
             isEnd = range.Last == ulong.MaxValue;
             FetchOwn(drive, range);
+            if (Unused(drive.Id, range) is { Count: > 0 } unused) { SeeToSurplus(drive, driver.Process.Node, unused); }
             foreach (InSyncReplica copy in copies.Counted)
             {
                 // Waits on the loop's own thread; it ends by itself when it is to stop.
@@ -148,6 +148,9 @@ internal sealed partial class CopyComparer(
             if (blocks.Mender.Mend(block) == Status.Busy) { blocks.Mender.Suspect(block); }
         }
     }
+
+    /// <summary>The blocks that are here and that no record refers to.</summary>
+    private List<ulong> Unused(DriveId drive, BlockRange range) => [.. range.Hashes.Keys.Where(id => !blocks.IsReferredTo(new(drive, new(id))))];
 
     private Task CompareAsync(
         HostedDrive drive, ShardId shard, Epoch epoch, NodeId node, BlockRange range, CancellationToken stop) => TryAsync(drive, async () =>
@@ -297,17 +300,7 @@ internal sealed partial class CopyComparer(
         if (ids.Length == 0) { return []; }
         using IKeyValueSnapshot moment = storage.Store.CreateSnapshot();
         StoredDriveView view = new(moment.Reader(Family.Namespace), [new(drive.Id, CowNumber.Head)]);
-        KnownBlocks known = KnownBlocks.Read(view);
-        if (!known.IsWhole) { return []; }
-        ByteBuffer payload = new();
-        List<ulong> found = [];
-        foreach (ulong id in ids)
-        {
-            RecordKey key = RecordKey.Numbered(RecordKind.BlockLive, id);
-            if (!known.Contains(id) && !view.TryGet(ref key, payload)) { found.Add(id); }
-        }
-
-        return found;
+        return KnownBlocks.FindUnknown(view, ids);
     }
 
     /// <summary>Blocks that are here.</summary>

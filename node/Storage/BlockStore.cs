@@ -370,6 +370,13 @@ public sealed partial class BlockStore : IDisposable
         return context.Store.TryGet(Family.Namespace, key.In(block.Owner), new ByteBuffer());
     }
 
+    /// <summary>Whether the records of this node know of no use for a block: it is neither referred to, granted, nor waiting to be dropped.</summary>
+    internal bool IsUnknown(BlockName block)
+    {
+        StoredDriveView view = new(context.Store.Reader(Family.Namespace), [new(block.Owner, CowNumber.Head)]);
+        return KnownBlocks.FindUnknown(view, [block.Id.Value]).Count > 0;
+    }
+
     /// <summary>Whether blocks of an open drive may have to be kept on other nodes than those that keep its records.</summary>
     private bool IsSpread(DriveId owner, out int spread)
     {

@@ -91,12 +91,14 @@ public sealed class ScrubTests
         Assert.Equal(Status.NotFound, primary.Storage.Blocks.ReadOwnCopy(never, 0, new byte[100]));
     }
 
-    [Fact]
-    public async Task A_dead_block_that_a_copy_has_is_dropped_there()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_dead_block_that_a_copy_has_is_dropped_there(bool isPrimary)
     {
         await using PoolWorld world = await PoolWorld.StartAsync(3);
         (DriveId drive, PoolMemberNode primary) = await Files.MakeDriveAsync(world, "drive", s_content);
-        PoolMemberNode replica = world.Nodes.First(node => node != primary);
+        PoolMemberNode replica = world.Nodes.First(node => node == primary == isPrimary);
         BlockName block = Rot.FirstBlock(primary, drive);
         await using (DriveClient client = new(await world.OpenSessionAsync("drive"), new(), TimeProvider.System))
         {

@@ -1,19 +1,41 @@
 using System.Buffers.Binary;
-using KvFs.Core;
 
-namespace KvFs.Node.Checking;
+namespace KvFs.Core;
 
 /// <summary>The ids of a drive's blocks that may be stored although nothing refers to them: granted, or dead and not yet
 /// dropped.</summary>
-internal sealed class KnownBlocks
+public sealed class KnownBlocks
 {
     private readonly List<(ulong First, ulong Last)> ranges = [];
 
     /// <summary>False: a record cannot be read, so there may be more of them.</summary>
     public bool IsWhole { get; private set; } = true;
 
+    /// <summary>Those of some ids that are neither in use, granted, nor waiting to be dropped; none, if that cannot be told.</summary>
+    /// <param name="view">The newest records. Granted and dead ids are read before those in use: a block that comes into use meanwhile is no
+    /// stranger.</param>
+    /// <param name="ids">Of blocks that are stored.</param>
+    public static List<ulong> FindUnknown(DriveView view, IReadOnlyCollection<ulong> ids)
+    {
+        ArgumentNullException.ThrowIfNull(view);
+        ArgumentNullException.ThrowIfNull(ids);
+        if (ids.Count == 0) { return []; }
+        KnownBlocks known = Read(view);
+        if (!known.IsWhole) { return []; }
+        ByteBuffer payload = new();
+        List<ulong> found = [];
+        foreach (ulong id in ids)
+        {
+            RecordKey key = RecordKey.Numbered(RecordKind.BlockLive, id);
+            if (!known.Contains(id) && !view.TryGet(ref key, payload)) { found.Add(id); }
+        }
+
+        return found;
+    }
+
     public static KnownBlocks Read(DriveView view)
     {
+        ArgumentNullException.ThrowIfNull(view);
         KnownBlocks known = new();
         using (DriveCursor dead = view.WalkPrefix(RecordKey.Single(RecordKind.BlockDead)))
         {
