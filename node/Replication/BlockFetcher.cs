@@ -26,7 +26,7 @@ internal sealed class BlockFetcher(ReplicationDriver driver, PeerChannels channe
     public Status Fetch(BlockName block, int spread, BlockIndexEntry? expected, out byte[]? content)
     {
         content = null;
-        Status outcome = Status.NotFound;
+        BlockSearch search = new();
         foreach (NodeId node in driver.HoldersOf(ShardOfBlock.Of(block, spread, shardCount)))
         {
             Status status = Ask(node, block, BlockRange.Whole, out byte[]? found);
@@ -41,10 +41,10 @@ internal sealed class BlockFetcher(ReplicationDriver driver, PeerChannels channe
                 return status;
             }
 
-            outcome = Together(outcome, status);
+            search.OnAnswer(status);
         }
 
-        return outcome;
+        return search.Outcome;
     }
 
     public bool IsKeptHere(BlockName block, int spread) => driver.IsMemberOf(ShardOfBlock.Of(block, spread, shardCount));
@@ -57,7 +57,7 @@ internal sealed class BlockFetcher(ReplicationDriver driver, PeerChannels channe
         TimeSpan began = SuspendClock.Now;
         while (true)
         {
-            Status outcome = Status.NotFound;
+            BlockSearch search = new();
             foreach (NodeId node in driver.HoldersOf(shard).OrderBy(node => driver.PresenceOf(node)))
             {
                 Status status = Ask(node, block, new((uint)offset, (uint)destination.Length), out byte[]? found);
@@ -69,10 +69,10 @@ internal sealed class BlockFetcher(ReplicationDriver driver, PeerChannels channe
                 }
 
                 if (status == Status.Invalid) { return status; }
-                outcome = Together(outcome, status);
+                search.OnAnswer(status);
             }
 
-            if (outcome != Status.Busy || SuspendClock.Now - began > s_patience) { return outcome; }
+            if (search.Outcome != Status.Busy || SuspendClock.Now - began > s_patience) { return search.Outcome; }
             driver.AwaitView(s_pause);
         }
     }
@@ -102,12 +102,6 @@ internal sealed class BlockFetcher(ReplicationDriver driver, PeerChannels channe
 
         return lengths;
     }
-
-    /// <summary>What all are to answer that did not give a block, the next one included. Who did not answer may have it; of the others, one
-    /// that has it bad says more than one that has it not.</summary>
-    private static Status Together(Status before, Status next) =>
-        before == Status.Busy || next is not (Status.NotFound or Status.Corrupt) ? Status.Busy
-        : next == Status.Corrupt ? next : before;
 
     private async Task ListAsync(NodeId node, V1.CompareRequest request, Dictionary<ulong, uint> lengths)
     {

@@ -28,11 +28,7 @@ public sealed partial class ReplicationDriver
     /// </summary>
     internal IReadOnlyList<NodeId> HoldersOf(ShardId shard)
     {
-        lock (gate)
-        {
-            if (ReignOf(shard) is not { } reign) { return []; }
-            return [.. reign.Members.Where(node => node != Process.Node).OrderBy(node => node == reign.Primary ? 0 : 1)];
-        }
+        lock (gate) { return ReignOf(shard) is { } reign ? BlockSearch.HoldersOf(reign, Process.Node) : []; }
     }
 
     /// <summary>Whether this node is primary of a shard.</summary>
