@@ -8,7 +8,7 @@ namespace KvFs.Simulation;
 /// <summary>Pools of three to nine nodes under faults: replication, leases, takeovers, cold starts, learners.</summary>
 public sealed class PoolSimulationTests(ITestOutputHelper output)
 {
-    private const int DefaultSeeds = 150;
+    private const int DefaultSeeds = 135;
 
     /// <summary>Runs for each seed that KVFS_SEEDS asks for.</summary>
     private const int SeedsForEach = 20;
@@ -20,12 +20,12 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
     private static readonly string[] s_rare =
     [
         "answer of another primary repeated", "answer repeated", "append conflict", "append unknown", "authority away", "authority cut off",
-        "block", "block lost", "blocks dropped", "blocks fetched", "client cut off", "copy dropped", "disk full",
+        "block", "block lost", "block mended", "block rots", "block torn", "blocks dropped", "blocks fetched", "client cut off", "copy dropped", "disk full",
         "drive snapshot", "ids reserved", "kill", "learner added", "lock", "locked", "log cut",
         "message lost", "message twice", "names lost", "node cut off", "node gone", "node replaced", "one way cut", "pause", "polite stop", "pool split",
         "power cut", "power cut of all", "primary moved", "proposal refused", "proposal taken", "proposal unknown", "quota", "reign served",
         "rolling restart", "session expired", "session goes on", "slow disk", "shard is new", "snapshot", "snapshot installed", "stuck disk", "suspend", "synced", "synced too late", "transaction",
-        "transaction refused", "unanswered and not done",
+        "transaction refused", "unanswered and not done", "unknown blocks dropped",
     ];
 
     [Fact]
@@ -88,6 +88,10 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
     [InlineData(nameof(PoolBug.DropEarly), true)]
     [InlineData(nameof(PoolBug.TrustGrants), true)]
     [InlineData(nameof(PoolBug.SkipBlocks))]
+    [InlineData(nameof(PoolBug.SkipChecksums))]
+    [InlineData(nameof(PoolBug.SkipScrub))]
+    [InlineData(nameof(PoolBug.DropGranted))]
+    [InlineData(nameof(PoolBug.SkipCompare))]
     public void A_planted_bug_is_found(string bug, bool showsWithoutPower = false)
     {
         // Some show only where all may lose their power at once: with every fourth seed.

@@ -5,7 +5,7 @@ using KvFs.Simulation.Nodes;
 namespace KvFs.Simulation.Pool;
 
 /// <summary>What a tree shows in the records of a drive, at one moment, with the blocks that they name.</summary>
-internal sealed class DriveImage(DriveView view, IReadOnlyDictionary<ulong, int> blocks) : TreeImage
+internal sealed class DriveImage(DriveView view, IReadOnlyDictionary<ulong, StoredBlock> blocks) : TreeImage
 {
     private readonly PageSink sink = new();
     private readonly ClusterMap map = new();
@@ -39,8 +39,35 @@ internal sealed class DriveImage(DriveView view, IReadOnlyDictionary<ulong, int>
 
     protected override Status ReadBlock(BlockName block, uint offset, byte[] bytes)
     {
-        if (!blocks.TryGetValue(block.Id.Value, out int content)) { throw new PoolFailedException($"block {block} is referred to, and is missing"); }
-        ModelFile.Fill(bytes, content);
+        if (!blocks.TryGetValue(block.Id.Value, out StoredBlock stored)) { throw new PoolFailedException($"block {block} is referred to, and is missing"); }
+        if (stored.IsBad) { throw new BadBlockException(block.Id.Value); }
+        ModelFile.Fill(bytes, stored.Content);
         return Status.Ok;
     }
+}
+
+/// <summary>A block does not fit its checksums: it is to be had elsewhere.</summary>
+internal sealed class BadBlockException : Exception
+{
+    public BadBlockException()
+    {
+    }
+
+    public BadBlockException(string message)
+        : base(message)
+    {
+    }
+
+    public BadBlockException(string message, Exception innerException)
+        : base(message, innerException)
+    {
+    }
+
+    public BadBlockException(ulong block)
+        : base($"block {block} is bad")
+    {
+        Block = block;
+    }
+
+    public ulong Block { get; }
 }

@@ -61,4 +61,16 @@ internal enum PoolBug
 
     /// <summary>A copy is listed as in sync before it has all blocks.</summary>
     SkipBlocks,
+
+    /// <summary>What a disk gives back is not compared with its checksums.</summary>
+    SkipChecksums,
+
+    /// <summary>Blocks are looked at only when somebody reads them.</summary>
+    SkipScrub,
+
+    /// <summary>Blocks that no record refers to are taken for dead, also if a session may still name them.</summary>
+    DropGranted,
+
+    /// <summary>Nobody looks for blocks that no record knows.</summary>
+    SkipCompare,
 }

@@ -37,7 +37,7 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
     {
         if (isStopped) { return; }
         SimulatedNode node = world.Nodes[world.Random.Next(world.Nodes.Count)];
-        switch (world.Random.Next(19))
+        switch (world.Random.Next(21))
         {
             case 0 or 1:
                 Kill(node);
@@ -95,6 +95,9 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
                 world.Note("suspend");
                 node.Pause(world.Between(4_000, 15_000));
                 break;
+            case 19 or 20:
+                Rot(node, "block rots");
+                break;
             case 11 or 12 when cutsAll:
                 CutAll();
                 break;
@@ -135,7 +138,27 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
         if (!cutsAll && !IsCovered(node)) { return; }
         world.Note("power cut");
         node.Stop(power: true);
+
+        // A disk that lies about a write: what was written last is torn.
+        if (world.Random.Next(3) == 0) { Rot(node, "block torn"); }
         StartLater(node);
+    }
+
+    /// <summary>A block turns bad at a copy that counts, if two others have it on disk: redundancy covers one loss more until it is mended.
+    /// </summary>
+    private void Rot(SimulatedNode node, string what)
+    {
+        if (node.IsGone || world.Nodes.Any(one => one.Disks.Keys.Any(one.HasBad))) { return; }
+        foreach (Reign reign in world.Authority.View.Reigns.Where(reign => reign.Entry.IsInSync(node.Id)))
+        {
+            SimulatedShardDisk[] others = [.. reign.InSync.Where(copy => copy.Node != node.Id).Select(copy => world.NodeOf(copy.Node).Disks[reign.Shard])];
+            ulong[] ids = [.. node.Disks[reign.Shard].Now.Blocks.Keys.Where(id => others.Count(other => other.HasGood(id)) >= 2)];
+            if (ids.Length == 0) { continue; }
+            ulong id = what == "block torn" ? ids[^1] : ids[world.Random.Next(ids.Length)];
+            world.Note(what);
+            node.Disks[reign.Shard].Rot(id, world.Bug == PoolBug.SkipChecksums ? 1 : null);
+            return;
+        }
     }
 
     private void CutAll()
@@ -230,7 +253,8 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
     private void LoseForGood(SimulatedNode node)
     {
         bool isNeeded = world.Authority.View.Reigns.Any(reign => reign.Entry.IsInSync(node.Id) && reign.InSync.Length < 2);
-        if (world.Operator.UnderWay > 0 || node.IsGone || isNeeded || !IsCovered(node)) { return; }
+        bool isMending = world.Nodes.Any(one => one.Disks.Keys.Any(one.HasBad));
+        if (world.Operator.UnderWay > 0 || node.IsGone || isNeeded || isMending || !IsCovered(node)) { return; }
         world.Note("node gone");
         node.Lose();
         world.Operator.Replace(node.Id);

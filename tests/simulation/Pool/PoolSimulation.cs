@@ -15,6 +15,10 @@ internal sealed class PoolSimulation
     /// that it asks may be gone or not serve the shard.</summary>
     private static readonly TimeSpan s_ending = TimeSpan.FromSeconds(60);
 
+    /// <summary>Within which nothing is under way any more once clients have stopped: sessions end, dead blocks wait for readers, and copies
+    /// are compared.</summary>
+    private static readonly TimeSpan s_settling = TimeSpan.FromSeconds(30);
+
     private readonly bool cutsAll;
 
     public PoolSimulation(int seed, PoolBug bug = PoolBug.None)
@@ -55,12 +59,12 @@ internal sealed class PoolSimulation
     private void Heal()
     {
         TimeSpan latest = World.Now + s_healing;
-        while (World.Operator.UnderWay > 0 || !World.Authority.View.Reigns.All(reign => World.Nodes.Any(node => node.IsHealthy(reign.Shard))))
+        while (World.Operator.UnderWay > 0 || !World.Authority.View.Reigns.All(IsHealthy))
         {
             if (World.Now >= latest)
             {
                 string ill = string.Join("; ", World.Authority.View.Reigns
-                    .Where(reign => !World.Nodes.Any(node => node.IsHealthy(reign.Shard)))
+                    .Where(reign => !IsHealthy(reign))
                     .Select(static reign => reign.ToString()));
                 throw new PoolFailedException($"not in full health {s_healing} after the last fault, {World.Operator.UnderWay} nodes to be replaced: {ill}");
             }
@@ -77,17 +81,28 @@ internal sealed class PoolSimulation
         while (World.Now < latest && !World.NamespaceClients.All(static client => client.IsDone)) { World.Run(World.Now + TimeSpan.FromSeconds(1)); }
     }
 
-    /// <summary>Runs on until nothing is under way between replicas: sessions still come to their end.</summary>
+    private bool IsHealthy(Reign reign) =>
+        World.Nodes.Any(node => node.IsHealthy(reign.Shard)) && !reign.Members.Any(node => World.NodeOf(node).HasBad(reign.Shard));
+
+    /// <summary>Runs on until nothing is under way between replicas: sessions still come to their end, and what they leave goes.</summary>
     private void Settle()
     {
-        TimeSpan latest = World.Now + TimeSpan.FromSeconds(10);
-        while (World.Now < latest && !World.Authority.View.Reigns.All(reign => reign.InSync.All(replica =>
-            World.NodeOf(replica.Node).Disks[reign.Shard].Now is { } copy
-            && copy.Applied == copy.Last && copy.Last == World.NodeOf(reign.Primary).Disks[reign.Shard].Now.Last)))
-        {
-            World.Run(World.Now + TimeSpan.FromMilliseconds(50));
-        }
+        TimeSpan latest = World.Now + s_settling;
+        while (World.Now < latest && !World.Authority.View.Reigns.All(IsSettled)) { World.Run(World.Now + TimeSpan.FromMilliseconds(50)); }
     }
+
+    private bool IsSettled(Reign reign)
+    {
+        LogIndex last = World.NodeOf(reign.Primary).Disks[reign.Shard].Now.Last;
+        return reign.InSync.All(replica => World.NodeOf(replica.Node).Disks[reign.Shard].Now is { } copy
+            && copy.Applied == copy.Last && copy.Last == last
+            && !copy.Blocks.Values.Any(static block => block.IsBad)
+            && UnknownOf(reign.Shard, copy).Count == 0);
+    }
+
+    /// <summary>The blocks of a copy that no record knows.</summary>
+    private static List<ulong> UnknownOf(ShardId shard, ShardDisk copy) =>
+        KnownBlocks.FindUnknown(new StoredDriveView(copy.Records, [new(PoolWorld.DriveOf(shard), CowNumber.Head)]), [.. copy.Blocks.Keys]);
 
     private void Check(int number)
     {
@@ -109,7 +124,12 @@ internal sealed class PoolSimulation
         NamespaceClient[] clients = [.. World.NamespaceClients.Where(client => client.Shard == shard)];
         foreach (InSyncReplica replica in World.Authority.ReignOf(shard).InSync)
         {
-            foreach (NamespaceClient client in clients) { client.Check(World.NodeOf(replica.Node).Disks[shard].Now); }
+            ShardDisk copy = World.NodeOf(replica.Node).Disks[shard].Now;
+            foreach (NamespaceClient client in clients) { client.Check(copy); }
+            if (UnknownOf(shard, copy) is { Count: > 0 } unknown)
+            {
+                throw new PoolFailedException($"node {replica.Node} keeps blocks {string.Join(", ", unknown)} of drive {drive}, which nothing knows");
+            }
         }
 
         Check(shard, NamespaceClient.ReadList(disk.Records, drive) ?? [], [.. clients.SelectMany(static client => client.SharedOperations)]);

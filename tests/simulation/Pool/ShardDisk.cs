@@ -6,6 +6,11 @@ namespace KvFs.Simulation.Pool;
 /// <summary>An entry of a simulated log; value 0: it begins a reign, or changes a drive.</summary>
 internal readonly record struct SimulatedEntry(Epoch Epoch, long Value, DriveEntry? Drive = null);
 
+/// <summary>A block on a simulated disk.</summary>
+/// <param name="Content">What was stored.</param>
+/// <param name="IsBad">The disk gives other bytes back, which its checksums tell.</param>
+internal readonly record struct StoredBlock(int Content, bool IsBad = false);
+
 /// <summary>What a simulated disk has of one shard: its log, and the list and the records that the log was applied to.</summary>
 internal sealed class ShardDisk
 {
@@ -24,8 +29,8 @@ internal sealed class ShardDisk
     /// <summary>The records of the shard's drives.</summary>
     public RecordTable Records { get; set; } = RecordTable.Empty;
 
-    /// <summary>The blocks of the shard's drive: by id, what is in each.</summary>
-    public ImmutableSortedDictionary<ulong, int> Blocks { get; set; } = ImmutableSortedDictionary<ulong, int>.Empty;
+    /// <summary>The blocks of the shard's drive, by id.</summary>
+    public ImmutableSortedDictionary<ulong, StoredBlock> Blocks { get; set; } = ImmutableSortedDictionary<ulong, StoredBlock>.Empty;
 
     public LogIndex Last => new(Start.Index.Value + (ulong)Entries.Count);
 
@@ -121,6 +126,21 @@ internal sealed class SimulatedShardDisk
     {
         Now.Blocks = Now.Blocks.RemoveRange(ids);
         durable.Blocks = durable.Blocks.RemoveRange(ids);
+    }
+
+    /// <summary>Whether a power cut leaves a block, and it is good.</summary>
+    public bool HasGood(ulong id) => durable.Blocks.TryGetValue(id, out StoredBlock block) && !block.IsBad;
+
+    /// <summary>The bytes of a block change under their checksums: at once, whatever else is on disk.</summary>
+    /// <param name="id">Which.</param>
+    /// <param name="shows">What is read instead of it; null: the checksums tell.</param>
+    public void Rot(ulong id, int? shows)
+    {
+        foreach (ShardDisk disk in (ShardDisk[])[Now, durable])
+        {
+            if (!disk.Blocks.TryGetValue(id, out StoredBlock block)) { continue; }
+            disk.Blocks = disk.Blocks.SetItem(id, shows is { } content ? new(content) : block with { IsBad = true });
+        }
     }
 
     public void CutPower(Random random)

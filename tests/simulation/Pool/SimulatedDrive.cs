@@ -12,6 +12,9 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
     /// <summary>Ids left below which more are reserved: more than one request takes.</summary>
     private const ulong LowIds = 16;
 
+    /// <summary>Of so many ticks one has the copies compared.</summary>
+    private const int CompareOneIn = 6;
+
     private static readonly TimeSpan s_sessionLease = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan s_tick = TimeSpan.FromMilliseconds(500);
@@ -153,6 +156,7 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
 
             Enqueue(static (_, transaction, _) => ReapHistory.Apply(transaction, out bool _));
             DropDeadBlocks();
+            if (world.Bug != PoolBug.SkipCompare && world.Random.Next(CompareOneIn) == 0) { node.CompareBlocks(shard, counters.Next.Block); }
         }
 
         world.After(s_tick, () => node.WhenAwake(Tick));

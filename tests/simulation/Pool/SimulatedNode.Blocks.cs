@@ -19,8 +19,7 @@ internal sealed partial class SimulatedNode
             return;
         }
 
-        StoredDriveView view = new(disks[shard].Now.Records, [new(PoolWorld.DriveOf(shard), CowNumber.Head)]);
-        if (!GrantBlocks.Holds(session, block, view))
+        if (!GrantBlocks.Holds(session, block, ViewOf(shard)))
         {
             answer(new(Status.SessionExpired));
             return;
@@ -41,13 +40,57 @@ internal sealed partial class SimulatedNode
         }
     }
 
+    /// <summary>Those of some blocks that are dead by the records here.</summary>
+    private List<ulong> FindUnknown(ShardId shard, IReadOnlyCollection<ulong> ids) => KnownBlocks.FindUnknown(ViewOf(shard), ids);
+
+    /// <summary>The newest records of a shard's drive.</summary>
+    private StoredDriveView ViewOf(ShardId shard) => new(disks[shard].Now.Records, [new(PoolWorld.DriveOf(shard), CowNumber.Head)]);
+
     private void DropOrdered(ShardId shard, Epoch epoch, ulong[] ids)
     {
         if (MayCopy(shard, epoch)) { disks[shard].DropBlocks(ids); }
     }
 
+    /// <summary>Looks which blocks this copy and the others that count have and no record knows, as <c>CopyComparer</c>: they are dead.</summary>
+    public void CompareBlocks(ShardId shard, ulong issued)
+    {
+        DropUnknown(shard, issued, [.. disks[shard].Now.Blocks.Keys]);
+        foreach (InSyncReplica copy in copied!.CopiesOf(shard)!.Counted)
+        {
+            world.Network.Send(Id, copy.Node, node =>
+            {
+                ulong[] ids = [.. node.disks[shard].Now.Blocks.Keys];
+                world.Network.Send(node.Id, Id, back => back.DropUnknown(shard, issued, ids));
+            });
+        }
+    }
+
+    /// <summary>That they died must be durable, and the records must have been the newest when they were read.</summary>
+    private void DropUnknown(ShardId shard, ulong issued, ulong[] ids)
+    {
+        if (!MayAnswer(shard)) { return; }
+        IEnumerable<ulong> unknown = world.Bug == PoolBug.DropGranted
+            ? ids.Where(id => !IsReferredTo(shard, id))
+            : FindUnknown(shard, ids);
+        ulong[] dead = [.. unknown.Where(id => id < issued)];
+        if (dead.Length == 0) { return; }
+        ShardDisk disk = disks[shard].Now;
+        Sync(shard, disk.PositionOf(disk.Applied), status =>
+        {
+            if (status != Status.Ok || !MayAnswer(shard)) { return; }
+            world.Note("unknown blocks dropped");
+            DropBlocks(shard, dead);
+        });
+    }
+
+    private bool IsReferredTo(ShardId shard, ulong id)
+    {
+        RecordKey key = RecordKey.Numbered(RecordKind.BlockLive, id);
+        return ViewOf(shard).TryGet(ref key, new ByteBuffer());
+    }
+
     private void AddBlock(ShardId shard, BlockId block, int content) =>
-        disks[shard].Change(disk => disk.Blocks = disk.Blocks.SetItem(block.Value, content));
+        disks[shard].Change(disk => disk.Blocks = disk.Blocks.SetItem(block.Value, new(content)));
 
     private void AddShard(ShardId shard, LogShape log, LogIndex applied)
     {
@@ -118,14 +161,21 @@ internal sealed partial class SimulatedNode
     private void ListBlocks(NodeId from, BootId boot, ShardId shard)
     {
         if (copied!.BeginList(shard, from) is not { } token) { return; }
-        ImmutableSortedDictionary<ulong, int> blocks = disks[shard].Now.Blocks;
+        ImmutableSortedDictionary<ulong, StoredBlock> blocks = disks[shard].Now.Blocks;
+        ulong[] bad = [.. blocks.Where(static block => block.Value.IsBad).Select(static block => block.Key)];
+        foreach (ulong id in bad) { Mend(shard, id); }
+
+        // What is bad here is to be had once it is mended, unless it is dead.
+        if (bad.Length > 0 && (!MayAnswer(shard) || FindUnknown(shard, bad).Count < bad.Length)) { return; }
+        blocks = blocks.RemoveRange(bad);
         world.Network.Send(Id, from, node => node.TakeBlocks(Id, boot, shard, token, blocks));
     }
 
-    private void TakeBlocks(NodeId from, BootId boot, ShardId shard, ulong token, ImmutableSortedDictionary<ulong, int> blocks)
+    private void TakeBlocks(NodeId from, BootId boot, ShardId shard, ulong token, ImmutableSortedDictionary<ulong, StoredBlock> blocks)
     {
         if (Boot != boot || TakesNothing || IsStuck || !disks.TryGetValue(shard, out SimulatedShardDisk? disk)) { return; }
-        KeyValuePair<ulong, int>[] lacking = [.. blocks.Where(block => !disk.Now.Blocks.ContainsKey(block.Key))];
+        KeyValuePair<ulong, StoredBlock>[] lacking = [.. blocks.Where(block => !disk.Now.Blocks.ContainsKey(block.Key))];
+
         if (lacking.Length > 0)
         {
             world.Note("blocks fetched");

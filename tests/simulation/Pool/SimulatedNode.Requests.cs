@@ -72,7 +72,16 @@ internal sealed partial class SimulatedNode
         world.CheckAlone(this, shard);
         if (!Has(shard, answered)) { return new(Status.Lost); }
         ShardDisk disk = disks[shard].Now;
-        return reading(disk) with { At = disk.PositionOf(disk.Applied) };
+        try
+        {
+            return reading(disk) with { At = disk.PositionOf(disk.Applied) };
+        }
+        catch (BadBlockException bad)
+        {
+            // The reader waits until it is had from another copy.
+            Mend(shard, bad.Block);
+            return DriveAnswer.Busy;
+        }
     }
 
     /// <summary>Whether what was answered once is still in the log.</summary>

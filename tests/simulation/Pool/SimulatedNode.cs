@@ -89,6 +89,7 @@ internal sealed partial class SimulatedNode
         Watch();
         Tick(core);
         HealBlocks(core);
+        Scrub(core);
     }
 
     /// <summary>The process ends; with <paramref name="power"/> the machine's power goes, too.</summary>
@@ -100,6 +101,7 @@ internal sealed partial class SimulatedNode
         asleep.Clear();
         isStuck = false;
         owed.Clear();
+        mending.Clear();
         ForgetAll();
         if (!power) { return; }
         CutBoot = Boot;
