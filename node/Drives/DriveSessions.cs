@@ -20,6 +20,7 @@ internal static class DriveSessions
     {
         id = default;
         Status status = drive.Sessions.CanAdmit(access);
+        if (status == Status.Ok && access.IsShared()) { status = drive.BeginKeeping(); }
         if (status != Status.Ok) { return status; }
         status = drive.Transact(
             default,
@@ -29,13 +30,18 @@ internal static class DriveSessions
             SpaceUse.Release,
             out id);
         if (status != Status.Ok) { return status; }
-        if (access.IsShared())
-        {
-            using (drive.Shard.Enter()) { drive.Kept.Use(); }
-        }
-
         Invariant.Check(drive.Sessions.Admit(id, access) == Status.Ok);
         return Status.Ok;
+    }
+
+    /// <summary>From here on changes are marked, and those before have ended.</summary>
+    private static Status BeginKeeping(this HostedDrive drive)
+    {
+        using (drive.Shard.Enter())
+        {
+            drive.Kept.Use();
+            return drive.Shard.Settle() is var settled && settled != Status.Ok ? drive.Shard.AsRefusal(settled) : Status.Ok;
+        }
     }
 
     /// <summary>Ends a session: what it held is let go, what it was granted and never committed is dead.</summary>

@@ -12,6 +12,7 @@ public sealed partial class HostedDrive
         if (wanted.Bytes > long.MaxValue / 2) { return Status.NoSpace; }
         Status status = blocks.Space.Promise((long)wanted.Bytes);
         if (status != Status.Ok) { return status; }
+        LogIndex upTo;
         using (Shard.Enter())
         {
             if (isLetGo)
@@ -23,10 +24,14 @@ public sealed partial class HostedDrive
             DrivePolicy policy = State.Policy;
             Reservation used = new(counters.UsedBytes, counters.UsedInodes);
             status = Quota.Reserve(session, wanted, used, new(policy.QuotaBytes, policy.QuotaInodes));
+            upTo = Shard.LastInFlight;
         }
 
+        // It was told by what is used, which may not come to be.
+        Status confirmed = Confirm(status, upTo, null);
         if (status != Status.Ok) { blocks.Space.EndPromise((long)wanted.Bytes); }
-        return status;
+        else if (confirmed != Status.Ok) { Unreserve(session, wanted); }
+        return confirmed;
     }
 
     /// <summary>What a session has set aside under the primary before: that, and nothing else. With the gate held.</summary>
@@ -71,13 +76,17 @@ public sealed partial class HostedDrive
         DrivePolicy policy = State.Policy;
         ulong usedBytes;
         ulong usedInodes;
+        LogIndex upTo;
         using (Shard.Enter())
         {
             Reservation reserved = Quota.ReservedByOthers(default);
             usedBytes = counters.UsedBytes + reserved.Bytes;
             usedInodes = counters.UsedInodes;
+            upTo = Shard.LastInFlight;
         }
 
+        status = Confirm(Status.Ok, upTo, null);
+        if (status != Status.Ok) { return status; }
         ulong free = (ulong)freeOnDisk;
         if (policy.QuotaBytes != 0)
         {

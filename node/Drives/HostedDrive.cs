@@ -189,17 +189,18 @@ public sealed partial class HostedDrive
     /// <param name="decided">What is to be answered.</param>
     /// <param name="upTo">The shard's <see cref="Shard.LastInFlight"/> behind the decision.</param>
     /// <param name="change">What the request changes, if it does.</param>
-    /// <returns>The answer. Of what was to be Ok: as <see cref="Shard.Await"/>. Of a refusal: it, or StaleEpoch, NoSpace, IoError if what it
-    /// rests on is not committed.</returns>
+    /// <returns>The answer. If what it rests on is not committed: of what was written as <see cref="Shard.Await"/>, else StaleEpoch, NoSpace or
+    /// IoError.</returns>
     public Status Confirm(Status decided, LogIndex upTo, KeptChange? change)
     {
-        if (upTo == default) { return decided; }
+        if (upTo == default || decided is Status.Unknown or Status.IoError) { return decided; }
+        bool hasWritten = change is { IsLogged: true };
         long began = clock.GetTimestamp();
         Status there = Shard.Await(upTo);
-        Interlocked.Add(ref commitTicks, clock.GetElapsedTime(began).Ticks);
+        if (hasWritten) { Interlocked.Add(ref commitTicks, clock.GetElapsedTime(began).Ticks); }
         if (there == Status.Ok) { return decided; }
-        if (decided != Status.Ok) { return Shard.AsRefusal(there); }
-        change?.Leave();
+        if (!hasWritten) { return Shard.AsRefusal(there); }
+        change!.Leave();
         return there;
     }
 
@@ -400,7 +401,7 @@ public sealed partial class HostedDrive
             if (status == Status.Ok) { status = operation(in request, Transaction, out result); }
             if (status != Status.Ok || !Transaction.HasWrites) { return status; }
             kept?.Keep(in result, Transaction);
-            return Commit(use, kept is { WantsDurable: true }, change, waits);
+            return Commit(use, kept, change, waits);
         }
         catch (RecordCorruptException corrupt)
         {
@@ -417,8 +418,9 @@ public sealed partial class HostedDrive
     /// <summary>Puts the transaction into the log, and adopts what it changed of the drive's state: what is decided next stands on it. Commits
     /// it, if the caller <paramref name="waits"/>, or the drive's policy or versions change, which readers see without their record.</summary>
     /// <returns>Busy, with <see cref="KeptChange.IsInTheWay"/>: others are to forget something first.</returns>
-    private Status Commit(SpaceUse use, bool wantsDurable, KeptChange change, bool waits)
+    private Status Commit(SpaceUse use, IKeptRequest? kept, KeptChange change, bool waits)
     {
+        bool wantsDurable = kept is { WantsDurable: true };
         batch.Clear();
         Transaction.Build(batch);
         Status status = CheckSpace(WritesOfBatch * (long)batch.ByteCount, use);
@@ -440,6 +442,8 @@ public sealed partial class HostedDrive
             return status;
         }
 
+        change.IsLogged = true;
+        if (kept is not null) { kept.Place = Shard.LastInFlight; }
         Adopt();
         return Status.Ok;
     }

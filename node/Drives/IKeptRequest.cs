@@ -9,6 +9,9 @@ public interface IKeptRequest
     /// <summary>It will be made durable as soon as it is carried out.</summary>
     bool WantsDurable { get; }
 
+    /// <summary>Where its transaction is in the log; default: nowhere, or committed already.</summary>
+    LogIndex Place { get; set; }
+
     /// <summary>The request is being decided, perhaps anew: what was added before was not carried out.</summary>
     void Begin();
 

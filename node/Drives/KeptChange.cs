@@ -12,6 +12,9 @@ public sealed class KeptChange(KeptNodes kept, SessionId by) : IDisposable
     /// <summary>Others keep some of it: nothing was changed.</summary>
     public bool IsInTheWay { get; private set; }
 
+    /// <summary>The transaction that changes it is in the log.</summary>
+    public bool IsLogged { get; set; }
+
     /// <summary>Marks what a batch changes. False: others keep some of it. With the shard's gate held.</summary>
     public bool TryBegin(RecordBatch batch)
     {

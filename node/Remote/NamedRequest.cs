@@ -20,6 +20,8 @@ internal sealed class NamedRequest(RequestId name) : IKeptRequest
 
     public bool WantsDurable { get; init; }
 
+    public LogIndex Place { get; set; }
+
     /// <summary>An answer was kept: if the transaction was committed, so is the answer.</summary>
     public bool IsKept { get; private set; }
 

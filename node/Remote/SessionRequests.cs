@@ -34,7 +34,7 @@ internal sealed partial class SessionRequests(LocalDriveSession session, bool ke
             : await LocalDriveSession.KeepAsync(named, () => CarryOutAsync(request, named, cancellation));
         answer.Id = request.Id;
         if (request.Keep) { await KeepAsync(request, answer, sample); }
-        if (answer.Status == V1.Status.Ok && wantsDurable) { answer.Durable = shard.Sync() == Status.Ok; }
+        if (answer.Status == V1.Status.Ok && wantsDurable) { answer.Durable = shard.Sync(named?.Place ?? default) == Status.Ok; }
         if (answer.Status == V1.Status.Ok && (isSync || request.IsChange()))
         {
             LogPosition position = isSync ? before : shard.Position;

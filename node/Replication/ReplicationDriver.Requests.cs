@@ -113,14 +113,14 @@ public sealed partial class ReplicationDriver
             return waiter.TakeAnswer();
         }
 
-        public Status Sync()
+        public Status Sync(LogIndex upTo)
         {
             LogWaiter waiter;
             lock (driver.gate)
             {
                 if (driver.hasFailed) { return Status.IoError; }
                 if (Replica is not { Core.IsPrimary: true } replica) { return Status.Unknown; }
-                Status status = driver.RequestDurable(replica, out LogIndex index);
+                Status status = driver.RequestDurable(replica, upTo, out LogIndex index);
                 if (status != Status.Busy) { return status; }
                 waiter = LogWaiter.Take(index, wantsDurable: true);
                 replica.Add(waiter);
@@ -159,11 +159,11 @@ public sealed partial class ReplicationDriver
         return hasFailed ? Status.IoError : replica.ApplyUpTo >= index && replica.Log.Applied < index ? Status.Unknown : Status.Ok;
     }
 
-    /// <summary>Wants all that is committed on disk everywhere. The lock is held.</summary>
+    /// <summary>Wants a committed entry, or all of them, on disk everywhere. The lock is held.</summary>
     /// <returns>Ok: it is; IoError; Busy: it will be.</returns>
-    private Status RequestDurable(HostedReplica replica, out LogIndex index)
+    private Status RequestDurable(HostedReplica replica, LogIndex upTo, out LogIndex index)
     {
-        index = replica.Core.Committed;
+        index = upTo == default ? replica.Core.Committed : upTo;
         if (replica.Core.Durable >= index) { return Status.Ok; }
         replica.Core.RequestDurable(index, SuspendClock.Now, effects);
         CarryOut(null);

@@ -66,45 +66,51 @@ public sealed partial class LocalDriveSession
             out bool _));
     }
 
-    public ValueTask<Reply<NodeInfo>> CreateAsync(in CreateRequest request) =>
-        WithGate(in request, (in CreateRequest asked, KeptChange change, out NodeInfo info) =>
+    public ValueTask<Reply<NodeInfo>> CreateAsync(in CreateRequest request)
+    {
+        VNodeId held = VNodeId.None;
+        Reply<NodeInfo> reply = WithGate(in request, (in CreateRequest asked, KeptChange change, out NodeInfo info) =>
         {
             CreateRequest own = asked with { Session = Id };
             Status status = Run(Create.Apply, in own, SpaceUse.Metadata, out info, change: change);
             if (status == Status.Ok && asked.OpenedBy == Id)
             {
+                held = info.Id;
                 drive.Holds.Add(info.Id, Id);
                 if (info.VNode.Nlink == 0) { drive.Holds.MarkOrphan(info.Id); }
             }
 
             return status;
         });
+        if (!reply.IsOk && held != VNodeId.None) { LetGo(held); }
+        return new(reply);
+    }
 
     public ValueTask<Reply<NodeInfo>> LinkAsync(in LinkRequest request) =>
-        WithGate(in request, (in LinkRequest asked, KeptChange change, out NodeInfo info) =>
+        new(WithGate(in request, (in LinkRequest asked, KeptChange change, out NodeInfo info) =>
         {
             Status status = Run(Link.Apply, in asked, SpaceUse.Metadata, out info, change: change);
             if (status == Status.Ok) { drive.Holds.UnmarkOrphan(info.Id); }
             return status;
-        });
+        }));
 
     public ValueTask<Reply<UnlinkResult>> UnlinkAsync(in UnlinkRequest request) =>
-        WithGate(in request, (in UnlinkRequest asked, KeptChange change, out UnlinkResult result) =>
+        new(WithGate(in request, (in UnlinkRequest asked, KeptChange change, out UnlinkResult result) =>
         {
             UnlinkRequest held = asked with { Holders = HoldersOf(asked.Parent, asked.Name) };
             Status status = Run(Unlink.Apply, in held, SpaceUse.Release, out result, change: change);
             result = NoteLoss(status, result);
             return status;
-        });
+        }));
 
     public ValueTask<Reply<UnlinkResult>> RenameAsync(in RenameRequest request) =>
-        WithGate(in request, (in RenameRequest asked, KeptChange change, out UnlinkResult result) =>
+        new(WithGate(in request, (in RenameRequest asked, KeptChange change, out UnlinkResult result) =>
         {
             RenameRequest held = asked with { Holders = HoldersOf(asked.NewParent, asked.NewName) };
             Status status = Run(Rename.Apply, in held, SpaceUse.Metadata, out result, change: change);
             result = NoteLoss(status, result);
             return status;
-        });
+        }));
 
     public ValueTask<Reply<NodeInfo>> SetAttributesAsync(in SetAttributesRequest request)
     {
@@ -134,7 +140,17 @@ public sealed partial class LocalDriveSession
             upTo = drive.Shard.LastInFlight;
         }
 
-        return Answer(drive.Confirm(status, upTo, null), info);
+        Status confirmed = drive.Confirm(status, upTo, null);
+        if (status == Status.Ok && confirmed != Status.Ok) { LetGo(id); }
+        return Answer(confirmed, info);
+    }
+
+    /// <summary>The client is not told that it holds something: it does not.</summary>
+    private void LetGo(VNodeId id)
+    {
+        bool orphaned;
+        using (drive.Shard.Enter()) { orphaned = drive.Holds.Remove(id, Id); }
+        if (orphaned) { drive.Keep(); }
     }
 
     public ValueTask<Status> ReleaseAsync(VNodeId id)
@@ -145,7 +161,7 @@ public sealed partial class LocalDriveSession
     }
 
     /// <summary>Has a change decided with the gate held, and what follows from it; anew, once others have forgotten what is in its way.</summary>
-    private ValueTask<Reply<TResult>> WithGate<TRequest, TResult>(in TRequest request, GatedChange<TRequest, TResult> decide)
+    private Reply<TResult> WithGate<TRequest, TResult>(in TRequest request, GatedChange<TRequest, TResult> decide)
         where TRequest : allows ref struct
     {
         using KeptChange change = new(drive.Kept, Id);
@@ -160,8 +176,8 @@ public sealed partial class LocalDriveSession
                 upTo = drive.Shard.LastInFlight;
             }
 
-            if (!change.IsInTheWay) { return Answer(drive.Confirm(status, upTo, change), result); }
-            if (!change.WaitForOthers()) { return Answer(Status.StaleEpoch, default(TResult)!); }
+            if (!change.IsInTheWay) { return new(drive.Confirm(status, upTo, change), result); }
+            if (!change.WaitForOthers()) { return new(Status.StaleEpoch, default!); }
         }
     }
 

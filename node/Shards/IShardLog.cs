@@ -57,6 +57,7 @@ public interface IShardLog
     }
 
     /// <summary>Makes durable, on every in-sync replica, what was committed before the call.</summary>
+    /// <param name="upTo">Enough: a committed entry, with all before it; default: all.</param>
     /// <returns>Ok; IoError; Unknown: this node's reign ended before all replicas had it on disk.</returns>
-    Status Sync();
+    Status Sync(LogIndex upTo = default);
 }

@@ -85,5 +85,5 @@ public sealed class LocalShardLog : IShardLog
     /// <summary>What <see cref="Begin"/> answered is all there is to say.</summary>
     public Status Await(LogIndex index) => Status.Ok;
 
-    public Status Sync() => store.SyncLog();
+    public Status Sync(LogIndex upTo) => store.SyncLog();
 }

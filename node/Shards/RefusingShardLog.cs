@@ -35,5 +35,5 @@ public sealed class RefusingShardLog : IShardLog
 
     public Status Await(LogIndex index) => Status.StaleEpoch;
 
-    public Status Sync() => Status.StaleEpoch;
+    public Status Sync(LogIndex upTo) => Status.StaleEpoch;
 }

@@ -91,8 +91,8 @@ public sealed class Shard
     public Status Resume()
     {
         Invariant.Check(IsOwned);
-        if (!inFlight.IsEmpty) { inFlight.Forget(log.Published); }
         Status status = log.Resume();
+        ForgetApplied();
         if (status == Status.Ok && whenApplied is { } then)
         {
             whenApplied = null;
@@ -136,8 +136,9 @@ public sealed class Shard
         }
 
         Status status = log.Begin(drive, changes, wantsDurable, out LogIndex index);
-        if (status == Status.Unknown && log.IsOwed) { whenApplied = applied; }
+        if (status == Status.Unknown) { whenApplied = applied; }
         if (status == Status.Ok && index != default) { inFlight.Add(index, changes); }
+        else { ForgetApplied(); }
         return status;
     }
 
@@ -153,8 +154,13 @@ public sealed class Shard
     public Status Settle()
     {
         Status status = Await(LastInFlight);
-        inFlight.Forget(log.Published);
+        ForgetApplied();
         return status;
+    }
+
+    private void ForgetApplied()
+    {
+        if (!inFlight.IsEmpty) { inFlight.Forget(log.Published); }
     }
 
     /// <summary>Puts a batch into the log and waits until it is applied. Call with the gate held, after <see cref="Resume"/>.</summary>
@@ -172,12 +178,15 @@ public sealed class Shard
         Invariant.Check(IsOwned);
         if (changes.ByteCount > MaxBatchBytes) { return Status.TooLarge; }
         Status status = log.Commit(drive, changes, wantsDurable);
-        if (status == Status.Ok && !inFlight.IsEmpty) { inFlight.Forget(log.Published); }
-        if (status == Status.Unknown && log.IsOwed) { whenApplied = applied; }
+        ForgetApplied();
+
+        // Should the reign be over, nothing is resumed.
+        if (status == Status.Unknown) { whenApplied = applied; }
         return status;
     }
 
     /// <summary>Makes durable, on every in-sync replica, what was committed before the call.</summary>
+    /// <param name="upTo">Enough: a committed entry, with all before it.</param>
     /// <returns>As <see cref="IShardLog.Sync"/>.</returns>
-    public Status Sync() => log.Sync();
+    public Status Sync(LogIndex upTo = default) => log.Sync(upTo);
 }

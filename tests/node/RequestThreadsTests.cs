@@ -93,6 +93,6 @@ public sealed class RequestThreadsTests : IDisposable
             return Status.Ok;
         }
 
-        public Status Sync() => Status.Ok;
+        public Status Sync(LogIndex upTo) => Status.Ok;
     }
 }

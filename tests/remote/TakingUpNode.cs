@@ -148,5 +148,5 @@ internal sealed class EndingShardLog(LocalShardLog log) : IShardLog
 
     public Status Await(LogIndex index) => log.Await(index);
 
-    public Status Sync() => log.Sync();
+    public Status Sync(LogIndex upTo) => log.Sync(upTo);
 }

@@ -66,6 +66,9 @@ internal sealed class FollowerProgress
         bool isNews = reply.Matched > Matched || reply.Durable > Durable || IsProbing;
         if (reply.Matched > Matched) { Matched = reply.Matched; }
         if (reply.Durable > Durable) { Durable = reply.Durable; }
+
+        // What was sent before the question may not have been taken.
+        if (IsProbing) { SendFrom(Matched.Next); }
         IsProbing = false;
         while (underWay.TryPeek(out LogIndex end) && end <= Matched) { underWay.Dequeue(); }
         if (Next <= Matched) { Next = Matched.Next; }

@@ -90,5 +90,5 @@ internal sealed class SteeredLog(IShardLog log) : IShardLog
         }
     }
 
-    public Status Sync() => log.Sync();
+    public Status Sync(LogIndex upTo) => log.Sync(upTo);
 }
