@@ -21,9 +21,11 @@ public sealed partial class HostedDrive
                 return Status.StaleEpoch;
             }
 
+            // What is owed is not counted yet.
+            status = Shard.Resume();
             DrivePolicy policy = State.Policy;
             Reservation used = new(counters.UsedBytes, counters.UsedInodes);
-            status = Quota.Reserve(session, wanted, used, new(policy.QuotaBytes, policy.QuotaInodes));
+            if (status == Status.Ok) { status = Quota.Reserve(session, wanted, used, new(policy.QuotaBytes, policy.QuotaInodes)); }
             upTo = Shard.LastInFlight;
         }
 

@@ -482,6 +482,8 @@ public sealed partial class HostedDrive
         Status status = Shard.Commit(Id, reservation);
         if (status == Status.Ok) { status = Shard.Sync(); }
         if (status == Status.Ok) { counters.Reserved = marks; }
-        return status;
+
+        // What asks for ids has written nothing itself.
+        return status is Status.Unknown ? Shard.AsRefusal(status) : status;
     }
 }

@@ -110,17 +110,18 @@ public sealed partial class DriveWork : IDriveWork
 
     public void Reap(HostedDrive drive)
     {
-        ArgumentNullException.ThrowIfNull(drive);
-        reap[drive.Id] = drive;
+        Keep(drive);
         ReapNoted?.Invoke();
     }
 
     public void Flatten() => FlattenNoted?.Invoke();
 
-    /// <summary>Keeps a drive noted whose work has to wait; nobody is woken.</summary>
+    /// <summary>Keeps a drive noted whose work has to wait; nobody is woken. One of an earlier term is not to take the place of the one that
+    /// serves.</summary>
     public void Keep(HostedDrive drive)
     {
         ArgumentNullException.ThrowIfNull(drive);
+        if (drive.IsLetGo) { return; }
         reap[drive.Id] = drive;
     }
 

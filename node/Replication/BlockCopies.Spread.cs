@@ -10,7 +10,7 @@ namespace KvFs.Node.Replication;
 /// copies.</summary>
 /// <remarks>In order: (1) the primary of the owner's home shard sends a block to its key primary; (2) that one writes it, and brings it to the
 /// copies of its shard; (3) each syncs its index, too: of a block on another shard than its drive, no log entry that refers to it comes into
-/// the same journal; (4) only then it is answered, and a transaction may name it. A key primary that is gone is waited for, until the pool
+/// the same journal, and no commit asks under which primary it was stored; (4) only then it is answered, and a transaction may name it. A key primary that is gone is waited for, until the pool
 /// map names another one, and is sent the block anew: who has it already says so.</remarks>
 internal sealed partial class BlockCopies
 {
@@ -58,7 +58,7 @@ internal sealed partial class BlockCopies
             status = blocks.WriteOwnCopy(block, content, use);
         }
 
-        if (status == Status.Ok) { status = Store(block, shard, spread, content, () => SyncOwn(block.Owner, shard)); }
+        if (status == Status.Ok) { status = Store(block, shard, spread, content, () => SyncOwn(block.Owner, spread)); }
         if (status != Status.IoError) { return status; }
 
         // Another node is to be the primary: this one keeps nothing any more.
@@ -66,11 +66,12 @@ internal sealed partial class BlockCopies
         return Status.StaleEpoch;
     }
 
-    /// <summary>Makes blocks of a shard durable here whose write returned before, so that anything anywhere may refer to them.</summary>
-    public Status SyncOwn(DriveId owner, ShardId shard)
+    /// <summary>Makes blocks durable here whose write returned before; those of a drive that is spread so that anything anywhere may refer to
+    /// them.</summary>
+    public Status SyncOwn(DriveId owner, int spread)
     {
         Status status = blocks.SyncBlocks(owner);
-        return status == Status.Ok && shard != HomeShard.Of(owner, shardCount) ? blocks.SyncIndex() : status;
+        return status == Status.Ok && spread != 0 ? blocks.SyncIndex() : status;
     }
 
     /// <returns>What the key primary answered; Busy: it did not, or the map says that it is none any more.</returns>

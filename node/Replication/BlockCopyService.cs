@@ -154,7 +154,7 @@ internal sealed class BlockCopyService(
             status = blocks.WriteOwnCopy(name, content, SpaceUse.Data);
         }
 
-        if (status == Status.Ok) { status = sender.SyncOwn(name.Owner, ShardOfBlock.Of(name, spread, shardCount)); }
+        if (status == Status.Ok) { status = sender.SyncOwn(name.Owner, spread); }
 
         // Who counts and cannot store would hold all others up.
         if (status == Status.IoError) { driver.OnBlocksFailed(); }
@@ -274,7 +274,7 @@ internal sealed class BlockCopyService(
     private bool IsUnknown(BlockName name)
     {
         ShardId home = HomeShard.Of(name.Owner, shardCount);
-        return blocks.SpreadOf(name.Owner) == 0 && blocks.IsUnknown(name) && !driver.HasLoss(home) && driver.HasCommitted(home);
+        return blocks.SpreadOf(name.Owner) == 0 && blocks.FindUnknown(name.Owner, [name.Id.Value]).Count > 0 && !driver.HasLoss(home) && driver.HasCommitted(home);
     }
 
     private ValueTask<V1.CopyReply> Complete(V1.CompleteRequest request, ServerCall call)

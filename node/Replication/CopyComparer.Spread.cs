@@ -127,7 +127,7 @@ internal sealed partial class CopyComparer
         }
 
         // What died meanwhile was not there when it was dropped, and may be there now. No id comes to life again.
-        TryDrop(drive, [.. Unknown(drive, [.. missing]).Select(static id => new BlockId(id))]);
+        TryDrop(drive, [.. blocks.FindUnknown(drive.Id, [.. missing]).Select(static id => new BlockId(id))]);
     }
 
     [LoggerMessage(

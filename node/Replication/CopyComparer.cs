@@ -267,7 +267,7 @@ internal sealed partial class CopyComparer(
             issued = drive.Counters.Next.Block;
         }
 
-        List<ulong> found = Unknown(drive, [.. candidates]);
+        List<ulong> found = blocks.FindUnknown(drive.Id, [.. candidates]);
         if (found.Count == 0) { return; }
         BlockId[] dead = [.. found.Where(id => id < issued).Select(static id => new BlockId(id))];
         int dropped = TryDrop(drive, dead) ? dead.Length : 0;
@@ -292,15 +292,6 @@ internal sealed partial class CopyComparer(
             && drive.Shard.Sync() == Status.Ok
             && driver.HasCommitted(home)
             && blocks.DropBlocks(drive.Id, dead) == Status.Ok;
-    }
-
-    /// <summary>Those of some ids that are neither in use, granted, nor waiting to be dropped; none, if that cannot be told.</summary>
-    private List<ulong> Unknown(HostedDrive drive, ulong[] ids)
-    {
-        if (ids.Length == 0) { return []; }
-        using IKeyValueSnapshot moment = storage.Store.CreateSnapshot();
-        StoredDriveView view = new(moment.Reader(Family.Namespace), [new(drive.Id, CowNumber.Head)]);
-        return KnownBlocks.FindUnknown(view, ids);
     }
 
     /// <summary>Blocks that are here.</summary>

@@ -134,8 +134,15 @@ public sealed partial class LocalDriveSession
         LogIndex upTo;
         using (drive.Shard.Enter())
         {
-            status = Read(CowNumber.Head, static (DriveView view, VNodeId node, out NodeInfo result) =>
-                GetNode.Apply(view, node, out result), id, out info);
+            // What is owed is not to be seen yet.
+            info = default;
+            status = drive.Shard.Resume();
+            if (status == Status.Ok)
+            {
+                status = Read(CowNumber.Head, static (DriveView view, VNodeId node, out NodeInfo result) =>
+                    GetNode.Apply(view, node, out result), id, out info);
+            }
+
             if (status == Status.Ok) { drive.Holds.Add(id, Id); }
             upTo = drive.Shard.LastInFlight;
         }

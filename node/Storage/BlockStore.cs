@@ -370,11 +370,13 @@ public sealed partial class BlockStore : IDisposable
         return context.Store.TryGet(Family.Namespace, key.In(block.Owner), new ByteBuffer());
     }
 
-    /// <summary>Whether the records of this node know of no use for a block: it is neither referred to, granted, nor waiting to be dropped.</summary>
-    internal bool IsUnknown(BlockName block)
+    /// <summary>Those of some blocks for which the records of this node know no use, as of one moment: neither referred to, granted, nor waiting
+    /// to be dropped.</summary>
+    internal List<ulong> FindUnknown(DriveId owner, IReadOnlyCollection<ulong> ids)
     {
-        StoredDriveView view = new(context.Store.Reader(Family.Namespace), [new(block.Owner, CowNumber.Head)]);
-        return KnownBlocks.FindUnknown(view, [block.Id.Value]).Count > 0;
+        if (ids.Count == 0) { return []; }
+        using IKeyValueSnapshot moment = context.Store.CreateSnapshot();
+        return KnownBlocks.FindUnknown(new StoredDriveView(moment.Reader(Family.Namespace), [new(owner, CowNumber.Head)]), ids);
     }
 
     /// <summary>Whether blocks of an open drive may have to be kept on other nodes than those that keep its records.</summary>

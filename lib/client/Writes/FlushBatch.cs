@@ -260,10 +260,10 @@ internal sealed class FlushBatch
         IsBlockNamed = false;
     }
 
-    /// <summary>Its block is not where it was stored: its files need another one.</summary>
+    /// <summary>Its block is not where it was stored, which proves that nothing names it: its files need another one.</summary>
     public void LoseBlock()
     {
-        if (!IsBlockNamed && Block is { } lost) { abandoned.Add(lost); }
+        if (Block is { } lost) { abandoned.Add(lost); }
         LeaveBlock();
     }
 

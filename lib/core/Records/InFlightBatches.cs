@@ -5,6 +5,12 @@ namespace KvFs.Core;
 /// a key is first looked for in it.</remarks>
 public sealed class InFlightBatches
 {
+    /// <summary>Empty ones that are kept, ...</summary>
+    private const int MaxFree = 64;
+
+    /// <summary>... and how large they are at the most.</summary>
+    private const int MaxFreeBytes = 64 << 10;
+
     private readonly List<Batch> batches = [];
     private readonly Stack<Batch> free = [];
 
@@ -64,10 +70,6 @@ public sealed class InFlightBatches
         foreach (Batch batch in batches) { batch.Select(from, to, ref found); }
         return found is null ? null : new([.. found.Select(static one => new PendingRecord(one.Key, one.Value))], []);
     }
-
-    private const int MaxFree = 64;
-
-    private const int MaxFreeBytes = 64 << 10;
 
     /// <summary>One of them, and where its records are.</summary>
     private sealed class Batch : IComparer<Record>
