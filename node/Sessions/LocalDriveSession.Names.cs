@@ -155,16 +155,15 @@ public sealed partial class LocalDriveSession
     /// <summary>The client is not told that it holds something: it does not.</summary>
     private void LetGo(VNodeId id)
     {
-        bool orphaned;
-        using (drive.Shard.Enter()) { orphaned = drive.Holds.Remove(id, Id); }
-        if (orphaned) { drive.Keep(); }
+        if (EndHold(id)) { drive.Keep(); }
     }
 
-    public ValueTask<Status> ReleaseAsync(VNodeId id)
+    public ValueTask<Status> ReleaseAsync(VNodeId id) => new(EndHold(id) ? drive.ReleaseOrphan(id, Id) : Status.Ok);
+
+    /// <summary>As <see cref="HoldTable.Remove"/>.</summary>
+    private bool EndHold(VNodeId id)
     {
-        bool orphaned;
-        using (drive.Shard.Enter()) { orphaned = drive.Holds.Remove(id, Id); }
-        return new(orphaned ? drive.ReleaseOrphan(id, Id) : Status.Ok);
+        using (drive.Shard.Enter()) { return drive.Holds.Remove(id, Id); }
     }
 
     /// <summary>Has a change decided with the gate held, and what follows from it; anew, once others have forgotten what is in its way.</summary>

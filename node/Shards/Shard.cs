@@ -126,9 +126,7 @@ public sealed class Shard
     /// <returns>As <see cref="IShardLog.Begin"/>, or TooLarge.</returns>
     public Status Begin(DriveId drive, RecordBatch changes, Action? applied = null, bool wantsDurable = false)
     {
-        ArgumentNullException.ThrowIfNull(changes);
-        Invariant.Check(IsOwned);
-        if (changes.ByteCount > MaxBatchBytes) { return Status.TooLarge; }
+        if (!IsInBounds(changes)) { return Status.TooLarge; }
         if (inFlight.ByteCount + changes.ByteCount > MaxInFlightBytes)
         {
             Status settled = Settle();
@@ -158,6 +156,13 @@ public sealed class Shard
         return status;
     }
 
+    private bool IsInBounds(RecordBatch changes)
+    {
+        ArgumentNullException.ThrowIfNull(changes);
+        Invariant.Check(IsOwned);
+        return changes.ByteCount <= MaxBatchBytes;
+    }
+
     private void ForgetApplied()
     {
         if (!inFlight.IsEmpty) { inFlight.Forget(log.Published); }
@@ -174,9 +179,7 @@ public sealed class Shard
     /// meanwhile. IoError: unknown, and the store is latched.</returns>
     public Status Commit(DriveId drive, RecordBatch changes, Action? applied = null, bool wantsDurable = false)
     {
-        ArgumentNullException.ThrowIfNull(changes);
-        Invariant.Check(IsOwned);
-        if (changes.ByteCount > MaxBatchBytes) { return Status.TooLarge; }
+        if (!IsInBounds(changes)) { return Status.TooLarge; }
         Status status = log.Commit(drive, changes, wantsDurable);
         ForgetApplied();
 

@@ -13,10 +13,7 @@ public sealed class InFlightTests : QuietNodeTests
     [Fact]
     public async Task Each_is_decided_on_top_of_those_before_it_and_none_is_answered_before_they_are_committed()
     {
-        IDriveSession session = await OpenAsync("d");
-        Log.IsSlow = true;
-        Task<Reply<NodeInfo>> made = Make(session, "a");
-        await InFlightAsync(1);
+        (IDriveSession session, Task<Reply<NodeInfo>> made) = await BeginAsync();
         Task<Reply<UnlinkResult>> renamed = Task.Run(async () => await session.RenameAsync(
             new() { OldParent = VNodeId.Root, OldName = Name("a"), NewParent = VNodeId.Root, NewName = Name("b") }));
         await InFlightAsync(2);
@@ -42,10 +39,7 @@ public sealed class InFlightTests : QuietNodeTests
     [Fact]
     public async Task A_refusal_waits_for_what_it_rests_on()
     {
-        IDriveSession session = await OpenAsync("d");
-        Log.IsSlow = true;
-        Task<Reply<NodeInfo>> made = Make(session, "a");
-        await InFlightAsync(1);
+        (IDriveSession session, Task<Reply<NodeInfo>> made) = await BeginAsync();
         Task<Reply<NodeInfo>> refused = Make(session, "a");
         await DecidedAsync(2);
         Assert.False(refused.IsCompleted);
@@ -57,10 +51,7 @@ public sealed class InFlightTests : QuietNodeTests
     [Fact]
     public async Task What_the_end_of_a_reign_leaves_open_is_told_to_nobody()
     {
-        IDriveSession session = await OpenAsync("d");
-        Log.IsSlow = true;
-        Task<Reply<NodeInfo>> made = Make(session, "a");
-        await InFlightAsync(1);
+        (IDriveSession session, Task<Reply<NodeInfo>> made) = await BeginAsync();
         Task<Reply<NodeInfo>> refused = Make(session, "a");
         await DecidedAsync(2);
         Log.End();
@@ -87,10 +78,7 @@ public sealed class InFlightTests : QuietNodeTests
     [Fact]
     public async Task A_snapshot_is_committed_with_all_that_was_on_its_way()
     {
-        IDriveSession session = await OpenAsync("d");
-        Log.IsSlow = true;
-        Task<Reply<NodeInfo>> made = Make(session, "a");
-        await InFlightAsync(1);
+        (IDriveSession session, Task<Reply<NodeInfo>> made) = await BeginAsync();
         Task<Reply<SnapshotInfo>> snapshot = Task.Run(async () => await Node.Admin.CreateSnapshotAsync("d", "s", default));
         await UntilAsync(() =>
         {
@@ -101,6 +89,16 @@ public sealed class InFlightTests : QuietNodeTests
         Reply<SnapshotInfo> taken = await snapshot;
         Assert.Equal(Status.Ok, taken.Status);
         Assert.Equal(Status.Ok, (await session.LookupAsync(VNodeId.Root, Name("a"), taken.Value.At)).Status);
+    }
+
+    /// <summary>A session, and its making of a file "a", which is on its way.</summary>
+    private async Task<(IDriveSession Session, Task<Reply<NodeInfo>> Made)> BeginAsync()
+    {
+        IDriveSession session = await OpenAsync("d");
+        Log.IsSlow = true;
+        Task<Reply<NodeInfo>> made = Make(session, "a");
+        await InFlightAsync(1);
+        return (session, made);
     }
 
     private static Task<Reply<NodeInfo>> Make(IDriveSession session, string name) =>
