@@ -30,6 +30,9 @@ public sealed record ClientOptions
     /// <summary>Bytes of quota that are reserved at once: a few blocks, so that it is asked for seldom.</summary>
     public ulong ReserveStepBytes { get; init; } = 16UL << 20;
 
+    /// <summary>The same of a drive that is shared: what one has set aside others do not get.</summary>
+    public ulong SharedReserveStepBytes { get; init; } = 1UL << 20;
+
     /// <summary>Closed files whose state is kept for the next open.</summary>
     public int ClosedFiles { get; init; } = 4096;
 

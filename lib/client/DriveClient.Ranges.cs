@@ -92,7 +92,7 @@ public sealed partial class DriveClient
     {
         ArgumentNullException.ThrowIfNull(file);
         FileState state = file.State;
-        if (through is not null && state.IsHead && await through.RefreshAsync(state) is var asked && asked != Status.Ok)
+        if (through is not null && state.IsHead && !delegations!.Has(state) && await through.RefreshAsync(state) is var asked && asked != Status.Ok)
         {
             return Reply.Failed<ulong>(asked);
         }

@@ -12,8 +12,8 @@ public readonly record struct CreatedFile(NodeInfo Info, OpenFile File);
 /// Thread safe. Owns the session. Answers come on the caller's thread, at once, where memory, quota and session allow
 /// it. What an Ok promises: of a write, that every later read of this client sees it; of <see cref="FsyncAsync"/>, that
 /// it is on disk. A write is committed within some seconds, in batches; the order of the writes of one file is kept
-/// where they overlap. If the session shares its drive, a write is committed before it is answered, and a read asks
-/// what the file is now. Operations on names and attributes are in the log when they answer. Source: docs/design.md,
+/// where they overlap. If the session shares its drive, that holds for files whose writes are left with it (<see cref="Delegations"/>);
+/// else a write is committed before it is answered, and a read asks what the file is now. Operations on names and attributes are in the log when they answer. Source: docs/design.md,
 /// sections 6 and 8. What needs nothing of the client's memory (links, attributes by name, locks, snapshots) is asked
 /// of <see cref="Session"/>.
 /// </remarks>
@@ -31,6 +31,9 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
     /// <summary>Null: the session has its drive for itself.</summary>
     private readonly ThroughWriter? through;
 
+    /// <summary>Null, too.</summary>
+    private readonly Delegations? delegations;
+
     public DriveClient(IDriveSession session, ClientOptions options, TimeProvider time)
     {
         ArgumentNullException.ThrowIfNull(session);
@@ -38,13 +41,20 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
         ArgumentNullException.ThrowIfNull(time);
         this.session = session;
         memory = new(options.DirtyBytes);
-        quota = new(session, options.ReserveStepBytes);
-        table = new(options.ClosedFiles, memory, quota);
+        bool isShared = session.Access.IsShared();
+        quota = new(session, isShared ? options.SharedReserveStepBytes : options.ReserveStepBytes);
+        table = new(options.ClosedFiles, memory, quota, isShared);
         flusher = new(session, options, time, memory, quota, table.NoteIdle);
         readAhead = new(session.Blocks, options);
         reader = new(session, readAhead, flusher);
         writer = new(time, memory, quota, flusher, reader);
-        if (session.Access.IsShared()) { through = new(session, writer, options.BlockGrant); }
+        if (isShared)
+        {
+            through = new(session, writer, options.BlockGrant);
+            delegations = new(session, table, flusher, time);
+            flusher.Ticked = TidySharedAsync;
+        }
+
         Completion = BackgroundThreads.EndOf([.. flusher.Ends, .. readAhead.Threads]);
         session.OnRecall(this);
     }
@@ -96,6 +106,11 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
     /// <summary>Makes a file and opens it.</summary>
     public ValueTask<Reply<CreatedFile>> CreateOpenAsync(in CreateRequest request)
     {
+        if (delegations is not null && !session.Access.IsReadOnly() && delegations.TryBeginMaking())
+        {
+            return OpenDelegatedAsync(delegations, session.CreateAsync(request with { OpenedBy = session.Id, Delegated = true }));
+        }
+
         ValueTask<Reply<NodeInfo>> created = session.CreateAsync(request with { OpenedBy = session.Id });
 
         // House: the answer is there.
@@ -117,7 +132,7 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
     public ValueTask<Reply<FoundBytes>> ReadOrLendAsync(OpenFile file, ulong offset, Memory<byte> destination)
     {
         ArgumentNullException.ThrowIfNull(file);
-        return through is null || !file.State.IsHead
+        return through is null || !file.State.IsHead || delegations!.Has(file.State)
             ? reader.ReadOrLendAsync(file, offset, destination)
             : ReadSharedAsync(through, file, offset, destination);
     }
@@ -129,7 +144,7 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
         ArgumentNullException.ThrowIfNull(file);
         ValueTask<Reply<int>> written = through is null
             ? writer.WriteAsync(file.State, offset, data, options.KillSetId)
-            : through.WriteAsync(file.State, offset, data, options.KillSetId, options.Append);
+            : WriteSharedAsync(through, delegations!, file.State, offset, data, options);
         return options.Sync ? SyncWrittenAsync(file, written) : written;
     }
 
@@ -197,6 +212,7 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
     {
         Status asked = Flushing is { } flushing ? await flushing() : Status.Ok;
         Status flushed = await FlushAsync();
+        quota.ReleaseSurplus();
         return asked != Status.Ok ? asked : flushed;
     }
 
@@ -238,15 +254,7 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
         if (memory.Pool.RentedBuffers == 0) { quota.ReleaseSurplus(); }
     }
 
-    /// <summary>Somebody else wants to change the VNode: commits what is dirty and forgets what is cached.</summary>
-    public async ValueTask<Status> RecallAsync(VNodeId id)
-    {
-        if (table.Pin(id) is not { } state) { return Status.Ok; }
-        Status status = await flusher.FlushAsync(state, isOwner: false);
-        lock (state.Gate) { state.Maps.Clear(); }
-        table.Unpin(state);
-        return status;
-    }
+    ValueTask<Status> ISessionRecall.ReturnAsync(IReadOnlyCollection<VNodeId> nodes) => delegations?.ReturnAsync(nodes) ?? new(Status.Ok);
 
     /// <summary>Adds all dirty data as flat records.</summary>
     public void CopyDirtyRecords(ICollection<DirtyRecord> records)
@@ -272,9 +280,49 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
         await flusher.FlushAllAsync(null);
         await flusher.DisposeAsync();
         await readAhead.DisposeAsync();
+        through?.Dispose();
         quota.ReleaseSurplus();
         await session.DisposeAsync();
         memory.Dispose();
+    }
+
+    /// <summary>Writes to memory, if the file's writes are left with the session; what is not taken there, is committed.</summary>
+    private async ValueTask<Reply<int>> WriteSharedAsync(
+        ThroughWriter shared, Delegations left, FileState file, ulong offset, ReadOnlyMemory<byte> data, WriteOptions options)
+    {
+        int done = 0;
+        if (left.Has(file) || await left.TryTakeAsync(file))
+        {
+            Reply<int> taken = await writer.WriteAsync(file, offset, data, options.KillSetId, options.Append);
+            bool isReturned = taken.Status == Status.Locked || (taken.IsOk && taken.Value < data.Length && !left.Has(file));
+            if (!isReturned) { return taken; }
+            done = taken.IsOk ? taken.Value : 0;
+        }
+
+        Reply<int> rest = await shared.WriteAsync(file, offset + (ulong)done, data[done..], options.KillSetId, options.Append);
+        return rest.IsOk || done == 0 ? new(rest.Status, rest.Value + done) : Reply.Ok(done);
+    }
+
+    /// <summary>What the timer does of a drive that is shared: gives back what others may want.</summary>
+    private async ValueTask TidySharedAsync()
+    {
+        await delegations!.TickAsync();
+        if (memory.Pool.RentedBuffers == 0) { quota.ReleaseSurplus(); }
+    }
+
+    private async ValueTask<Reply<CreatedFile>> OpenDelegatedAsync(Delegations left, ValueTask<Reply<NodeInfo>> created)
+    {
+        FileState? made = null;
+        try
+        {
+            Reply<CreatedFile> opened = OpenCreated(await created);
+            if (opened.IsOk) { made = opened.Value.File.State; }
+            return opened;
+        }
+        finally
+        {
+            left.EndMaking(made);
+        }
     }
 
     /// <summary>Reads what is there now, whoever wrote it.</summary>

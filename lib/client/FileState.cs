@@ -10,11 +10,13 @@ namespace KvFs.Client;
 internal sealed class FileState
 {
     private readonly Signal turn = new();
+    private readonly bool isShared;
     private NodeInfo info;
 
     public FileState(
-        VNodeId id, CowNumber at, in NodeInfo info, DirtyMemory memory, QuotaKeeper quota, MapBudget budget)
+        VNodeId id, CowNumber at, in NodeInfo info, DirtyMemory memory, QuotaKeeper quota, MapBudget budget, bool isShared)
     {
+        this.isShared = isShared;
         Id = id;
         At = at;
         this.info = info;
@@ -93,6 +95,18 @@ internal sealed class FileState
 
     /// <summary>Somebody changes the whole file: writes and captures wait.</summary>
     public bool IsExclusive { get; private set; }
+
+    /// <summary>Of a drive that is shared: the file's writes are left with the session.</summary>
+    public bool IsDelegated { get; set; }
+
+    /// <summary>Writes may be answered from memory.</summary>
+    public bool MayBuffer => !isShared || IsDelegated;
+
+    /// <summary>A write of it was committed before it was answered, since it was last left with the session.</summary>
+    public bool WasWrittenThrough { get; set; }
+
+    /// <summary>From when on its writes may be asked for: a timestamp of the time provider.</summary>
+    public long DelegateFrom { get; set; }
 
     /// <summary>The size that readers see.</summary>
     public ulong Size => Math.Max(info.VNode.Size, Dirty.End);

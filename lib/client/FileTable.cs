@@ -6,7 +6,7 @@ namespace KvFs.Client;
 /// <summary>The files that the client knows something of: open, dirty, or closed a short while ago.</summary>
 /// <remarks>Thread safe. Bounded by what is open or dirty and <paramref name="maxClosed"/> others. A state that is let
 /// go is marked under its gate, so that whoever has just found it looks again.</remarks>
-internal sealed class FileTable(int maxClosed, DirtyMemory memory, QuotaKeeper quota)
+internal sealed class FileTable(int maxClosed, DirtyMemory memory, QuotaKeeper quota, bool isShared)
 {
     /// <summary>Files looked at per close: more than one, so that those which cannot go yet do not pile up.</summary>
     private const int TriesPerTrim = 2;
@@ -31,7 +31,7 @@ internal sealed class FileTable(int maxClosed, DirtyMemory memory, QuotaKeeper q
     public FileState GetOrAdd(CowNumber at, in NodeInfo info)
     {
         FileState? found = Find(info.Id, at);
-        return found ?? files.GetOrAdd((info.Id, at), new FileState(info.Id, at, info, memory, quota, maps));
+        return found ?? files.GetOrAdd((info.Id, at), new FileState(info.Id, at, info, memory, quota, maps, isShared));
     }
 
     /// <summary>The present state of a VNode, if there is one, kept until it is unpinned.</summary>
@@ -74,7 +74,7 @@ internal sealed class FileTable(int maxClosed, DirtyMemory memory, QuotaKeeper q
     /// <summary>Something that kept a file may be over; under its gate.</summary>
     public void NoteIdle(FileState file)
     {
-        if (file.Opens > 0 || file.Pins > 0 || file.IsDirty || file.IsListedClosed || file.IsEvicted) { return; }
+        if (file.Opens > 0 || file.Pins > 0 || file.IsDirty || file.IsDelegated || file.IsListedClosed || file.IsEvicted) { return; }
         file.IsListedClosed = true;
         closed.Enqueue(file);
     }
@@ -88,7 +88,7 @@ internal sealed class FileTable(int maxClosed, DirtyMemory memory, QuotaKeeper q
             lock (file.Gate)
             {
                 file.IsListedClosed = false;
-                if (file.Opens > 0 || file.Pins > 0 || file.IsDirty || file.IsListedDirty || file.IsListedFull)
+                if (file.Opens > 0 || file.Pins > 0 || file.IsDirty || file.IsDelegated || file.IsListedDirty || file.IsListedFull)
                 {
                     NoteIdle(file);
                     continue;

@@ -42,5 +42,8 @@ public sealed class DirectoryPage
 
     public NodeInfo Info(int at) => entries[at].Info;
 
+    /// <summary>The children of which it tells more than id and kind.</summary>
+    public IReadOnlyList<VNodeId> Told() => [.. entries.Where(static entry => entry.Info.Id != VNodeId.None).Select(static entry => entry.Info.Id)];
+
     private readonly record struct Entry(int NameStart, int NameLength, ulong Cookie, Dentry Dentry, NodeInfo Info);
 }

@@ -94,6 +94,18 @@ public interface IDriveSession : IAsyncDisposable
     /// <see cref="Limits.TransactionBytes"/>. Busy: what is in the way is not cleared yet; send it again.</returns>
     ValueTask<Status> TransactAsync(TransactRequest request, TransactResult result);
 
+    /// <summary>Asks for the writes to a file of a drive that is shared: until they are recalled (<see cref="ISessionRecall.ReturnAsync"/>) or
+    /// given back, they may be answered from memory and committed later, and nobody else reads or changes the file meanwhile.</summary>
+    /// <returns>Ok: the file as it is; Locked: not now, somebody else has it open; Stale, IsDirectory, Invalid; NotSupported: this session does
+    /// not share its drive, and need not ask.</returns>
+    ValueTask<Reply<NodeInfo>> DelegateAsync(VNodeId id) => new(Reply.Failed<NodeInfo>(Status.NotSupported));
+
+    /// <summary>Gives the writes to files back, at most <see cref="ReturnDelegations.MaxCount"/>, of which all is committed.</summary>
+    ValueTask<Status> ReturnDelegationsAsync(IReadOnlyCollection<VNodeId> nodes) => new(Status.NotSupported);
+
+    /// <summary>The session is alive for certain: what was left with it still is.</summary>
+    bool HoldsLease => true;
+
     /// <summary>Grants a run of block ids to this session; each may be sent with one content only.</summary>
     ValueTask<Reply<BlockId>> GrantBlocksAsync(uint count);
 
@@ -136,11 +148,16 @@ public interface IDriveSession : IAsyncDisposable
 /// <remarks>Called from threads that serve no requests; never with a lock of the primary held.</remarks>
 public interface ISessionRecall
 {
-    /// <summary>Commits everything that is buffered: before a snapshot, a clone, a restore.</summary>
+    /// <summary>Commits everything that is buffered: before a snapshot, a clone, a restore, or because space runs short; and gives back what was
+    /// reserved for more.</summary>
     ValueTask<Status> FlushAsync();
 
     /// <summary>Drops everything that is cached: the drive was changed behind the session's back.</summary>
     ValueTask InvalidateAsync();
+
+    /// <summary>Commits what is buffered of files, and gives them back (<see cref="IDriveSession.ReturnDelegationsAsync"/>): somebody else asks for
+    /// them. Not Ok: they are kept, because something cannot be committed for now.</summary>
+    ValueTask<Status> ReturnAsync(IReadOnlyCollection<VNodeId> nodes) => new(Status.Ok);
 }
 
 /// <summary>What statfs(2) tells of a drive.</summary>

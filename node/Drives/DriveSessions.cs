@@ -56,6 +56,7 @@ internal static class DriveSessions
         }
 
         drive.Expire(id);
+        drive.Writes.End(id);
         drive.Reap();
     }
 
@@ -69,7 +70,7 @@ internal static class DriveSessions
 
     /// <summary>Goes on with the sessions of the primary before that are to outlive it, and ends the others. Before anybody else
     /// knows the drive.</summary>
-    /// <remarks>What they were granted and have locked is in records. What they hold open is not: until a client says it, its session
+    /// <remarks>What they were granted and have locked, and which files' writes are left with them, is in records. What they hold open is not: until a client says it, its session
     /// holds everything.</remarks>
     public static IReadOnlyList<AdoptedSession> AdoptSessions(this HostedDrive drive)
     {
@@ -89,6 +90,7 @@ internal static class DriveSessions
 
         drive.Transact(default, RemoveLocks, drive.Sessions, SpaceUse.Release, out bool _);
         drive.Locks.TakeOver();
+        _ = drive.Read(CowNumber.Head, KnowDelegations, drive, out bool _);
         using (drive.Shard.Enter()) { _ = drive.Read(CowNumber.Head, MarkOrphans, drive, out bool _); }
         drive.Reap();
         return adopted;
@@ -118,6 +120,19 @@ internal static class DriveSessions
 
     private static Status FindRecord(DriveView view, SessionId session, out SessionRecord record) =>
         SessionRecord.TryGet(session, view, out record) ? Status.Ok : Status.NotFound;
+
+    private static Status KnowDelegations(DriveView view, HostedDrive drive, out bool done)
+    {
+        done = true;
+        List<(SessionId Session, VNodeId Node)> left = [];
+        DelegateWrites.List(view, left);
+        foreach ((SessionId session, VNodeId node) in left)
+        {
+            if (drive.Sessions.IsLive(session)) { drive.Writes.Leave(node, session); }
+        }
+
+        return Status.Ok;
+    }
 
     private static Status MarkOrphans(DriveView view, HostedDrive drive, out bool done)
     {

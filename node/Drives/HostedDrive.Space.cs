@@ -36,6 +36,12 @@ public sealed partial class HostedDrive
         return confirmed;
     }
 
+    /// <summary>Whether other sessions have set bytes aside.</summary>
+    public bool HasReservedByOthers(SessionId session)
+    {
+        using (Shard.Enter()) { return Quota.ReservedByOthers(session).Bytes > 0; }
+    }
+
     /// <summary>What a session has set aside under the primary before: that, and nothing else. With the gate held.</summary>
     public void AdoptReservation(SessionId session, Reservation reserved)
     {
@@ -56,6 +62,7 @@ public sealed partial class HostedDrive
         }
 
         Kept.End();
+        Writes.End();
     }
 
     /// <summary>A session needs some of what it set aside no more, or has used it.</summary>

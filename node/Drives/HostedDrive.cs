@@ -121,6 +121,9 @@ public sealed partial class HostedDrive
     /// <summary>What sessions that share it keep in their clients' memory.</summary>
     public KeptNodes Kept { get; } = new();
 
+    /// <summary>Which files have their writes left with a session.</summary>
+    public WriteDelegations Writes { get; } = new();
+
     /// <summary>The transaction in the making. With the gate held.</summary>
     public DriveTransaction Transaction { get; } = new();
 
@@ -150,7 +153,7 @@ public sealed partial class HostedDrive
         where TRequest : allows ref struct
     {
         ArgumentNullException.ThrowIfNull(operation);
-        using KeptChange? own = change is null ? new(Kept, session) : null;
+        using KeptChange? own = change is null ? BeginChange(session) : null;
         bool isOwned = Shard.IsOwned;
         bool waits = isOwned && change is null;
         change ??= own!;
@@ -172,17 +175,20 @@ public sealed partial class HostedDrive
             if (status == Status.Ok || isOwned) { break; }
             if (change.IsInTheWay)
             {
-                if (!change.WaitForOthers()) { return Status.StaleEpoch; }
+                if (change.WaitForOthers() is var cleared and not Status.Ok) { return cleared; }
                 continue;
             }
 
             if (status != Status.Busy || obstacle is not { } found) { continue; }
-            Status cleared = work.Clear(this, found);
-            if (cleared is not (Status.Ok or Status.Busy)) { return cleared; }
+            Status made = work.Clear(this, found);
+            if (made is not (Status.Ok or Status.Busy)) { return made; }
         }
 
         return isOwned ? status : Confirm(status, upTo, change);
     }
+
+    /// <summary>A request of a session is about to change something.</summary>
+    public KeptChange BeginChange(SessionId by) => new(Kept, Writes, by);
 
     /// <summary>Waits until what was decided with the gate held is committed, with all that it rests on: nothing is told of what may not come
     /// to be. Without the gate.</summary>

@@ -2,14 +2,14 @@ using KvFs.Core;
 
 namespace KvFs.Node.Drives;
 
-/// <summary>What a request is about to change of what sessions may keep (<see cref="KeptNodes"/>): marked from before it is committed until
-/// the request is done.</summary>
+/// <summary>What a request is about to change of what sessions may keep (<see cref="KeptNodes"/>), or have left with them
+/// (<see cref="WriteDelegations"/>): marked from before it is committed until the request is done.</summary>
 /// <remarks>Used by one thread.</remarks>
-public sealed class KeptChange(KeptNodes kept, SessionId by) : IDisposable
+public sealed class KeptChange(KeptNodes kept, WriteDelegations writes, SessionId by) : IDisposable
 {
     private List<HashSet<VNodeId>>? marked;
 
-    /// <summary>Others keep some of it: nothing was changed.</summary>
+    /// <summary>Others keep some of it, or have its writes: nothing was changed.</summary>
     public bool IsInTheWay { get; private set; }
 
     /// <summary>The transaction that changes it is in the log.</summary>
@@ -22,18 +22,21 @@ public sealed class KeptChange(KeptNodes kept, SessionId by) : IDisposable
         ChangedNodes.AddTo(nodes, batch);
         if (nodes.Count == 0) { return true; }
         (marked ??= []).Add(nodes);
-        IsInTheWay = !kept.BeginChange(by, nodes);
+        IsInTheWay = !kept.BeginChange(by, nodes) || writes.HasOthers(by, nodes);
         return !IsInTheWay;
     }
 
     /// <summary>Nobody knows whether the batch will be seen: what it changes is never kept any more.</summary>
     public void Leave() => marked = null;
 
-    /// <summary>Has the others forget it. Without the gate. False: the drive is not served here any more.</summary>
-    public bool WaitForOthers()
+    /// <summary>Has the others give it back, and forget it. Without the gate.</summary>
+    /// <returns>Ok: decide anew; else why nothing was changed: as <see cref="WriteDelegations.Settle"/>.</returns>
+    public Status WaitForOthers()
     {
         IsInTheWay = false;
-        return kept.WaitForOthers(by, marked![^1]);
+        Status settled = writes.Settle(by, marked![^1]);
+        if (settled != Status.Ok) { return settled; }
+        return kept.WaitForOthers(by, marked[^1]) ? Status.Ok : Status.StaleEpoch;
     }
 
     /// <summary>The request is done, one way or the other.</summary>

@@ -63,11 +63,12 @@ public sealed class SessionTable : ISessionLiveness
         lock (gate) { sessions.Remove(id); }
     }
 
-    /// <summary>Has every session commit what it buffers; the first failure, if any.</summary>
-    public async ValueTask<Status> FlushAllAsync()
+    /// <summary>Has every session, but one, commit what it buffers, and give back what it has set aside for more; the first failure, if any.
+    /// </summary>
+    public async ValueTask<Status> FlushAllAsync(SessionId except = default)
     {
         Status first = Status.Ok;
-        foreach (ISessionRecall recall in Recalls())
+        foreach (ISessionRecall recall in Recalls(except))
         {
             Status status = await recall.FlushAsync();
             if (first == Status.Ok) { first = status; }
@@ -79,11 +80,14 @@ public sealed class SessionTable : ISessionLiveness
     /// <summary>Has every session drop what it caches.</summary>
     public async ValueTask InvalidateAllAsync()
     {
-        foreach (ISessionRecall recall in Recalls()) { await recall.InvalidateAsync(); }
+        foreach (ISessionRecall recall in Recalls(except: default)) { await recall.InvalidateAsync(); }
     }
 
-    private List<ISessionRecall> Recalls()
+    private List<ISessionRecall> Recalls(SessionId except)
     {
-        lock (gate) { return [.. sessions.Values.Select(static session => session.Recall).OfType<ISessionRecall>()]; }
+        lock (gate)
+        {
+            return [.. sessions.Where(session => session.Key != except).Select(static session => session.Value.Recall).OfType<ISessionRecall>()];
+        }
     }
 }

@@ -11,6 +11,9 @@ internal sealed partial class RemoteSession
 
     public async ValueTask InvalidateAsync() => await RecallAsync(V1.RecallKind.Invalidate);
 
+    /// <returns>Also SessionExpired: it is ending.</returns>
+    public ValueTask<Status> ReturnAsync(IReadOnlyCollection<VNodeId> nodes) => RecallAsync(V1.RecallKind.Return, nodes);
+
     public void Forget(IReadOnlyCollection<VNodeId> nodes, long upTo)
     {
         lock (gate)
@@ -44,13 +47,14 @@ internal sealed partial class RemoteSession
     }
 
     /// <remarks>A client that never had a stream cannot be asked: it was told that it may keep nothing.</remarks>
-    private ValueTask<Status> RecallAsync(V1.RecallKind kind)
+    private ValueTask<Status> RecallAsync(V1.RecallKind kind, IReadOnlyCollection<VNodeId>? nodes = null)
     {
         TaskCompletionSource<Status> done = new(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (gate)
         {
+            if (end is not null && nodes is not null) { return new(Status.SessionExpired); }
             if (end is not null || !hadStream) { return new(Status.Ok); }
-            Send(new(kind, clock.GetTimestamp(), done));
+            Send(new(kind, clock.GetTimestamp(), done) { Nodes = nodes ?? [] });
         }
 
         return new(done.Task);

@@ -1,4 +1,5 @@
 using KvFs.Core;
+using KvFs.Node.Sessions;
 using KvFs.Protocol;
 using KvFs.Protocol.Wire;
 using Microsoft.Extensions.Logging;
@@ -46,7 +47,8 @@ internal sealed partial class RemoteSession
         Work work = new(this, begun);
         bool isOrdered = request.OperationCase is Operation.Unreserve or Operation.TellHoldings;
         bool mayWait = request.IsChange() || request.OperationCase is Operation.Sync or Operation.ReadBlock or Operation.WriteBlock;
-        if (isOrdered || (isOwnThread && !mayWait)) { work.Execute(); }
+        if (isOrdered) { work.Execute(); }
+        else if (isOwnThread && !mayWait && local.HasNoOthers) { LocalDriveSession.DoSettled(work); }
         else { threads.Run(work); }
     }
 
@@ -55,6 +57,8 @@ internal sealed partial class RemoteSession
     {
         // Nobody could recall it.
         request.Keep = false;
+        bool isLeft = request.OperationCase == Operation.Delegate || request is { OperationCase: Operation.Create, Create.Delegated: true };
+        if (isLeft) { return new() { Id = request.Id, Status = V1.Status.Invalid }; }
         Answered done = TryBegin(request, fromStream: false, out Begun begun)
             ? await threads.RunAsync(() => new ValueTask<Answered>(CarryOutAsync(begun)))
             : await OfEarlierAsync(begun);

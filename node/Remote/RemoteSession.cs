@@ -228,8 +228,18 @@ internal sealed partial class RemoteSession : ISessionRecall, INodeKeeper
 
         // Whoever waits for what its client keeps may be one of those that are waited for below. If it goes on elsewhere, its client may keep
         // that still: nothing is changed here any more.
-        if (why == Status.StaleEpoch) { Hosted.Kept.End(); }
-        else { Hosted.Kept.Remove(Id); }
+        // Nor does it wait itself for what others have.
+        if (why == Status.StaleEpoch)
+        {
+            Hosted.Kept.End();
+            Hosted.Writes.End();
+        }
+        else
+        {
+            Hosted.Kept.Remove(Id);
+            Hosted.Writes.OnEnding(Id);
+        }
+
         await ending.CancelAsync();
         await idle.Task;
         try

@@ -32,6 +32,13 @@ internal sealed partial class SessionRequests(LocalDriveSession session, bool ke
         V1.Answer answer = !IsAtVersionThatIsThere(request) ? Failed(Status.NotFound)
             : named is null ? await CarryOutAsync(request, null, cancellation)
             : await LocalDriveSession.KeepAsync(named, () => CarryOutAsync(request, named, cancellation));
+        if (answer.Status == V1.Status.NoSpace && session.Access.IsShared() && session.HasReservedByOthers)
+        {
+            // Others may have set aside what they do not need.
+            await session.Hosted.Sessions.FlushAllAsync(session.Id);
+            answer = await LocalDriveSession.KeepAsync(named, () => CarryOutAsync(request, named, cancellation));
+        }
+
         answer.Id = request.Id;
         if (request.Keep) { await KeepAsync(request, answer, sample); }
         if (answer.Status == V1.Status.Ok && wantsDurable) { answer.Durable = shard.Sync(named?.Place ?? default) == Status.Ok; }
@@ -78,6 +85,9 @@ internal sealed partial class SessionRequests(LocalDriveSession session, bool ke
             Operation.GrantVnodes => GrantVNodesAsync(request.GrantVnodes),
             Operation.ReturnBlocks => OfStatus(
                 session.ReturnBlocksAsync(new(request.ReturnBlocks.First), request.ReturnBlocks.Count)),
+            Operation.Delegate => OfNode(session.DelegateAsync(new(request.Delegate.Id))),
+            Operation.ReturnDelegations => OfStatus(session.ReturnDelegationsAsync(
+                [.. request.ReturnDelegations.Nodes.Take(ReturnDelegations.MaxCount + 1).Select(static node => new VNodeId(node))])),
             Operation.Reserve => OfStatus(session.ReserveAsync(new(request.Reserve.Bytes, request.Reserve.Inodes))),
             Operation.Unreserve => Unreserve(request.Unreserve),
             Operation.Sync => OfStatus(session.SyncAsync()),

@@ -8,6 +8,7 @@ public sealed partial class LocalDriveSession
 {
     public ValueTask<Reply<ClusterMap>> GetClusterAsync(VNodeId id, uint cluster, CowNumber at)
     {
+        if (Settle(id, at) is var settled and not Status.Ok) { return Answer<ClusterMap>(settled, new()); }
         Status status = Read(
             at,
             static (DriveView view, (VNodeId Id, uint Cluster) argument, out ClusterMap result) =>
@@ -80,6 +81,7 @@ public sealed partial class LocalDriveSession
 
     public ValueTask<Reply<ulong>> CopyRangeAsync(in CopyRangeRequest request)
     {
+        if (Settle(request.Source, request.SourceAt) is var settled and not Status.Ok) { return Answer<ulong>(settled, 0); }
         Status status = Run(
             static (in CopyRangeRequest range, DriveTransaction transaction, out ulong done) =>
                 CopyRange.Apply(range, transaction, out done, out _),
@@ -142,6 +144,9 @@ public sealed partial class LocalDriveSession
         if (Access.IsReadOnly()) { return new(Status.ReadOnly); }
         return new(drive.Reserve(Id, reservation));
     }
+
+    /// <summary>Whether others have set bytes of the drive's quota aside.</summary>
+    internal bool HasReservedByOthers => drive.HasReservedByOthers(Id);
 
     public void Unreserve(Reservation reservation) => drive.Unreserve(Id, reservation);
 

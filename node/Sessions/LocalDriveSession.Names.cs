@@ -12,12 +12,22 @@ public sealed partial class LocalDriveSession
 
     public ValueTask<Reply<NodeInfo>> LookupAsync(VNodeId parent, ReadOnlySpan<byte> name, CowNumber at)
     {
-        Status status = Read(at, FindByName, new NameArgument(parent, name), out NodeInfo info);
-        return Answer(status, info);
+        Status status;
+        NodeInfo info;
+        Status settled;
+        do
+        {
+            long sample = drive.Writes.Sample();
+            status = Read(at, FindByName, new NameArgument(parent, name), out info);
+            settled = status == Status.Ok ? SettleFound(at, sample, [info.Id]) : Status.Ok;
+        }
+        while (settled == Status.Busy);
+        return Answer(settled == Status.Ok ? status : settled, info);
     }
 
     public ValueTask<Reply<NodeInfo>> GetAsync(VNodeId id, CowNumber at)
     {
+        if (Settle(id, at) is var settled and not Status.Ok) { return Answer<NodeInfo>(settled, default); }
         Status status = Read(at, static (DriveView view, VNodeId node, out NodeInfo result) =>
             GetNode.Apply(view, node, out result), id, out NodeInfo info);
         return Answer(status, info);
@@ -29,7 +39,16 @@ public sealed partial class LocalDriveSession
         ArgumentNullException.ThrowIfNull(page);
         int bounded = Math.Clamp(maxEntries, 1, DirectoryPage.MaxEntries);
         DirectoryArgument argument = new(directory, cookie, bounded, withNodes, page);
-        return new(Read(at, FillPage, argument, out bool _));
+        Status status;
+        Status settled;
+        do
+        {
+            long sample = drive.Writes.Sample();
+            status = Read(at, FillPage, argument, out bool _);
+            settled = status == Status.Ok && withNodes ? SettleFound(at, sample, page.Told()) : Status.Ok;
+        }
+        while (settled == Status.Busy);
+        return new(settled == Status.Ok ? status : settled);
     }
 
     public ValueTask<Status> ReadLinkAsync(VNodeId id, CowNumber at, ByteBuffer target)
@@ -49,12 +68,14 @@ public sealed partial class LocalDriveSession
     public ValueTask<Status> GetXattrAsync(VNodeId id, CowNumber at, ReadOnlySpan<byte> name, ByteBuffer value)
     {
         ArgumentNullException.ThrowIfNull(value);
-        return new(Read(at, FindXattr, new XattrArgument(id, name, value), out bool _));
+        Status settled = Settle(id, at);
+        return new(settled == Status.Ok ? Read(at, FindXattr, new XattrArgument(id, name, value), out bool _) : settled);
     }
 
     public ValueTask<Status> ListXattrsAsync(VNodeId id, CowNumber at, ByteBuffer names)
     {
         ArgumentNullException.ThrowIfNull(names);
+        if (Settle(id, at) is var settled and not Status.Ok) { return new(settled); }
         return new(Read(
             at,
             static (DriveView view, (VNodeId Id, ByteBuffer Names) argument, out bool done) =>
@@ -69,10 +90,12 @@ public sealed partial class LocalDriveSession
     public ValueTask<Reply<NodeInfo>> CreateAsync(in CreateRequest request)
     {
         VNodeId held = VNodeId.None;
+        if (request.Delegated && !(Access.IsShared() && drive.Writes.HasRoom(Id))) { return new(Reply.Failed<NodeInfo>(Status.Invalid)); }
         Reply<NodeInfo> reply = WithGate(in request, (in CreateRequest asked, KeptChange change, out NodeInfo info) =>
         {
             CreateRequest own = asked with { Session = Id };
             Status status = Run(Create.Apply, in own, SpaceUse.Metadata, out info, change: change);
+            if (status == Status.Ok && asked.Delegated) { drive.Writes.Leave(info.Id, Id); }
             if (status == Status.Ok && asked.OpenedBy == Id)
             {
                 held = info.Id;
@@ -129,7 +152,8 @@ public sealed partial class LocalDriveSession
 
     public ValueTask<Reply<NodeInfo>> HoldAsync(VNodeId id)
     {
-        Status status;
+        Status status = Settle(id, CowNumber.Head);
+        if (status != Status.Ok) { return Answer<NodeInfo>(status, default); }
         NodeInfo info;
         LogIndex upTo;
         using (drive.Shard.Enter())
@@ -170,7 +194,7 @@ public sealed partial class LocalDriveSession
     private Reply<TResult> WithGate<TRequest, TResult>(in TRequest request, GatedChange<TRequest, TResult> decide)
         where TRequest : allows ref struct
     {
-        using KeptChange change = new(drive.Kept, Id);
+        using KeptChange change = drive.BeginChange(Id);
         while (true)
         {
             Status status;
@@ -183,7 +207,7 @@ public sealed partial class LocalDriveSession
             }
 
             if (!change.IsInTheWay) { return new(drive.Confirm(status, upTo, change), result); }
-            if (!change.WaitForOthers()) { return new(Status.StaleEpoch, default!); }
+            if (change.WaitForOthers() is var cleared and not Status.Ok) { return new(cleared, default!); }
         }
     }
 

@@ -18,6 +18,12 @@ public sealed partial class LocalDriveSession
             if (request.Operations[at] is CommitOperation committing) { committing.Commit.Stored = Stored; }
         }
 
+        // A version that others have written to in their memory is not the last one.
+        foreach (Precondition each in request.Preconditions)
+        {
+            if (each is VersionIs version && Settle(version.Node, CowNumber.Head) is var settled and not Status.Ok) { return new(settled); }
+        }
+
         Status status = Run(
             static (in TransactArgument argument, DriveTransaction transaction, out bool done) =>
             {

@@ -53,7 +53,11 @@ public sealed partial class LocalDriveSession : IDriveSession
     /// <summary>The drive it is with.</summary>
     public HostedDrive Hosted => drive;
 
-    public void OnRecall(ISessionRecall recall) => drive.Sessions.Register(Id, recall);
+    public void OnRecall(ISessionRecall recall)
+    {
+        drive.Sessions.Register(Id, recall);
+        if (Access.IsShared()) { drive.Writes.Add(Id, recall); }
+    }
 
     public ValueTask DisposeAsync() => Interlocked.Exchange(ref closed, 1) == 0 ? closing(this) : ValueTask.CompletedTask;
 

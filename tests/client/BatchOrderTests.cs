@@ -20,7 +20,7 @@ public sealed class BatchOrderTests : IDisposable
     [Fact]
     public void Who_cannot_hold_all_batches_of_a_file_holds_none_and_wakes_nobody()
     {
-        FileState file = new(new(7), CowNumber.Head, default, memory, quota, maps);
+        FileState file = new(new(7), CowNumber.Head, default, memory, quota, maps, isShared: false);
         FlushBatch parked = Add(file, 1);
         FlushBatch running = Add(file, 2);
         Assert.True(order.TryClaim(running));

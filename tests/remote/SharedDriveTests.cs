@@ -137,8 +137,11 @@ public sealed class SharedDriveTests
         OpenFile first = await CreateAsync(one, "a");
         OpenFile second = await CreateAsync(other, "b");
         Assert.Equal(Reply.Ok(1_000_000), await one.WriteAsync(first, 0, new byte[1_000_000], default));
-        Assert.Equal(Status.NoSpace, (await other.WriteAsync(second, 0, new byte[100_000], default)).Status);
-        Assert.Equal(Reply.Ok(48_576), await other.WriteAsync(second, 0, new byte[48_576], default));
+
+        // As much as there is room for, in pages; then to the byte.
+        Assert.Equal(Reply.Ok(11 * 4096), await other.WriteAsync(second, 0, new byte[100_000], default));
+        Assert.Equal(Reply.Ok(48_576 - (11 * 4096)), await other.WriteAsync(second, 11 * 4096, new byte[48_576 - (11 * 4096)], default));
+        Assert.Equal(Status.NoSpace, (await other.WriteAsync(second, 48_576, new byte[1], default)).Status);
         Assert.Equal(Status.NoSpace, (await one.WriteAsync(first, 1_000_000, new byte[1], default)).Status);
 
         // Over what is there it needs none.

@@ -59,6 +59,10 @@ public sealed partial class SharedDriveSession
     public ValueTask<Status> TransactAsync(TransactRequest request, TransactResult result) =>
         FinishAsync(BeginAnything(), inner.TransactAsync(request, result));
 
+    public ValueTask<Reply<NodeInfo>> DelegateAsync(VNodeId id) => inner.DelegateAsync(id);
+
+    public ValueTask<Status> ReturnDelegationsAsync(IReadOnlyCollection<VNodeId> nodes) => inner.ReturnDelegationsAsync(nodes);
+
     public ValueTask<Reply<BlockId>> GrantBlocksAsync(uint count) => inner.GrantBlocksAsync(count);
 
     public ValueTask<Reply<VNodeId>> GrantVNodesAsync(uint count) => inner.GrantVNodesAsync(count);

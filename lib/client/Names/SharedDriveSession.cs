@@ -78,6 +78,11 @@ public sealed partial class SharedDriveSession : IDriveSession, ISessionRecall
         if (user is not null) { await user.InvalidateAsync(); }
     }
 
+    ValueTask<Status> ISessionRecall.ReturnAsync(IReadOnlyCollection<VNodeId> nodes) =>
+        user?.ReturnAsync(nodes) ?? inner.ReturnDelegationsAsync(nodes);
+
+    public bool HoldsLease => inner.HoldsLease;
+
     public ValueTask DisposeAsync() => inner.DisposeAsync();
 
     public ValueTask<Status> SyncAsync() => inner.SyncAsync();

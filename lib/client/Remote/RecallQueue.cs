@@ -49,19 +49,21 @@ internal sealed class RecallQueue
     {
         await foreach (V1.Recall recall in queue.Reader.ReadAllAsync())
         {
-            Status status = await DoAsync(recall.Kind);
+            Status status = await DoAsync(recall);
             lock (standing) { standing.Remove(recall.Id); }
             done(recall.Id, status);
         }
     }
 
-    private async ValueTask<Status> DoAsync(V1.RecallKind kind)
+    private async ValueTask<Status> DoAsync(V1.Recall recall)
     {
-        if (kind is not (V1.RecallKind.Flush or V1.RecallKind.Invalidate)) { return Status.NotSupported; }
+        V1.RecallKind kind = recall.Kind;
+        if (kind is not (V1.RecallKind.Flush or V1.RecallKind.Invalidate or V1.RecallKind.Return)) { return Status.NotSupported; }
         if (Volatile.Read(ref handler) is not { } asked) { return Status.Ok; }
         try
         {
             if (kind == V1.RecallKind.Flush) { return await asked.FlushAsync(); }
+            if (kind == V1.RecallKind.Return) { return await asked.ReturnAsync([.. recall.Nodes.Select(static node => new VNodeId(node))]); }
             await asked.InvalidateAsync();
             return Status.Ok;
         }

@@ -60,6 +60,16 @@ public sealed partial class RemoteDriveSession
         }
     }
 
+    public ValueTask<Reply<NodeInfo>> DelegateAsync(VNodeId id) => AskForNodeAsync(new() { Delegate = new() { Id = id.Value } });
+
+    public ValueTask<Status> ReturnDelegationsAsync(IReadOnlyCollection<VNodeId> nodes)
+    {
+        ArgumentNullException.ThrowIfNull(nodes);
+        V1.ReturnDelegations given = new();
+        foreach (VNodeId node in nodes) { given.Nodes.Add(node.Value); }
+        return AskAsync(new() { ReturnDelegations = given });
+    }
+
     public async ValueTask<Reply<BlockId>> GrantBlocksAsync(uint count)
     {
         Reply<ulong> reply = await AskForNumberAsync(new() { GrantBlocks = new() { Count = count } });

@@ -2,6 +2,7 @@ using KvFs.Core;
 using KvFs.Grpc;
 using KvFs.Protocol;
 using KvFs.Protocol.Wire;
+using Operation = KvFs.Protocol.V1.Request.OperationOneofCase;
 using V1 = KvFs.Protocol.V1;
 
 namespace KvFs.Client.Remote;
@@ -16,9 +17,13 @@ namespace KvFs.Client.Remote;
 /// </remarks>
 internal sealed class SessionConnection : IAsyncDisposable
 {
-    /// <summary>Requests that are on their way, beside waits for locks: half of the slots, so that these cannot keep others away.
+    /// <summary>Requests with which what was answered from memory is committed, and given back: others may be waiting for that, and it must not
+    /// wait for what waits for them.</summary>
+    private const int MaxOwed = 128;
+
+    /// <summary>Other requests that are on their way, beside waits for locks: with those half of the slots, so that waits cannot keep others away.
     /// </summary>
-    private const int MaxRequests = RequestLedger.Slots / 2;
+    private const int MaxRequests = (RequestLedger.Slots / 2) - MaxOwed;
 
     private const int MaxWaits = RequestLedger.Slots / 2;
 
@@ -29,6 +34,7 @@ internal sealed class SessionConnection : IAsyncDisposable
     private const ulong HoldingsId = ulong.MaxValue;
 
     private readonly SemaphoreSlim room = new(MaxRequests);
+    private readonly SemaphoreSlim owedRoom = new(MaxOwed);
     private readonly RequestBook book = new();
     private readonly SessionHoldings holdings = new();
     private readonly RecallQueue recalls;
@@ -107,7 +113,8 @@ internal sealed class SessionConnection : IAsyncDisposable
     public async ValueTask<V1.Answer> AskAsync(V1.Request request)
     {
         if (request.CalculateSize() > MaxRequestBytes) { return new() { Status = V1.Status.TooLarge }; }
-        Task entering = room.WaitAsync();
+        SemaphoreSlim places = IsOwed(request) ? owedRoom : room;
+        Task entering = places.WaitAsync();
         if (!entering.IsCompletedSuccessfully) { await entering; }
         try
         {
@@ -115,7 +122,7 @@ internal sealed class SessionConnection : IAsyncDisposable
         }
         finally
         {
-            room.Release();
+            places.Release();
         }
     }
 
@@ -157,6 +164,9 @@ internal sealed class SessionConnection : IAsyncDisposable
 
         await run;
     }
+
+    private static bool IsOwed(V1.Request request) => request.OperationCase is Operation.Commit or Operation.WriteBlock or Operation.GrantBlocks
+        or Operation.ReturnBlocks or Operation.ReturnDelegations or Operation.Unreserve;
 
     private bool IsClosing
     {

@@ -28,6 +28,12 @@ internal enum WriteStep
 
     /// <summary>Somebody changes the whole file; wait for him.</summary>
     NeedTurn,
+
+    /// <summary>The file's writes are not left with the session (any more).</summary>
+    NotDelegated,
+
+    /// <summary>It would be longer than a file may be.</summary>
+    TooLarge,
 }
 
 /// <summary>The dirty bytes of one file: runs in the order of their offsets, without overlap.</summary>

@@ -32,18 +32,24 @@ internal sealed class FileWriter(
         Least,
     }
 
-    /// <summary>Buffers a write; answers the bytes taken: fewer than given only where space runs out.</summary>
+    /// <summary>Buffers a write; answers the bytes taken: fewer than given only where space runs out, or the file is not left with the session any
+    /// more. Locked: it is not, and nothing was taken.</summary>
+    /// <param name="file">Which file.</param>
+    /// <param name="offset">Where.</param>
+    /// <param name="data">What.</param>
+    /// <param name="killSetId">Set-id bits go.</param>
+    /// <param name="appends">Not there, but behind the end that the file has.</param>
     public ValueTask<Reply<int>> WriteAsync(
-        FileState file, ulong offset, ReadOnlyMemory<byte> data, bool killSetId)
+        FileState file, ulong offset, ReadOnlyMemory<byte> data, bool killSetId, bool appends = false)
     {
         if (!file.IsHead) { return new(Reply.Failed<int>(Status.ReadOnly)); }
         if (!Fits(offset, data.Length)) { return new(Reply.Failed<int>(Status.TooLarge)); }
 
         int done = 0;
-        WriteStep step = Take(file, offset, data.Span, killSetId, reserve: true, ref done);
+        WriteStep step = Take(file, ref offset, data.Span, killSetId, reserve: true, appends, ref done);
         return step == WriteStep.Done
             ? new(Reply.Ok(done))
-            : WriteOnAsync(file, offset, data, killSetId, done);
+            : WriteOnAsync(file, offset, data, killSetId, appends, done);
     }
 
     /// <summary>Whether a file may have bytes there.</summary>
@@ -53,12 +59,17 @@ internal sealed class FileWriter(
     /// <summary>The present time.</summary>
     public Timestamp Now() => Timestamp.At(time.GetUtcNow());
 
+    /// <summary>Takes as much as there is quota and memory for. Of an append nothing of which was taken yet, <paramref name="offset"/> becomes the
+    /// file's end.</summary>
     private WriteStep Take(
-        FileState file, ulong offset, ReadOnlySpan<byte> data, bool killSetId, bool reserve, ref int done)
+        FileState file, ref ulong offset, ReadOnlySpan<byte> data, bool killSetId, bool reserve, bool appends, ref int done)
     {
         lock (file.Gate)
         {
             if (file.IsExclusive) { return WriteStep.NeedTurn; }
+            if (!file.MayBuffer) { return WriteStep.NotDelegated; }
+            if (appends && done == 0) { offset = file.Size; }
+            if (!Fits(offset, data.Length)) { return WriteStep.TooLarge; }
             bool wasClean = file.Dirty.OpenBytes == 0;
             int before = done;
             WriteStep step = file.Dirty.Write(offset + (ulong)done, data[done..], reserve, ref done);
@@ -73,7 +84,7 @@ internal sealed class FileWriter(
     }
 
     private async ValueTask<Reply<int>> WriteOnAsync(
-        FileState file, ulong offset, ReadOnlyMemory<byte> data, bool killSetId, int done)
+        FileState file, ulong offset, ReadOnlyMemory<byte> data, bool killSetId, bool appends, int done)
     {
         Shortage shortage = Shortage.None;
         for (; ; )
@@ -90,7 +101,7 @@ internal sealed class FileWriter(
                 reserve = !piece.Value.IsBacked;
             }
 
-            WriteStep step = Take(file, offset, data.Span[..length], killSetId, reserve, ref done);
+            WriteStep step = Take(file, ref offset, data.Span[..length], killSetId, reserve, appends, ref done);
             if (done == data.Length) { return Reply.Ok(done); }
             Status status = Status.Ok;
             switch (step)
@@ -98,6 +109,10 @@ internal sealed class FileWriter(
                 case WriteStep.NeedTurn:
                     await WaitTurnAsync(file);
                     break;
+                case WriteStep.NotDelegated:
+                    return Answer(done, Status.Locked);
+                case WriteStep.TooLarge:
+                    return Answer(done, Status.TooLarge);
                 case WriteStep.NeedMemory:
                     status = await flusher.RelieveAsync(freed);
                     break;

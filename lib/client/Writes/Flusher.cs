@@ -71,6 +71,9 @@ internal sealed class Flusher : IAsyncDisposable
 
     public int DirtyFiles => queue.DirtyCount;
 
+    /// <summary>What else the timer is for, behind what it does here. Set it before the first write.</summary>
+    public Func<ValueTask>? Ticked { get; set; }
+
     /// <summary>A file has dirty data; under its gate.</summary>
     public void NoteWritten(FileState file, bool wasClean)
     {
@@ -189,6 +192,8 @@ internal sealed class Flusher : IAsyncDisposable
         {
             if (order.TryClaim(batch)) { await writer.RunAsync(batch); }
         }
+
+        if (Ticked is { } ticked) { await ticked(); }
     }
 
     /// <summary>Does a part of what must be done before memory comes back, or waits for it. Ok: try again; else memory

@@ -8,12 +8,16 @@ namespace KvFs.Client;
 /// <remarks>Thread safe. Nothing is buffered, so there is nothing to lose and no quota to set aside: who is refused hears it from the
 /// write itself. Effects, in order: block durable, then commit. A piece of more than <see cref="BatchCapture.PackBytes"/> is
 /// several writes.</remarks>
-internal sealed class ThroughWriter(IDriveSession session, FileWriter writer, uint blockGrant)
+internal sealed class ThroughWriter(IDriveSession session, FileWriter writer, uint blockGrant) : IDisposable
 {
     /// <summary>Others that append at the same time, each of which may be first, before it is called a failure.</summary>
     private const int AppendAttempts = 1024;
 
+    /// <summary>Pieces at once: each may wait for what another client has of its file, and must leave room for what others wait for here.</summary>
+    private const int MaxPieces = 64;
+
     private readonly BlockIds blockIds = new(session, blockGrant);
+    private readonly SemaphoreSlim turns = new(MaxPieces);
 
     /// <summary>Writes at an offset, or, if it appends, behind the end that the file has then.</summary>
     /// <returns>The bytes written: fewer than given only where some were, before it failed. Unknown: nobody knows whether it was
@@ -26,17 +30,7 @@ internal sealed class ThroughWriter(IDriveSession session, FileWriter writer, ui
         while (done < data.Length)
         {
             ReadOnlyMemory<byte> piece = data.Slice(done, Math.Min(data.Length - done, BatchCapture.PackBytes));
-            Status status = Status.NotFound;
-
-            // A block that was stored under another primary than the one that is to name it is stored anew, under another number.
-            for (int lost = 0; status == Status.NotFound && lost <= FlushRetry.LostBlocks; lost++)
-            {
-                status = appends
-                    ? await AppendAsync(file, piece, killSetId)
-                    : await WritePieceAsync(file, offset + (ulong)done, piece, killSetId);
-            }
-
-            if (status == Status.NotFound) { status = Status.IoError; }
+            Status status = await WritePieceAsync(file, offset + (ulong)done, piece, killSetId, appends);
             if (status != Status.Ok) { return done > 0 ? Reply.Ok(done) : Reply.Failed<int>(status); }
             done += piece.Length;
         }
@@ -44,7 +38,31 @@ internal sealed class ThroughWriter(IDriveSession session, FileWriter writer, ui
         return Reply.Ok(done);
     }
 
-    private async ValueTask<Status> WritePieceAsync(FileState file, ulong offset, ReadOnlyMemory<byte> piece, bool killSetId)
+    public void Dispose() => turns.Dispose();
+
+    private async ValueTask<Status> WritePieceAsync(
+        FileState file, ulong offset, ReadOnlyMemory<byte> piece, bool killSetId, bool appends)
+    {
+        Task turn = turns.WaitAsync();
+        if (!turn.IsCompletedSuccessfully) { await turn; }
+        try
+        {
+            // A block that was stored under another primary than the one that is to name it is stored anew, under another number.
+            Status status = Status.NotFound;
+            for (int lost = 0; status == Status.NotFound && lost <= FlushRetry.LostBlocks; lost++)
+            {
+                status = appends ? await AppendAsync(file, piece, killSetId) : await PutAsync(file, offset, piece, killSetId);
+            }
+
+            return status == Status.NotFound ? Status.IoError : status;
+        }
+        finally
+        {
+            turns.Release();
+        }
+    }
+
+    private async ValueTask<Status> PutAsync(FileState file, ulong offset, ReadOnlyMemory<byte> piece, bool killSetId)
     {
         if (!FileWriter.Fits(offset, piece.Length)) { return Status.TooLarge; }
         Reply<BlockName?> block = await StoreAsync(piece);

@@ -2,7 +2,8 @@ using System.Buffers.Binary;
 
 namespace KvFs.Core;
 
-/// <summary>Which VNodes a batch changes as far as a client keeps them: their attributes, and the names in them.</summary>
+/// <summary>Which VNodes a batch changes as far as a client keeps them: their attributes, and the names in them. A write delegation of one is a
+/// change of it: what others keep does not hold from then on.</summary>
 public static class ChangedNodes
 {
     /// <summary>Adds them to a set.</summary>
@@ -11,10 +12,18 @@ public static class ChangedNodes
         ArgumentNullException.ThrowIfNull(nodes);
         ArgumentNullException.ThrowIfNull(batch);
         ReadOnlySpan<byte> rest = batch.Bytes;
-        while (RecordBatch.TryReadNext(ref rest, out _, out ReadOnlySpan<byte> key, out _))
+        while (RecordBatch.TryReadNext(ref rest, out RecordOperation operation, out ReadOnlySpan<byte> key, out _))
         {
-            bool isKept = (RecordKind)key[DriveId.Size] is RecordKind.VNode or RecordKind.Dentry;
-            if (isKept) { nodes.Add(new(BinaryPrimitives.ReadUInt64BigEndian(key[(DriveId.Size + 2)..]))); }
+            RecordKind kind = (RecordKind)key[DriveId.Size];
+            if (kind is RecordKind.VNode or RecordKind.Dentry)
+            {
+                nodes.Add(new(BinaryPrimitives.ReadUInt64BigEndian(key[(DriveId.Size + 2)..])));
+            }
+            else if (kind == RecordKind.Delegation && operation == RecordOperation.Put
+                && RecordKey.TrySplitNumbers(key[DriveId.Size..], out _, out ulong delegated))
+            {
+                nodes.Add(new(delegated));
+            }
         }
     }
 }

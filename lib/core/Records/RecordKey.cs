@@ -42,6 +42,9 @@ public enum RecordKind : byte
     /// <summary>VNode ids that a session may create VNodes under.</summary>
     VNodeGrant = (byte)'i',
 
+    /// <summary>A session alone may buffer writes to a file.</summary>
+    Delegation = (byte)'j',
+
     /// <summary>The one restore that is going on.</summary>
     Restore = (byte)'e',
 
@@ -223,7 +226,7 @@ public struct RecordKey
     public static RecordKey Numbered(RecordKind kind, ulong number) => new RecordKey(kind).With(number);
 
     /// <summary>Body: 18-25 and 26-33: two numbers: Orphan (VNode, session), RestoreWork (source, target), Grant (session,
-    /// last id), VNodeGrant (session, group of ids).</summary>
+    /// last id), VNodeGrant (session, group of ids), Delegation (session, VNode).</summary>
     /// <remarks>A grant is named by its last id, so that the first key from (session, id) on is the one that may hold the
     /// id.</remarks>
     public static RecordKey Numbered(RecordKind kind, ulong first, ulong second) =>

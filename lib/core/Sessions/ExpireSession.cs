@@ -3,15 +3,15 @@ namespace KvFs.Core;
 /// <summary>Ends a session, because its client closed it or its lease has run out.</summary>
 /// <remarks>
 /// In steps, again until <c>done</c>: (1) the session's own record, so that nothing of it is applied any more; (2) its locks,
-/// which the lock table gave up (<see cref="LockTable.Expire"/>); these two with the first step; (3) its kept results and
-/// the VNode ids that it has not used: nobody ever will; (4) its grants of blocks (<see cref="CloseGrants"/>). VNodes that it held are <see cref="ReapOrphans"/>' business, which asks who lives. After
+/// which the lock table gave up (<see cref="LockTable.Expire"/>); these two with the first step; (3) its kept results, its write
+/// delegations, and the VNode ids that it has not used: nobody ever will; (4) its grants of blocks (<see cref="CloseGrants"/>). VNodes that it held are <see cref="ReapOrphans"/>' business, which asks who lives. After
 /// a crash between steps, a session that has results or grants but no record is ended again: <see cref="ListUnfinished"/>.
 /// </remarks>
 public static class ExpireSession
 {
     /// <summary>Kinds of records of which each is one session's, whose number comes first in the key.</summary>
     private static readonly RecordKind[] s_kinds =
-        [RecordKind.Session, RecordKind.RequestResult, RecordKind.Grant, RecordKind.VNodeGrant];
+        [RecordKind.Session, RecordKind.RequestResult, RecordKind.Grant, RecordKind.VNodeGrant, RecordKind.Delegation];
 
     public static Status Apply(SessionId session, LockEffects locks, DriveTransaction transaction, out bool done)
     {
@@ -20,6 +20,7 @@ public static class ExpireSession
         transaction.Delete(ref key);
         LockRecords.Write(locks.Changes, transaction);
         done = Remove(RecordKind.RequestResult, session, transaction)
+            && Remove(RecordKind.Delegation, session, transaction)
             && Remove(RecordKind.VNodeGrant, session, transaction);
         return done ? CloseGrants.Apply(session, transaction, out done) : Status.Ok;
     }

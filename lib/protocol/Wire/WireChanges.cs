@@ -28,5 +28,5 @@ public static class WireChanges
         request.ChangesDrive()
         || request.OperationCase is Operation.Hold or Operation.Release or Operation.GrantBlocks or Operation.GrantVnodes
             or Operation.ReturnBlocks or Operation.Reserve or Operation.Unreserve or Operation.SetLock
-            or Operation.UnlockAll;
+            or Operation.UnlockAll or Operation.Delegate or Operation.ReturnDelegations;
 }

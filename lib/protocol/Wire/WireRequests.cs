@@ -20,6 +20,7 @@ public static class WireRequests
         Nameless = request.Nameless,
         Id = request.Id.Value,
         Times = request.Times.ToWire(),
+        Delegated = request.Delegated,
     };
 
     /// <param name="create">Lent: the request has its spans.</param>
@@ -42,6 +43,7 @@ public static class WireRequests
             Id = new(create.Id),
             Session = session,
             Times = create.Times.ToCore(),
+            Delegated = create.Delegated,
         };
     }
 

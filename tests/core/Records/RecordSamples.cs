@@ -143,6 +143,9 @@ internal static class RecordSamples
                 && VNodeGrant.TryTake(payload, 0x3132_33FF) && VNodeGrant.TryTake(payload, 0x3132_3300)
                 && VNodeGrant.IsEmpty(payload));
 
+        yield return new("ns-delegation-v1", Relative(RecordKey.Numbered(RecordKind.Delegation, Session.Value, Node.Value)), [],
+            (key, _) => IsNumbers(key, Session.Value, Node.Value));
+
         SessionRecord session = new(new(9), SessionAccess.ReadOnly, default);
         yield return Of("ns-session-v1", RecordKey.Numbered(RecordKind.Session, Session.Value), session.PayloadBytes,
             session.Encode, bytes => SessionRecord.TryDecode(bytes, out SessionRecord read) && read == session);

@@ -13,7 +13,7 @@ internal static class NodeLeaks
     /// <summary>Kinds of records that are only there while something goes on.</summary>
     private static readonly RecordKind[] s_passing =
     [
-        RecordKind.Orphan, RecordKind.BlockDead, RecordKind.Grant, RecordKind.VNodeGrant, RecordKind.Session,
+        RecordKind.Orphan, RecordKind.BlockDead, RecordKind.Grant, RecordKind.VNodeGrant, RecordKind.Delegation, RecordKind.Session,
         RecordKind.RequestResult, RecordKind.Lock, RecordKind.Restore, RecordKind.RestoreWork, RecordKind.RestoreLink,
         RecordKind.Cut, RecordKind.Reaper,
     ];

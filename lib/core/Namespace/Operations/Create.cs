@@ -62,6 +62,7 @@ public static class Create
         }
 
         transaction.PutVNode(id, vnode);
+        if (request.Delegated) { DelegateWrites.Put(request.Session, id, transaction); }
         transaction.OnMade(id, request.Kind);
         result = new(id, vnode, transaction.Cow);
         return Status.Ok;
@@ -70,6 +71,7 @@ public static class Create
     private static Status Check(in CreateRequest request)
     {
         if (request.Kind is < VNodeKind.File or > VNodeKind.Socket) { return Status.Invalid; }
+        if (request.Delegated && request.Kind != VNodeKind.File) { return Status.Invalid; }
         if (request.Name.IsEmpty)
         {
             bool held = request.OpenedBy != Orphans.Nobody;

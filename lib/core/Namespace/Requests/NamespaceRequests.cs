@@ -40,6 +40,9 @@ public readonly ref struct CreateRequest
 
     /// <summary>When it was made, if the client has told its program so already; null: at the transaction's time.</summary>
     public NodeTimes? Times { get; init; }
+
+    /// <summary><see cref="Session"/> may buffer writes to the new file: nobody else knows it yet.</summary>
+    public bool Delegated { get; init; }
 }
 
 /// <summary>The times of a VNode.</summary>
