@@ -36,7 +36,8 @@ public sealed partial class DriveClient
             bool dataGoesFirst;
             lock (state.Gate)
             {
-                if (state.TryKeep(request, writer.Now(), out NodeInfo kept)) { return new(Reply.Ok(kept)); }
+                bool isOwn = delegations is null || delegations.Has(state);
+                if (isOwn && state.TryKeep(request, writer.Now(), out NodeInfo kept)) { return new(Reply.Ok(kept)); }
                 dataGoesFirst = DataGoesFirst(state, request);
             }
 

@@ -54,6 +54,8 @@ public sealed partial class DriveClient
             if (status != Status.Ok) { return Reply.Failed<ulong>(status); }
         }
 
+        // Who has the source gives it back now: it must not be waited for with the target's turn.
+        if (delegations is not null && request.SourceAt == CowNumber.Head) { await session.GetAsync(request.Source, CowNumber.Head); }
         if (table.Pin(request.Target) is not { } target)
         {
             Reply<ulong> copied = await CopyAsync(request);

@@ -50,7 +50,7 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
         writer = new(time, memory, quota, flusher, reader);
         if (isShared)
         {
-            through = new(session, writer, options.BlockGrant);
+            through = new(session, writer, quota, options.BlockGrant);
             delegations = new(session, table, flusher, time);
             flusher.Ticked = TidySharedAsync;
         }
@@ -108,7 +108,8 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
     {
         if (delegations is not null && !session.Access.IsReadOnly() && delegations.TryBeginMaking())
         {
-            return OpenDelegatedAsync(delegations, session.CreateAsync(request with { OpenedBy = session.Id, Delegated = true }));
+            DelegationWish wish = new();
+            return OpenDelegatedAsync(delegations, session.CreateAsync(request with { OpenedBy = session.Id, Wish = wish }), wish);
         }
 
         ValueTask<Reply<NodeInfo>> created = session.CreateAsync(request with { OpenedBy = session.Id });
@@ -291,16 +292,27 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
         ThroughWriter shared, Delegations left, FileState file, ulong offset, ReadOnlyMemory<byte> data, WriteOptions options)
     {
         int done = 0;
-        if (left.Has(file) || await left.TryTakeAsync(file))
+        while (!await left.TryBeginThroughAsync(file))
         {
-            Reply<int> taken = await writer.WriteAsync(file, offset, data, options.KillSetId, options.Append);
-            bool isReturned = taken.Status == Status.Locked || (taken.IsOk && taken.Value < data.Length && !left.Has(file));
-            if (!isReturned) { return taken; }
-            done = taken.IsOk ? taken.Value : 0;
+            // What is in memory must not be overtaken: as long as the file is left with the session, all goes there. Whether it still is, only the
+            // primary can tell when the lease may be over.
+            if (!session.HoldsLease && await shared.RefreshAsync(file) is var asked && asked != Status.Ok) { return Reply.Failed<int>(asked); }
+            Reply<int> taken = await writer.WriteAsync(file, offset + (ulong)done, data[done..], options.KillSetId, options.Append);
+            if (taken.Status == Status.Locked) { continue; }
+            if (!taken.IsOk) { return done == 0 ? taken : Reply.Ok(done); }
+            done += taken.Value;
+            if (done == data.Length || Delegations.IsLeft(file)) { return Reply.Ok(done); }
         }
 
-        Reply<int> rest = await shared.WriteAsync(file, offset + (ulong)done, data[done..], options.KillSetId, options.Append);
-        return rest.IsOk || done == 0 ? new(rest.Status, rest.Value + done) : Reply.Ok(done);
+        try
+        {
+            Reply<int> rest = await shared.WriteAsync(file, offset + (ulong)done, data[done..], options.KillSetId, options.Append);
+            return rest.IsOk || done == 0 ? new(rest.Status, rest.Value + done) : Reply.Ok(done);
+        }
+        finally
+        {
+            Delegations.EndThrough(file);
+        }
     }
 
     /// <summary>What the timer does of a drive that is shared: gives back what others may want.</summary>
@@ -310,13 +322,14 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
         if (memory.Pool.RentedBuffers == 0) { quota.ReleaseSurplus(); }
     }
 
-    private async ValueTask<Reply<CreatedFile>> OpenDelegatedAsync(Delegations left, ValueTask<Reply<NodeInfo>> created)
+    private async ValueTask<Reply<CreatedFile>> OpenDelegatedAsync(
+        Delegations left, ValueTask<Reply<NodeInfo>> created, DelegationWish wish)
     {
         FileState? made = null;
         try
         {
             Reply<CreatedFile> opened = OpenCreated(await created);
-            if (opened.IsOk) { made = opened.Value.File.State; }
+            if (opened.IsOk && wish.IsGranted) { made = opened.Value.File.State; }
             return opened;
         }
         finally

@@ -105,6 +105,12 @@ internal sealed class FileState
     /// <summary>A write of it was committed before it was answered, since it was last left with the session.</summary>
     public bool WasWrittenThrough { get; set; }
 
+    /// <summary>Writes of it that are being committed before they are answered.</summary>
+    public int ThroughWrites { get; set; }
+
+    /// <summary>Its writes are being given back.</summary>
+    public bool IsReturning { get; set; }
+
     /// <summary>From when on its writes may be asked for: a timestamp of the time provider.</summary>
     public long DelegateFrom { get; set; }
 

@@ -75,12 +75,17 @@ internal static class DriveSessions
     public static IReadOnlyList<AdoptedSession> AdoptSessions(this HostedDrive drive)
     {
         List<AdoptedSession> adopted = [];
+        List<(SessionId Session, VNodeId Node)> left = [];
+
+        // If nobody can tell which files are left with whom, those who may have some cannot go on.
+        bool isKnown = drive.Read(CowNumber.Head, ListDelegations, left, out bool _) == Status.Ok;
 
         // The newest first: one that was let in beside another knows that the other one was ending.
         foreach (SessionId session in drive.ListOldSessions().Reverse())
         {
             Status status = drive.Read(CowNumber.Head, FindRecord, session, out SessionRecord record);
-            if (status == Status.Ok && record.Token != default && drive.Sessions.Admit(session, record.Access) == Status.Ok)
+            bool goesOn = status == Status.Ok && record.Token != default && (isKnown || !record.Access.IsShared());
+            if (goesOn && drive.Sessions.Admit(session, record.Access) == Status.Ok)
             {
                 adopted.Add(new(session, record.Access, record.Token));
                 using (drive.Shard.Enter()) { drive.Holds.AddAbsent(session); }
@@ -90,7 +95,11 @@ internal static class DriveSessions
 
         drive.Transact(default, RemoveLocks, drive.Sessions, SpaceUse.Release, out bool _);
         drive.Locks.TakeOver();
-        _ = drive.Read(CowNumber.Head, KnowDelegations, drive, out bool _);
+        foreach ((SessionId session, VNodeId node) in left)
+        {
+            if (drive.Sessions.IsLive(session)) { drive.Writes.Leave(node, session); }
+        }
+
         using (drive.Shard.Enter()) { _ = drive.Read(CowNumber.Head, MarkOrphans, drive, out bool _); }
         drive.Reap();
         return adopted;
@@ -121,16 +130,11 @@ internal static class DriveSessions
     private static Status FindRecord(DriveView view, SessionId session, out SessionRecord record) =>
         SessionRecord.TryGet(session, view, out record) ? Status.Ok : Status.NotFound;
 
-    private static Status KnowDelegations(DriveView view, HostedDrive drive, out bool done)
+    private static Status ListDelegations(DriveView view, List<(SessionId Session, VNodeId Node)> left, out bool done)
     {
         done = true;
-        List<(SessionId Session, VNodeId Node)> left = [];
+        left.Clear();
         DelegateWrites.List(view, left);
-        foreach ((SessionId session, VNodeId node) in left)
-        {
-            if (drive.Sessions.IsLive(session)) { drive.Writes.Leave(node, session); }
-        }
-
         return Status.Ok;
     }
 

@@ -11,7 +11,8 @@ public sealed partial class LocalDriveAdmin
         string drive, string snapshot, CancellationToken cancellationToken)
     {
         if (host.Find(drive) is not { } hosted) { return Reply.Failed<SnapshotInfo>(host.WhyNotFound); }
-        Status status = await hosted.Sessions.FlushAllAsync();
+        using IDisposable pause = hosted.Writes.Pause();
+        Status status = await GatherAsync(hosted);
         work.RemoveOrphans(hosted, cancellationToken);
         RetainedVersion version = default;
         if (status == Status.Ok)
@@ -61,7 +62,8 @@ public sealed partial class LocalDriveAdmin
         string drive, string? snapshot, string clone, CancellationToken cancellationToken)
     {
         if (host.Find(drive) is not { } origin) { return Reply.Failed<DriveInfo>(host.WhyNotFound); }
-        Status flushed = snapshot is null ? await origin.Sessions.FlushAllAsync() : Status.Ok;
+        using IDisposable pause = origin.Writes.Pause();
+        Status flushed = snapshot is null ? await GatherAsync(origin) : Status.Ok;
         if (snapshot is null) { work.RemoveOrphans(origin, cancellationToken); }
         return flushed == Status.Ok ? Clone(origin, snapshot, clone) : Reply.Failed<DriveInfo>(flushed);
     }
@@ -71,12 +73,20 @@ public sealed partial class LocalDriveAdmin
     {
         ArgumentNullException.ThrowIfNull(path);
         if (host.Find(drive) is not { } hosted) { return host.WhyNotFound; }
-        Status status = await hosted.Sessions.FlushAllAsync();
+        using IDisposable pause = hosted.Writes.Pause();
+        Status status = await GatherAsync(hosted);
         if (status == Status.Ok) { status = DriveRestore.Run(hosted, snapshot, path, cancellationToken); }
         if (status == Status.Ok) { status = hosted.Shard.Sync(); }
         await hosted.Sessions.InvalidateAllAsync();
         work.Reap(hosted);
         return status;
+    }
+
+    /// <summary>Has all clients commit what they buffer, and give back what would let them answer more from memory.</summary>
+    private static async ValueTask<Status> GatherAsync(HostedDrive drive)
+    {
+        Status flushed = await drive.Sessions.FlushAllAsync();
+        return flushed == Status.Ok ? drive.Writes.SettleAll() : flushed;
     }
 
     private Reply<DriveInfo> Clone(HostedDrive origin, string? snapshot, string clone)

@@ -21,11 +21,12 @@ public sealed class WriteDelegations
 
     // Not a Lock: who waits for a file waits for pulses of it.
     private readonly object gate = new();
-    private readonly Dictionary<VNodeId, SessionId> owners = [];
+    private readonly Dictionary<VNodeId, (SessionId Session, long At)> owners = [];
     private readonly Dictionary<SessionId, Holder> holders = [];
     private readonly Dictionary<VNodeId, (long At, Status Why)> refused = [];
     private readonly long[] returnedAt = new long[Marks];
     private long now;
+    private int pauses;
     private bool isOver;
 
     /// <summary>Files whose writes are left with somebody.</summary>
@@ -40,21 +41,28 @@ public sealed class WriteDelegations
     /// <summary>Names who is asked for what a session has. What it was to be asked for already, it is.</summary>
     public void Add(SessionId session, ISessionRecall recall)
     {
-        List<VNodeId> asked;
+        Asking? asking;
         lock (gate)
         {
             Holder holder = HolderOf(session);
             holder.Recall = recall;
-            asked = [.. holder.Asked];
+            asking = Ask(session, holder, [.. holder.Asked.Keys]);
         }
 
-        if (asked.Count > 0) { Ask(session, recall, asked); }
+        asking?.Run();
+    }
+
+    /// <summary>Nothing more is left with anybody until this is disposed: what is there is a cut in time.</summary>
+    public IDisposable Pause()
+    {
+        lock (gate) { pauses++; }
+        return new Pausing(this);
     }
 
     /// <summary>Whether a session may be left one more.</summary>
     public bool HasRoom(SessionId session)
     {
-        lock (gate) { return !holders.TryGetValue(session, out Holder? holder) || holder.Files.Count < MaxFiles; }
+        lock (gate) { return pauses == 0 && (!holders.TryGetValue(session, out Holder? holder) || holder.Files.Count < MaxFiles); }
     }
 
     /// <summary>A file's writes are left with a session. With the shard's gate held, or before anybody knows the drive.</summary>
@@ -62,7 +70,7 @@ public sealed class WriteDelegations
     {
         lock (gate)
         {
-            owners[node] = session;
+            owners[node] = (session, ++now);
             HolderOf(session).Files.Add(node);
         }
     }
@@ -75,7 +83,7 @@ public sealed class WriteDelegations
             now++;
             foreach (VNodeId node in nodes)
             {
-                if (owners.TryGetValue(node, out SessionId owner) && owner == session) { Remove(node, holders[session]); }
+                if (owners.TryGetValue(node, out (SessionId Session, long At) left) && left.Session == session) { Remove(node, holders[session]); }
             }
 
             Monitor.PulseAll(gate);
@@ -139,59 +147,70 @@ public sealed class WriteDelegations
     }
 
     /// <summary>Has other sessions give files back, and waits until they have, or are over. Never with the shard's gate held.</summary>
+    /// <remarks>What is left with somebody anew meanwhile is not waited for: that began later than the request.</remarks>
     /// <returns>Ok; StaleEpoch: the drive is not served here any more; SessionExpired: the session that asks is ending; or why a client could not
     /// commit what it has.</returns>
     public Status Settle(SessionId by, IReadOnlyCollection<VNodeId> nodes)
     {
-        List<(SessionId Session, ISessionRecall Recall, List<VNodeId> Nodes)> asked = [];
+        lock (gate)
+        {
+            if (owners.Count == 0 || !nodes.Any(node => IsOthers(by, node))) { return Status.Ok; }
+        }
+
+        return SettleFiles(by, () => nodes.Where(node => IsOthers(by, node)));
+    }
+
+    /// <summary>The same for all that is left with anybody.</summary>
+    public Status SettleAll() => SettleFiles(default, () => owners.Keys);
+
+    private Status SettleFiles(SessionId by, Func<IEnumerable<VNodeId>> find)
+    {
+        List<Asking> asked = [];
+        List<(VNodeId Node, long At)> waited = [];
         long began;
         lock (gate)
         {
             began = now;
-            foreach (IGrouping<SessionId, VNodeId> its in nodes.Where(node => IsOthers(by, node)).GroupBy(node => owners[node]))
+            foreach (IGrouping<SessionId, VNodeId> its in find().GroupBy(node => owners[node].Session))
             {
                 // Who has been asked, or cannot be yet, is told once.
                 Holder holder = holders[its.Key];
-                List<VNodeId> news = [.. its.Where(holder.Asked.Add)];
-                if (news.Count > 0 && holder.Recall is { } recall) { asked.Add((its.Key, recall, news)); }
+                waited.AddRange(its.Select(node => (node, owners[node].At)));
+                if (Ask(its.Key, holder, [.. its.Where(node => !holder.Asked.ContainsKey(node))]) is { } asking) { asked.Add(asking); }
             }
         }
 
-        foreach ((SessionId session, ISessionRecall recall, List<VNodeId> its) in asked) { Ask(session, recall, its); }
+        foreach (Asking asking in asked) { asking.Run(); }
         using RequestThreads.Place place = RequestThreads.Leave();
         lock (gate)
         {
             while (true)
             {
                 if (isOver) { return Status.StaleEpoch; }
-                VNodeId open = nodes.FirstOrDefault(node => IsOthers(by, node));
-                if (open == VNodeId.None) { return Status.Ok; }
+                waited.RemoveAll(one => !owners.TryGetValue(one.Node, out (SessionId Session, long At) left) || left.At != one.At);
+                if (waited.Count == 0) { return Status.Ok; }
                 if (holders.TryGetValue(by, out Holder? own) && own.IsEnding) { return Status.SessionExpired; }
-                if (refused.TryGetValue(open, out (long At, Status Why) refusal) && refusal.At > began) { return refusal.Why; }
+                foreach ((VNodeId node, _) in waited)
+                {
+                    if (refused.TryGetValue(node, out (long At, Status Why) refusal) && refusal.At > began) { return refusal.Why; }
+                }
+
                 Monitor.Wait(gate);
             }
         }
     }
 
-    /// <summary>Not on this thread: who speaks for a client of this process commits on the thread that it is asked on.</summary>
-    private void Ask(SessionId session, ISessionRecall recall, List<VNodeId> nodes) => _ = Task.Run(async () =>
+    /// <summary>Notes that a session is asked for files; whom to ask, if there is somebody. Under the lock.</summary>
+    private Asking? Ask(SessionId session, Holder holder, List<VNodeId> nodes)
     {
-        Status status;
-        try
-        {
-            status = await recall.ReturnAsync(nodes);
-        }
-        catch (Exception e) when (e is not InvariantException)
-        {
-            status = Status.IoError;
-        }
-
-        // What it has given back is nobody's by now; of the rest it cannot say that all is well. One that ends has more to say.
-        if (status != Status.SessionExpired) { Refuse(session, nodes, status == Status.Ok ? Status.IoError : status); }
-    });
+        if (nodes.Count == 0) { return null; }
+        long number = ++now;
+        foreach (VNodeId node in nodes) { holder.Asked[node] = number; }
+        return holder.Recall is { } recall ? new(this, session, recall, nodes, number) : null;
+    }
 
     /// <summary>A session's client cannot commit what it has of files, for now: who waits for them hears why.</summary>
-    private void Refuse(SessionId session, List<VNodeId> nodes, Status why)
+    private void Refuse(SessionId session, List<VNodeId> nodes, long number, Status why)
     {
         lock (gate)
         {
@@ -199,16 +218,24 @@ public sealed class WriteDelegations
             now++;
             foreach (VNodeId node in nodes)
             {
-                if (holder.Asked.Remove(node)) { refused[node] = (now, why); }
+                // It may have been given back, left with the session again, and asked for again.
+                if (holder.Asked.GetValueOrDefault(node) != number) { continue; }
+                holder.Asked.Remove(node);
+                refused[node] = (now, why);
             }
 
             Monitor.PulseAll(gate);
         }
     }
 
+    private void GoOn()
+    {
+        lock (gate) { pauses--; }
+    }
+
     /// <summary>Under the lock. What the node does is nobody's.</summary>
     private bool IsOthers(SessionId by, VNodeId node) =>
-        by != default && owners.TryGetValue(node, out SessionId owner) && owner != by;
+        by != default && owners.TryGetValue(node, out (SessionId Session, long At) left) && left.Session != by;
 
     /// <summary>Under the lock.</summary>
     private Holder HolderOf(SessionId session)
@@ -236,9 +263,40 @@ public sealed class WriteDelegations
 
         public HashSet<VNodeId> Files { get; } = [];
 
-        /// <summary>What its client was asked for, and has not answered.</summary>
-        public HashSet<VNodeId> Asked { get; } = [];
+        /// <summary>What its client was asked for, and has not answered, and when it was.</summary>
+        public Dictionary<VNodeId, long> Asked { get; } = [];
 
         public bool IsEnding { get; set; }
+    }
+
+    private sealed class Pausing(WriteDelegations all) : IDisposable
+    {
+        private int isDone;
+
+        public void Dispose()
+        {
+            if (Interlocked.Exchange(ref isDone, 1) == 0) { all.GoOn(); }
+        }
+    }
+
+    /// <summary>A session is to be asked for files.</summary>
+    private sealed class Asking(WriteDelegations all, SessionId session, ISessionRecall recall, List<VNodeId> nodes, long number)
+    {
+        /// <summary>Not on this thread: who speaks for a client of this process commits on the thread that it is asked on.</summary>
+        public void Run() => _ = Task.Run(async () =>
+        {
+            Status status;
+            try
+            {
+                status = await recall.ReturnAsync(nodes);
+            }
+            catch (Exception e) when (e is not InvariantException)
+            {
+                status = Status.IoError;
+            }
+
+            // What it has given back is nobody's by now; of the rest it cannot say that all is well. One that ends has more to say.
+            if (status != Status.SessionExpired) { all.Refuse(session, nodes, number, status == Status.Ok ? Status.IoError : status); }
+        });
     }
 }

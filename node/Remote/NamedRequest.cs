@@ -18,6 +18,9 @@ internal sealed class NamedRequest(RequestId name) : IKeptRequest
     /// <summary>Of a transaction of several operations: where it is told what they did.</summary>
     public TransactResult? Transacted { get; set; }
 
+    /// <summary>Of a create that asks for the file's writes.</summary>
+    public DelegationWish? Wish { get; set; }
+
     public bool WantsDurable { get; init; }
 
     public LogIndex Place { get; set; }
@@ -33,7 +36,7 @@ internal sealed class NamedRequest(RequestId name) : IKeptRequest
         {
             _ when Transacted is { } done => new() { Transacted = done.ToWire() },
             ulong grown when Committed is { } files => OfCommit(files, grown),
-            NodeInfo info => new() { Node = info.ToWire() },
+            NodeInfo info => new() { Node = info.ToWire(), Delegated = Wish is { IsGranted: true } },
             UnlinkResult removed => new() { Removed = removed.ToWire() },
             LocalDriveSession.RangeStep { Rest.Length: 0 } last => new() { Node = last.Info.ToWire() },
             BlockId first => new() { Number = first.Value },

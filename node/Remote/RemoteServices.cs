@@ -35,6 +35,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
     private readonly TimeProvider clock;
     private readonly ILogger logger;
     private readonly RequestThreads threads;
+    private readonly RequestThreads owed;
     private readonly CopyReads copies;
     private readonly ITimer timer;
     private TaskCompletionSource moved = NewSignal();
@@ -52,6 +53,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
         this.clock = clock;
         logger = loggers.CreateLogger<RemoteServices>();
         threads = new(options.Threads);
+        owed = new(options.Threads);
         copies = new(node, options.FindSession ?? FindOwnSession, threads, options.Direct, options.Lease, clock);
         tickedAt = clock.GetTimestamp();
         node.Host.Adopted = Adopt;
@@ -108,6 +110,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
         }
 
         threads.Dispose();
+        owed.Dispose();
     }
 
     /// <summary>Opens a session of the node for a client.</summary>
@@ -119,7 +122,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
             () => new ValueTask<Reply<LocalDriveSession>>(node.LocalAdmin.OpenSession(open.Drive, SessionAccesses.Of(open.ReadOnly, open.Shared), isOfPool ? token : default)));
         if (!opened.IsOk) { return (opened.Status, null); }
         RemoteSession session = new(
-            opened.Value, token, isOfPool ? SessionLife.OfThePool : SessionLife.OfThisPrimary, options, threads, clock, logger);
+            opened.Value, token, isOfPool ? SessionLife.OfThePool : SessionLife.OfThisPrimary, options, threads, owed, clock, logger);
 
         // It may have gone on elsewhere, and come back, before it is known here.
         if (!sessions.TryAdd((session.Drive, session.Id), session)) { return (Status.Busy, null); }
@@ -220,7 +223,7 @@ public sealed partial class RemoteServices : IAsyncDisposable
         foreach (AdoptedSession each in adopted)
         {
             RemoteSession session = new(
-                node.LocalAdmin.NewSession(drive, each.Id, each.Access), each.Token, SessionLife.OfPrimaryBefore, options, threads, clock, logger);
+                node.LocalAdmin.NewSession(drive, each.Id, each.Access), each.Token, SessionLife.OfPrimaryBefore, options, threads, owed, clock, logger);
             sessions[(drive.Id, each.Id)] = session;
         }
     }

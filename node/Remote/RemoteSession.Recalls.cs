@@ -27,7 +27,11 @@ internal sealed partial class RemoteSession
     {
         StandingRecall? recall;
         lock (gate) { recalls.Remove(done.Id, out recall); }
-        recall?.Done?.SetResult(done.Status.ToCore());
+
+        // Of files another client's request fails with it: nothing that would mean something else there.
+        Status status = done.Status.ToCore();
+        bool isSaid = recall is not { Kind: V1.RecallKind.Return } || status is Status.Ok or Status.NoSpace or Status.NoInodes or Status.Busy;
+        recall?.Done?.SetResult(isSaid ? status : Status.IoError);
         if (recall is { Kind: V1.RecallKind.Forget }) { Hosted.Kept.Forgotten(Id, recall.Nodes, recall.UpTo); }
     }
 
@@ -43,6 +47,16 @@ internal sealed partial class RemoteSession
             }
 
             return false;
+        }
+    }
+
+    /// <summary>Whether the client was asked for files so long ago that its session is about to be ended: its lease is not renewed any more.</summary>
+    private bool OwesFiles()
+    {
+        lock (gate)
+        {
+            return recalls.Values.Any(
+                recall => recall.Kind == V1.RecallKind.Return && clock.GetElapsedTime(recall.Since) > options.RecallTime);
         }
     }
 

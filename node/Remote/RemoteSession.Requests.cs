@@ -49,7 +49,7 @@ internal sealed partial class RemoteSession
         bool mayWait = request.IsChange() || request.OperationCase is Operation.Sync or Operation.ReadBlock or Operation.WriteBlock;
         if (isOrdered) { work.Execute(); }
         else if (isOwnThread && !mayWait && local.HasNoOthers) { LocalDriveSession.DoSettled(work); }
-        else { threads.Run(work); }
+        else { (IsOwed(request) ? owed : threads).Run(work); }
     }
 
     /// <summary>Answers a request that came without a stream.</summary>
@@ -57,8 +57,8 @@ internal sealed partial class RemoteSession
     {
         // Nobody could recall it.
         request.Keep = false;
-        bool isLeft = request.OperationCase == Operation.Delegate || request is { OperationCase: Operation.Create, Create.Delegated: true };
-        if (isLeft) { return new() { Id = request.Id, Status = V1.Status.Invalid }; }
+        if (request.OperationCase == Operation.Delegate) { return new() { Id = request.Id, Status = V1.Status.Invalid }; }
+        if (request.OperationCase == Operation.Create) { request.Create.Delegated = false; }
         Answered done = TryBegin(request, fromStream: false, out Begun begun)
             ? await threads.RunAsync(() => new ValueTask<Answered>(CarryOutAsync(begun)))
             : await OfEarlierAsync(begun);
@@ -130,6 +130,10 @@ internal sealed partial class RemoteSession
             return true;
         }
     }
+
+    /// <summary>What others may be waiting for, with all the threads that requests have.</summary>
+    private static bool IsOwed(V1.Request request) => request.OperationCase is Operation.Commit or Operation.WriteBlock or Operation.GrantBlocks
+        or Operation.ReturnBlocks or Operation.ReturnDelegations;
 
     private static bool Refuse(Status status, ref Begun begun)
     {

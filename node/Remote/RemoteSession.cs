@@ -32,6 +32,7 @@ internal sealed partial class RemoteSession : ISessionRecall, INodeKeeper
     private readonly SessionRequests requests;
     private readonly RemoteOptions options;
     private readonly RequestThreads threads;
+    private readonly RequestThreads owed;
     private readonly TimeProvider clock;
     private readonly ILogger logger;
     private readonly byte[] token;
@@ -57,6 +58,7 @@ internal sealed partial class RemoteSession : ISessionRecall, INodeKeeper
     /// <param name="life">Whether it ends with this primary.</param>
     /// <param name="options">How long it lasts.</param>
     /// <param name="threads">Carry out its requests.</param>
+    /// <param name="owed">Carry out those that others may be waiting for.</param>
     /// <param name="clock">Of its lease.</param>
     /// <param name="logger">Hears of what should not happen.</param>
     public RemoteSession(
@@ -65,12 +67,14 @@ internal sealed partial class RemoteSession : ISessionRecall, INodeKeeper
         SessionLife life,
         RemoteOptions options,
         RequestThreads threads,
+        RequestThreads owed,
         TimeProvider clock,
         ILogger logger)
     {
         this.local = local;
         this.options = options;
         this.threads = threads;
+        this.owed = owed;
         this.clock = clock;
         this.logger = logger;
         this.token = new byte[SessionToken.Size];
@@ -130,7 +134,7 @@ internal sealed partial class RemoteSession : ISessionRecall, INodeKeeper
     {
         if (local.Hosted.Shard.CanServe)
         {
-            if (!OwesForgetting(leases: 1)) { asked.Send(new() { Renewed = new() }); }
+            if (!OwesForgetting(leases: 1) && !OwesFiles()) { asked.Send(new() { Renewed = new() }); }
             return;
         }
 
@@ -152,7 +156,10 @@ internal sealed partial class RemoteSession : ISessionRecall, INodeKeeper
             if (isLost || owes) { return true; }
             if (holdings is not null && clock.GetElapsedTime(begunAt, now) > 2 * options.Lease) { return true; }
             if (clock.GetElapsedTime(Volatile.Read(ref renewedAt), now) > options.Lease) { return true; }
-            return recalls.Values.Any(recall => recall.Done is not null && clock.GetElapsedTime(recall.Since, now) > options.RecallTime);
+
+            // Who has files shows what is in them until its lease is over.
+            return recalls.Values.Any(recall => recall.Done is not null && clock.GetElapsedTime(recall.Since, now)
+                > (recall.Kind == V1.RecallKind.Return ? options.RecallTime + options.Lease : options.RecallTime));
         }
     }
 

@@ -32,9 +32,9 @@ internal sealed partial class SessionRequests(LocalDriveSession session, bool ke
         V1.Answer answer = !IsAtVersionThatIsThere(request) ? Failed(Status.NotFound)
             : named is null ? await CarryOutAsync(request, null, cancellation)
             : await LocalDriveSession.KeepAsync(named, () => CarryOutAsync(request, named, cancellation));
-        if (answer.Status == V1.Status.NoSpace && session.Access.IsShared() && session.HasReservedByOthers)
+        if (answer.Status == V1.Status.NoSpace && request.OperationCase == Operation.Reserve && session.Access.IsShared() && session.HasReservedByOthers)
         {
-            // Others may have set aside what they do not need.
+            // Others may have set aside what they do not need. Nothing that they do for that waits for a reservation.
             await session.Hosted.Sessions.FlushAllAsync(session.Id);
             answer = await LocalDriveSession.KeepAsync(named, () => CarryOutAsync(request, named, cancellation));
         }
@@ -65,7 +65,7 @@ internal sealed partial class SessionRequests(LocalDriveSession session, bool ke
             Operation.ReadLink => ReadLinkAsync(request.ReadLink),
             Operation.GetXattr => GetXattrAsync(request.GetXattr),
             Operation.ListXattrs => ListXattrsAsync(request.ListXattrs),
-            Operation.Create => OfNode(session.CreateAsync(request.Create.ToCore(session.Id))),
+            Operation.Create => CreateAsync(request.Create, named),
             Operation.Link => OfNode(session.LinkAsync(request.Link.ToCore())),
             Operation.Unlink => OfRemoved(session.UnlinkAsync(request.Unlink.ToCore())),
             Operation.Rename => OfRemoved(session.RenameAsync(request.Rename.ToCore())),
@@ -128,6 +128,8 @@ internal sealed partial class SessionRequests(LocalDriveSession session, bool ke
                 return;
         }
 
+        // What was left with another one since it was read is marked as changed.
+        if (session.Hosted.Writes.HasOthers(session.Id, nodes)) { return; }
         if (!session.Hosted.Kept.TryKeep(session.Id, CollectionsMarshal.AsSpan(nodes), sample)) { return; }
         answer.Kept = true;
         answer.Directory = directory;
@@ -205,6 +207,19 @@ internal sealed partial class SessionRequests(LocalDriveSession session, bool ke
         OfBytes(await done, value);
 
     private static async ValueTask<V1.Answer> OfStatus(ValueTask<Status> done) => Failed(await done);
+
+    private ValueTask<V1.Answer> CreateAsync(V1.Create create, NamedRequest? named)
+    {
+        CreateRequest request = create.ToCore(session.Id);
+        named?.Wish = request.Wish;
+        return OfMade(session.CreateAsync(request), request.Wish);
+    }
+
+    private static async ValueTask<V1.Answer> OfMade(ValueTask<Reply<NodeInfo>> done, DelegationWish? wish)
+    {
+        Reply<NodeInfo> reply = await done;
+        return reply.IsOk ? new() { Node = reply.Value.ToWire(), Delegated = wish is { IsGranted: true } } : Failed(reply.Status);
+    }
 
     private static async ValueTask<V1.Answer> OfNode(ValueTask<Reply<NodeInfo>> done)
     {

@@ -32,10 +32,11 @@ public sealed partial class LocalDriveSession
     public ValueTask<Reply<NodeInfo>> DelegateAsync(VNodeId id)
     {
         if (!Access.IsShared()) { return new(Reply.Failed<NodeInfo>(Status.NotSupported)); }
+        bool isLeft = false;
         Reply<NodeInfo> reply = WithGate(in id, (in VNodeId node, KeptChange change, out NodeInfo info) =>
         {
             info = default;
-            if (!drive.Writes.HasRoom(Id) || IsHeldByOthers(node)) { return Status.Locked; }
+            if (!MayHaveFiles() || IsHeldByOthers(node)) { return Status.Locked; }
             Status status = Run(
                 static (in (SessionId Session, VNodeId Node) left, DriveTransaction transaction, out NodeInfo result) =>
                     DelegateWrites.Apply(left.Session, left.Node, transaction, out result),
@@ -43,12 +44,13 @@ public sealed partial class LocalDriveSession
                 SpaceUse.Metadata,
                 out info,
                 change: change);
-            if (status == Status.Ok) { drive.Writes.Leave(node, Id); }
+            isLeft = status == Status.Ok;
+            if (isLeft) { drive.Writes.Leave(node, Id); }
             return status;
         });
 
         // The client is not told that it has them: it does not.
-        if (!reply.IsOk) { drive.Writes.Take(Id, [id]); }
+        if (isLeft && !reply.IsOk) { drive.Writes.Take(Id, [id]); }
         return new(reply);
     }
 
@@ -67,6 +69,9 @@ public sealed partial class LocalDriveSession
             static (in (LocalDriveSession Session, IReadOnlyCollection<VNodeId> Nodes) given, bool _) =>
                 given.Session.drive.Writes.Take(given.Session.Id, given.Nodes)));
     }
+
+    /// <summary>With the gate held: who has ended is left nothing.</summary>
+    private bool MayHaveFiles() => Access.IsShared() && !Access.IsReadOnly() && drive.Sessions.IsLive(Id) && drive.Writes.HasRoom(Id);
 
     private bool IsHeldByOthers(VNodeId node)
     {

@@ -90,12 +90,19 @@ public sealed partial class LocalDriveSession
     public ValueTask<Reply<NodeInfo>> CreateAsync(in CreateRequest request)
     {
         VNodeId held = VNodeId.None;
-        if (request.Delegated && !(Access.IsShared() && drive.Writes.HasRoom(Id))) { return new(Reply.Failed<NodeInfo>(Status.Invalid)); }
+        VNodeId left = VNodeId.None;
         Reply<NodeInfo> reply = WithGate(in request, (in CreateRequest asked, KeptChange change, out NodeInfo info) =>
         {
-            CreateRequest own = asked with { Session = Id };
+            bool isLeft = asked.Wish is not null && MayHaveFiles();
+            asked.Wish?.IsGranted = isLeft;
+            CreateRequest own = asked with { Session = Id, Delegated = isLeft };
             Status status = Run(Create.Apply, in own, SpaceUse.Metadata, out info, change: change);
-            if (status == Status.Ok && asked.Delegated) { drive.Writes.Leave(info.Id, Id); }
+            if (status == Status.Ok && isLeft)
+            {
+                drive.Writes.Leave(info.Id, Id);
+                left = info.Id;
+            }
+
             if (status == Status.Ok && asked.OpenedBy == Id)
             {
                 held = info.Id;
@@ -106,6 +113,7 @@ public sealed partial class LocalDriveSession
             return status;
         });
         if (!reply.IsOk && held != VNodeId.None) { LetGo(held); }
+        if (!reply.IsOk && left != VNodeId.None) { drive.Writes.Take(Id, [left]); }
         return new(reply);
     }
 

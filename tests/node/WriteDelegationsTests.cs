@@ -100,6 +100,48 @@ public sealed class WriteDelegationsTests
     }
 
     [Fact]
+    public async Task What_is_left_with_somebody_anew_is_not_waited_for_and_an_old_answer_is_not_about_it()
+    {
+        SessionId third = new(3);
+        writes.Leave(s_file, s_one);
+        writes.Leave(new(8), s_one);
+        Task<Status> waiting = Task.Run(() => writes.Settle(s_other, [s_file, new(8)]));
+        await client.AskedAsync();
+        writes.Take(s_one, [s_file]);
+        writes.Leave(s_file, third);
+        Assert.False(waiting.IsCompleted);
+        writes.Take(s_one, [new(8)]);
+        Assert.Equal(Status.Ok, await waiting);
+
+        // Asked for again, by somebody else, before the first answer is here.
+        writes.Take(third, [s_file]);
+        writes.Leave(s_file, s_one);
+        waiting = Task.Run(() => writes.Settle(s_other, [s_file]));
+        await client.AskedAsync();
+        client.AnswerFirst(Status.Ok);
+        Assert.False(waiting.IsCompleted);
+        writes.Take(s_one, [s_file]);
+        Assert.Equal(Status.Ok, await waiting);
+    }
+
+    [Fact]
+    public async Task While_it_is_paused_nothing_is_left_with_anybody_and_all_can_be_had()
+    {
+        writes.Leave(s_file, s_one);
+        using (writes.Pause())
+        {
+            Assert.False(writes.HasRoom(s_other));
+            Task<Status> waiting = Task.Run(writes.SettleAll);
+            Assert.Equal([s_file], await client.AskedAsync());
+            writes.Take(s_one, [s_file]);
+            Assert.Equal(Status.Ok, await waiting);
+        }
+
+        Assert.True(writes.HasRoom(s_other));
+        Assert.Equal(Status.Ok, writes.SettleAll());
+    }
+
+    [Fact]
     public void A_session_is_left_a_bounded_number_of_files()
     {
         for (int file = 1; file <= WriteDelegations.MaxFiles; file++)
@@ -118,19 +160,21 @@ public sealed class WriteDelegationsTests
         private readonly System.Threading.Channels.Channel<IReadOnlyCollection<VNodeId>> asked =
             System.Threading.Channels.Channel.CreateUnbounded<IReadOnlyCollection<VNodeId>>();
 
-        private TaskCompletionSource<Status> answer = new();
+        private readonly Queue<TaskCompletionSource<Status>> answers = new();
         private int count;
 
         public int Asked => Volatile.Read(ref count);
 
         public async Task<IReadOnlyCollection<VNodeId>> AskedAsync() => await asked.Reader.ReadAsync();
 
+        /// <summary>To all that was asked.</summary>
         public void Answer(Status status)
         {
-            TaskCompletionSource<Status> waiting = answer;
-            answer = new();
-            waiting.SetResult(status);
+            while (answers.Count > 0) { AnswerFirst(status); }
         }
+
+        /// <summary>To what was asked first.</summary>
+        public void AnswerFirst(Status status) => answers.Dequeue().SetResult(status);
 
         public ValueTask<Status> FlushAsync() => new(Status.Ok);
 
@@ -138,10 +182,11 @@ public sealed class WriteDelegationsTests
 
         public ValueTask<Status> ReturnAsync(IReadOnlyCollection<VNodeId> nodes)
         {
+            TaskCompletionSource<Status> answer = new();
+            answers.Enqueue(answer);
             Interlocked.Increment(ref count);
-            Task<Status> told = answer.Task;
             asked.Writer.TryWrite(nodes);
-            return new(told);
+            return new(answer.Task);
         }
     }
 }

@@ -150,7 +150,10 @@ public sealed class DelegationTests
         await using IDriveSession session = await world.OpenAsync(SessionAccess.Alone);
         Reply<NodeInfo> made = await session.CreateAsync("f");
         Assert.Equal(Status.NotSupported, (await session.DelegateAsync(made.Value.Id)).Status);
-        Assert.Equal(Status.Invalid, (await session.CreateAsync(RequestFor("g") with { Delegated = true })).Status);
+        DelegationWish wish = new();
+        ValueTask<Reply<NodeInfo>> making = session.CreateAsync(RequestFor("g") with { Wish = wish });
+        Assert.Equal(Status.Ok, (await making).Status);
+        Assert.False(wish.IsGranted);
     }
 
     private static WriteDelegations WritesOf(RemoteWorld world) => world.Node.Host.Find(RemoteWorld.Drive)!.Writes;

@@ -5,7 +5,7 @@ using V1 = KvFs.Protocol.V1;
 
 namespace KvFs.Client.Remote;
 
-/// <summary>Does what the primary recalls, one after the other, on threads that serve no stream.</summary>
+/// <summary>Does what the primary recalls, one after the other but for files, on threads that serve no stream.</summary>
 /// <remarks>Thread safe. A recall that comes again while it is being done is done once.</remarks>
 internal sealed class RecallQueue
 {
@@ -47,12 +47,22 @@ internal sealed class RecallQueue
 
     private async Task RunAsync()
     {
+        Task returning = Task.CompletedTask;
         await foreach (V1.Recall recall in queue.Reader.ReadAllAsync())
         {
-            Status status = await DoAsync(recall);
-            lock (standing) { standing.Remove(recall.Id); }
-            done(recall.Id, status);
+            // Files do not wait for one another.
+            if (recall.Kind == V1.RecallKind.Return) { returning = Task.WhenAll(returning, FinishAsync(recall)); }
+            else { await FinishAsync(recall); }
         }
+
+        await returning;
+    }
+
+    private async Task FinishAsync(V1.Recall recall)
+    {
+        Status status = await DoAsync(recall);
+        lock (standing) { standing.Remove(recall.Id); }
+        done(recall.Id, status);
     }
 
     private async ValueTask<Status> DoAsync(V1.Recall recall)

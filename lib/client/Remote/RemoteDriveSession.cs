@@ -112,8 +112,14 @@ public sealed partial class RemoteDriveSession : IDriveSession
             throw new ArgumentException($"Session {Id} cannot hold for session {request.OpenedBy}.", nameof(request));
         }
 
-        return AskForNodeAsync(new() { Create = request.ToWire() });
+        return CreateAsync(new() { Create = request.ToWire() }, request.Wish);
     }
+
+    private ValueTask<Reply<NodeInfo>> CreateAsync(V1.Request request, DelegationWish? wish) => AskAsync(request, answer =>
+    {
+        wish?.IsGranted = answer.Delegated;
+        return (answer.Node ?? throw NoResult()).ToCore();
+    });
 
     public ValueTask<Reply<NodeInfo>> LinkAsync(in LinkRequest request) => AskForNodeAsync(new() { Link = request.ToWire() });
 

@@ -30,6 +30,9 @@ internal sealed class Delegations(IDriveSession session, FileTable table, Flushe
     /// <summary>New files that are on their way.</summary>
     private int making;
 
+    /// <summary>How many more may be left with the session.</summary>
+    private int room = MaxFiles;
+
     /// <summary>Whether a file's writes are left with the session, for certain.</summary>
     public bool Has(FileState file) => file.IsDelegated && session.HoldsLease;
 
@@ -38,7 +41,8 @@ internal sealed class Delegations(IDriveSession session, FileTable table, Flushe
     {
         lock (gate)
         {
-            if (files.Count + making >= MaxFiles) { return false; }
+            if (room <= 0) { return false; }
+            room--;
             making++;
             return true;
         }
@@ -52,41 +56,67 @@ internal sealed class Delegations(IDriveSession session, FileTable table, Flushe
             making--;
             bool isWanted = made is null || early.Remove(made.Id);
             if (making == 0) { early.Clear(); }
-            if (isWanted) { return; }
-            lock (made!.Gate) { made.IsDelegated = true; }
-            files[made.Id] = made;
+            if (isWanted) { room++; }
+            else { Add(made!); }
         }
     }
 
-    /// <summary>Asks for the writes to a file, unless that would not help. Whether the session has them.</summary>
-    public async ValueTask<bool> TryTakeAsync(FileState file)
+    /// <summary>Whether a file is left with the session, as far as is known here.</summary>
+    public static bool IsLeft(FileState file)
     {
-        lock (file.Gate)
-        {
-            if (file.IsDelegated) { return session.HoldsLease; }
-            if (!file.IsHead || file.IsRemoved || time.GetTimestamp() < file.DelegateFrom) { return false; }
-            bool isFirst = !file.WasWrittenThrough;
-            file.WasWrittenThrough = true;
-            if (isFirst) { return false; }
-        }
+        lock (file.Gate) { return file.IsDelegated; }
+    }
 
-        lock (gate)
+    /// <summary>A write is about to be committed before it is answered; <see cref="EndThrough"/> is to be called. False: it goes to memory, because the
+    /// file's writes are left with the session, and are asked for if that helps.</summary>
+    public async ValueTask<bool> TryBeginThroughAsync(FileState file)
+    {
+        while (true)
         {
-            if (files.Count + making >= MaxFiles) { return false; }
-        }
+            Task? turn = null;
+            bool asks = false;
+            lock (file.Gate)
+            {
+                if (file.IsDelegated) { return false; }
+                if (file.IsExclusive) { turn = file.WaitTurnAsync(); }
+                else if (MayAsk(file)) { asks = true; }
+                else
+                {
+                    file.WasWrittenThrough = true;
+                    file.ThroughWrites++;
+                    return true;
+                }
+            }
 
+            if (turn is not null) { await turn; }
+            if (asks) { await TryTakeAsync(file); }
+        }
+    }
+
+    public static void EndThrough(FileState file)
+    {
+        lock (file.Gate) { file.ThroughWrites--; }
+    }
+
+    private async ValueTask TryTakeAsync(FileState file)
+    {
         await file.EnterExclusiveAsync();
         try
         {
-            if (!file.IsDelegated) { await AskAsync(file); }
+            bool asks;
+            lock (file.Gate) { asks = MayAsk(file); }
+            if (asks) { await AskAsync(file); }
         }
         finally
         {
             flusher.LeaveExclusive(file);
         }
-
-        return Has(file);
     }
+
+    /// <summary>Not of what is on its way past memory already. Under the file's gate.</summary>
+    private bool MayAsk(FileState file) =>
+        !file.IsDelegated && file.IsHead && !file.IsRemoved && !file.IsReturning && file.WasWrittenThrough && file.ThroughWrites == 0
+        && time.GetTimestamp() >= file.DelegateFrom && Volatile.Read(ref room) > 0;
 
     /// <summary>Somebody else asks for files: see <see cref="ISessionRecall.ReturnAsync"/>.</summary>
     public async ValueTask<Status> ReturnAsync(IReadOnlyCollection<VNodeId> nodes)
@@ -107,12 +137,14 @@ internal sealed class Delegations(IDriveSession session, FileTable table, Flushe
                 lock (file.Gate)
                 {
                     if (file.Opens > 0 || file.Pins > 0 || file.IsDirty || file.IsExclusive) { continue; }
-                    Forget(file, long.MaxValue);
+                    Forget(file, 0);
+                    file.IsReturning = true;
                     idle.Add(file);
                 }
             }
 
             foreach (FileState file in idle) { files.Remove(file.Id); }
+            room += idle.Count;
         }
 
         if (idle.Count == 0) { return; }
@@ -121,7 +153,7 @@ internal sealed class Delegations(IDriveSession session, FileTable table, Flushe
         {
             lock (file.Gate)
             {
-                file.DelegateFrom = 0;
+                file.IsReturning = false;
                 table.NoteIdle(file);
             }
         }
@@ -143,11 +175,18 @@ internal sealed class Delegations(IDriveSession session, FileTable table, Flushe
 
                 file.Maps.Clear();
                 file.Learn(reply.Value);
-                file.IsDelegated = true;
             }
 
-            files[file.Id] = file;
+            room--;
+            Add(file);
         }
+    }
+
+    /// <summary>Under this one's lock.</summary>
+    private void Add(FileState file)
+    {
+        lock (file.Gate) { file.IsDelegated = true; }
+        files[file.Id] = file;
     }
 
     private async ValueTask<Status> ReturnAsync(VNodeId node)
@@ -172,7 +211,7 @@ internal sealed class Delegations(IDriveSession session, FileTable table, Flushe
             {
                 if (!file.IsDelegated && making > 0) { early.Add(node); }
                 lock (file.Gate) { Forget(file, Later()); }
-                files.Remove(node);
+                if (files.Remove(node)) { room++; }
             }
 
             return await session.ReturnDelegationsAsync([node]);

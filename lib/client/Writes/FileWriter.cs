@@ -98,7 +98,7 @@ internal sealed class FileWriter(
                     await NextPieceAsync(file, offset + (ulong)done, length - done);
                 if (!piece.IsOk) { return Answer(done, piece.Status); }
                 length = done + piece.Value.Length;
-                reserve = !piece.Value.IsBacked;
+                reserve = appends || !piece.Value.IsBacked;
             }
 
             WriteStep step = Take(file, ref offset, data.Span[..length], killSetId, reserve, appends, ref done);

@@ -8,7 +8,7 @@ namespace KvFs.Client;
 /// <remarks>Thread safe. Nothing is buffered, so there is nothing to lose and no quota to set aside: who is refused hears it from the
 /// write itself. Effects, in order: block durable, then commit. A piece of more than <see cref="BatchCapture.PackBytes"/> is
 /// several writes.</remarks>
-internal sealed class ThroughWriter(IDriveSession session, FileWriter writer, uint blockGrant) : IDisposable
+internal sealed class ThroughWriter(IDriveSession session, FileWriter writer, QuotaKeeper quota, uint blockGrant) : IDisposable
 {
     /// <summary>Others that append at the same time, each of which may be first, before it is called a failure.</summary>
     private const int AppendAttempts = 1024;
@@ -145,6 +145,14 @@ internal sealed class ThroughWriter(IDriveSession session, FileWriter writer, ui
         List<NodeInfo> results = new(1);
         Status status = Status.Busy;
         for (int attempt = 0; status == Status.Busy && attempt < FlushRetry.BusyAttempts; attempt++)
+        {
+            results.Clear();
+            status = await session.CommitAsync([commit], results);
+        }
+
+        // Who asks to have it set aside gets what others have set aside and do not need.
+        ulong most = commit.Runs.Aggregate(0UL, static (sum, run) => sum + run.Length);
+        if (status == Status.NoSpace && await quota.EnsureAsync(most) == Status.Ok)
         {
             results.Clear();
             status = await session.CommitAsync([commit], results);

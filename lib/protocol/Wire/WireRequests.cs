@@ -20,7 +20,7 @@ public static class WireRequests
         Nameless = request.Nameless,
         Id = request.Id.Value,
         Times = request.Times.ToWire(),
-        Delegated = request.Delegated,
+        Delegated = request.Wish is not null,
     };
 
     /// <param name="create">Lent: the request has its spans.</param>
@@ -43,7 +43,7 @@ public static class WireRequests
             Id = new(create.Id),
             Session = session,
             Times = create.Times.ToCore(),
-            Delegated = create.Delegated,
+            Wish = create.Delegated ? new() : null,
         };
     }
 

@@ -41,8 +41,17 @@ public readonly ref struct CreateRequest
     /// <summary>When it was made, if the client has told its program so already; null: at the transaction's time.</summary>
     public NodeTimes? Times { get; init; }
 
-    /// <summary><see cref="Session"/> may buffer writes to the new file: nobody else knows it yet.</summary>
+    /// <summary>Asks that the new file's writes be left with the session: nobody else knows it yet. Null: it does not.</summary>
+    public DelegationWish? Wish { get; init; }
+
+    /// <summary>They are left with <see cref="Session"/>. The driver fills it in.</summary>
     public bool Delegated { get; init; }
+}
+
+/// <summary>Asks for the writes to a file that is made, and hears whether it has them.</summary>
+public sealed class DelegationWish
+{
+    public bool IsGranted { get; set; }
 }
 
 /// <summary>The times of a VNode.</summary>
