@@ -1,5 +1,6 @@
 using KvFs.Cli.CommandLine;
 using KvFs.Cli.Control;
+using KvFs.Client;
 using KvFs.Mount;
 using KvFs.Protocol;
 using Microsoft.Extensions.Logging;
@@ -25,10 +26,11 @@ internal sealed partial class MountStart(ILoggerFactory loggers)
     }
 
     /// <param name="session">Moves to the mount if that works; else it stays the caller's.</param>
+    /// <param name="sessions">Where the next one comes from when it has expired; null: there is none.</param>
     /// <param name="directory">Existing.</param>
     /// <param name="request">Which drive, which mount(8) shows as the source, and how.</param>
     /// <exception cref="FuseMountException">It did not work; the message says what to do.</exception>
-    public DriveMount Start(IDriveSession session, string directory, MountRequest request) =>
+    public DriveMount Start(IDriveSession session, ISessionSource? sessions, string directory, MountRequest request) =>
         DriveMount.Start(session, directory, new DriveMountOptions
         {
             FsName = request.Drive,
@@ -37,6 +39,7 @@ internal sealed partial class MountStart(ILoggerFactory loggers)
             AllowSetId = request.Suid,
             AccessTimes = request.NoAtime ? AccessTimes.Never : AccessTimes.Relative,
             AllowOther = MayAllowOthers(),
+            Sessions = sessions,
             OnFault = LogFault,
         });
 

@@ -20,8 +20,6 @@ internal sealed partial class MountTable(IDriveSource source, MountStart start, 
     /// <see cref="DriveMountOptions.StopTimeout"/>, and for the same reason.</summary>
     private static readonly TimeSpan StoreTimeout = TimeSpan.FromSeconds(60);
 
-    private static readonly TimeSpan OpenPause = TimeSpan.FromMilliseconds(250);
-
     private readonly SemaphoreSlim gate = new(1);
     private readonly CancellationTokenSource insisted = new();
     private readonly TaskCompletionSource broken = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -161,7 +159,8 @@ internal sealed partial class MountTable(IDriveSource source, MountStart start, 
 
     private async Task<MountReport> MountOnAsync(string directory, MountRequest request, CancellationToken cancel)
     {
-        Reply<IDriveSession> opened = await OpenSessionAsync(request, cancel).ConfigureAwait(false);
+        MountSessions sessions = new(source, request, directory, clock, log);
+        Reply<IDriveSession> opened = await sessions.OpenFirstAsync(cancel).ConfigureAwait(false);
         if (opened.Status == Status.InUse)
         {
             throw new CommandException(
@@ -171,20 +170,14 @@ internal sealed partial class MountTable(IDriveSource source, MountStart start, 
         }
 
         ControlErrors.ThrowIfFailed(opened.Status, $"drive '{request.Drive}'");
-        IDriveSession session = SessionMemory.Around(opened.Value, clock);
-        if (session is BufferedDriveSession buffered)
-        {
-            buffered.Lost = (status, operations) => LogLost(operations.Count, request.Drive, status, operations[0]);
-        }
-
         DriveMount mount;
         try
         {
-            mount = start.Start(session, directory, request);
+            mount = start.Start(opened.Value, request.Shared ? sessions : null, directory, request);
         }
         catch
         {
-            await session.DisposeAsync().ConfigureAwait(false);
+            await opened.Value.DisposeAsync().ConfigureAwait(false);
             throw;
         }
         MountReport report = new(
@@ -199,21 +192,9 @@ internal sealed partial class MountTable(IDriveSource source, MountStart start, 
 
         entry.Ended = WatchAsync(entry);
         entry.Health = WatchHealthAsync(entry);
+        if (!request.Shared) { _ = sessions.WatchOnlyAsync(opened.Value, entry.Ended); }
         LogMounted(request.Drive, directory);
         return report;
-    }
-
-    /// <summary>Opens a session; waits for one of a client that is gone to expire.</summary>
-    private async Task<Reply<IDriveSession>> OpenSessionAsync(MountRequest request, CancellationToken cancel)
-    {
-        long began = clock.GetTimestamp();
-        SessionAccess access = SessionAccesses.Of(request.ReadOnly, request.Shared);
-        while (true)
-        {
-            Reply<IDriveSession> opened = await source.Admin.OpenSessionAsync(request.Drive, access, cancel).ConfigureAwait(false);
-            if (opened.Status != Status.InUse || clock.GetElapsedTime(began) >= source.LeaseTime) { return opened; }
-            await Task.Delay(OpenPause, clock, cancel).ConfigureAwait(false);
-        }
     }
 
     private async Task UnmountAsync(Entry entry)
@@ -333,7 +314,7 @@ internal sealed partial class MountTable(IDriveSource source, MountStart start, 
     {
         try
         {
-            await entry.Mount.Client.Completion.ConfigureAwait(false);
+            await entry.Mount.ClientCompletion.ConfigureAwait(false);
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
@@ -354,11 +335,6 @@ internal sealed partial class MountTable(IDriveSource source, MountStart start, 
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Drive {Drive} is mounted on {Directory}.")]
     private partial void LogMounted(string drive, string directory);
-
-    [LoggerMessage(
-        Level = LogLevel.Error,
-        Message = "{Count} changes of names or attributes that programs of drive {Drive} were answered are lost: {Status}. The first: {First}")]
-    private partial void LogLost(int count, string drive, Status status, TransactOperation first);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Drive {Drive} is unmounted from {Directory}.")]
     private partial void LogUnmounted(string drive, string directory);

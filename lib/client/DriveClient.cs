@@ -34,6 +34,8 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
     /// <summary>Null, too.</summary>
     private readonly Delegations? delegations;
 
+    private int openFiles;
+
     public DriveClient(IDriveSession session, ClientOptions options, TimeProvider time)
     {
         ArgumentNullException.ThrowIfNull(session);
@@ -79,6 +81,9 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
     /// cached: the mount drops what the kernel has. Set it before the first request.</summary>
     public Func<ValueTask>? Invalidated { get; set; }
 
+    /// <summary>Files that are open: as often as they are.</summary>
+    public int OpenFiles => Volatile.Read(ref openFiles);
+
     /// <summary>The memory of dirty data, for gauges.</summary>
     public BufferPool DirtyMemory => memory.Pool;
 
@@ -91,14 +96,23 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
 
     /// <summary>Opens a file; at <see cref="CowNumber.Head"/> it is held until it is closed, at a snapshot it is
     /// read-only. </summary>
+    /// <remarks>One that is open already is held already; a session that shares its drive says first that it still is.</remarks>
     public async ValueTask<Reply<OpenFile>> OpenAsync(VNodeId id, CowNumber at)
     {
-        if (table.Find(id, at) is { } known && TryOpenAgain(known) is { } again) { return Reply.Ok(again); }
+        if (table.Find(id, at) is { } known && IsOpen(known))
+        {
+            Status asked = through is null ? Status.Ok : await RefreshAsync(known);
+            if (asked != Status.Ok) { return Reply.Failed<OpenFile>(asked); }
+            if (TryOpenAgain(known) is { } again) { return Reply.Ok(again); }
+        }
+
         bool isHead = at == CowNumber.Head;
         long changes = table.Changes;
         Reply<NodeInfo> info = isHead ? await session.HoldAsync(id) : await session.GetAsync(id, at);
         if (!info.IsOk) { return Reply.Failed<OpenFile>(info.Status); }
         OpenFile file = OpenHeld(at, info.Value, holds: isHead ? 1 : 0);
+
+        // Something was changed between the answer and the state's being known.
         if (isHead && table.Changes != changes) { await RefreshAsync(file.State); }
         return Reply.Ok(file);
     }
@@ -180,6 +194,7 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
         {
             Invariant.Check(state.Opens > 0);
             state.Opens--;
+            Interlocked.Decrement(ref openFiles);
             if (state.Opens == 0)
             {
                 holds = state.Holds;
@@ -353,13 +368,17 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
         lock (file.State.Gate) { return file.TakeError(); }
     }
 
-    private static OpenFile? TryOpenAgain(FileState state)
+    private static bool IsOpen(FileState state)
+    {
+        lock (state.Gate) { return state.Opens > 0; }
+    }
+
+    private OpenFile? TryOpenAgain(FileState state)
     {
         lock (state.Gate)
         {
             if (state.Opens == 0) { return null; }
-            state.Opens++;
-            return new(state);
+            return OpenHeld(state);
         }
     }
 
@@ -372,19 +391,30 @@ public sealed partial class DriveClient : ISessionRecall, IAsyncDisposable
             {
                 if (state.IsEvicted) { continue; }
                 state.Learn(info);
-                state.Opens++;
                 state.Holds += holds;
-                return new(state);
+                return OpenHeld(state);
             }
         }
     }
 
-    /// <summary>Something was changed between the answer to an open and its state's being known: asks again.</summary>
-    private async ValueTask RefreshAsync(FileState state)
+    /// <summary>Opens a file that is held; under its gate.</summary>
+    private OpenFile OpenHeld(FileState state)
     {
-        Reply<NodeInfo> info = await session.GetAsync(state.Id, CowNumber.Head);
-        if (!info.IsOk) { return; }
-        lock (state.Gate) { state.Learn(info.Value); }
+        state.Opens++;
+        Interlocked.Increment(ref openFiles);
+        return new(this, state);
+    }
+
+    /// <summary>Asks what a file is now.</summary>
+    private async ValueTask<Status> RefreshAsync(FileState state)
+    {
+        Reply<NodeInfo> info = await session.GetAsync(state.Id, state.At);
+        if (info.IsOk)
+        {
+            lock (state.Gate) { state.Learn(info.Value); }
+        }
+
+        return info.Status;
     }
 
     private Reply<CreatedFile> OpenCreated(in Reply<NodeInfo> created) => created.IsOk

@@ -8,11 +8,15 @@ public sealed class OpenFile
 {
     private int seenErrors;
 
-    internal OpenFile(FileState state)
+    internal OpenFile(DriveClient client, FileState state)
     {
+        Client = client;
         State = state;
         seenErrors = state.IsErrorSeen ? state.ErrorSequence : state.ErrorSequence - 1;
     }
+
+    /// <summary>Who has made it, and is asked for whatever is done with it.</summary>
+    public DriveClient Client { get; }
 
     public VNodeId Id => State.Id;
 

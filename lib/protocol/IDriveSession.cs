@@ -23,6 +23,10 @@ public interface IDriveSession : IAsyncDisposable
     /// <summary>Where the drive's blocks are read and written.</summary>
     IBlockService Blocks { get; }
 
+    /// <summary>Ends when the session is over although nobody has closed it, and whoever is recalled has dropped what it kept: nothing is done
+    /// under it any more. A session with a primary in the same process lives as long as that.</summary>
+    Task Expired => SessionExpiry.Never;
+
     /// <summary>Names who answers when the primary recalls what this session keeps. Call once, before the first write.
     /// </summary>
     void OnRecall(ISessionRecall recall);
@@ -142,6 +146,13 @@ public interface IDriveSession : IAsyncDisposable
 
     /// <summary>The drive's snapshots, by name.</summary>
     ValueTask<Reply<IReadOnlyList<SnapshotInfo>>> ListSnapshotsAsync();
+}
+
+/// <summary>The end of sessions that nobody closed.</summary>
+internal static class SessionExpiry
+{
+    /// <summary>Never ends.</summary>
+    public static Task Never { get; } = new TaskCompletionSource().Task;
 }
 
 /// <summary>What a client does when the primary asks its session for what it keeps.</summary>

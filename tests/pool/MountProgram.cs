@@ -54,6 +54,9 @@ internal sealed class MountProgram : IDisposable
         return UntilAsync(said => said.Length >= until, "it says no more");
     }
 
+    /// <summary>Says a line to it.</summary>
+    public void Say(string line) => process.StandardInput.WriteLine(line);
+
     /// <summary>Has it end, which it does when nobody speaks to it any more; it must end well.</summary>
     public async Task EndAsync()
     {

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Globalization;
+using KvFs.Authority.Tests.Support;
 
 namespace KvFs.Pool.Tests;
 
@@ -19,7 +20,7 @@ internal sealed class PoolMount : IAsyncDisposable
         string[] command =
         [
             .. inside, PoolProcesses.Program, "up", .. pool.ClientArguments, "--drive", drive, "--mount", Path,
-            "--data", System.IO.Path.Combine(folder, "data"), "--metrics", "off", "--log-level", "warning",
+            "--data", Data, "--metrics", "off", "--log-level", "warning",
             .. isShared ? (string[])["--shared"] : [],
         ];
         process = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
@@ -29,6 +30,10 @@ internal sealed class PoolMount : IAsyncDisposable
 
     /// <summary>Where the drive appears.</summary>
     public string Path => System.IO.Path.Combine(folder, "mount");
+
+    private string Data => System.IO.Path.Combine(folder, "data");
+
+    private bool IsMounted => File.ReadLines("/proc/self/mounts").Any(line => line.Split(' ') is [_, string point, ..] && point == Path);
 
     /// <summary>What the process said.</summary>
     public string Log => string.Join('\n', log);
@@ -56,6 +61,22 @@ internal sealed class PoolMount : IAsyncDisposable
         }
     }
 
+    /// <summary>Stops it where it stands: whoever uses the mount waits. Not for one in another network.</summary>
+    public Task FreezeAsync() => Signals.FreezeAsync(process);
+
+    /// <summary>Lets it go on.</summary>
+    public Task ThawAsync() => Signals.ThawAsync(process);
+
+    /// <summary>Unmounts it, as a person does; what that says of lost data is not of interest.</summary>
+    public async Task UnmountAsync()
+    {
+        using Process unmount = Process.Start(
+            new ProcessStartInfo(PoolProcesses.Program, ["umount", Path, "--data", Data]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+        string said = await unmount.StandardError.ReadToEndAsync();
+        await unmount.WaitForExitAsync();
+        Assert.True(!IsMounted, said);
+    }
+
     /// <summary>kill -9. What uses the mount is told that nobody is there any more.</summary>
     public async Task KillAsync()
     {
@@ -67,8 +88,7 @@ internal sealed class PoolMount : IAsyncDisposable
     {
         await KillAsync();
         process.Dispose();
-        bool isMounted = File.ReadLines("/proc/self/mounts").Any(line => line.Split(' ') is [_, string point, ..] && point == Path);
-        if (isMounted)
+        if (IsMounted)
         {
             using Process unmount = Process.Start("fusermount3", ["-u", "-z", Path]);
             await unmount.WaitForExitAsync();

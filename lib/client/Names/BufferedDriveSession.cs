@@ -123,6 +123,8 @@ public sealed partial class BufferedDriveSession : IDriveSession, ISessionRecall
 
     public IBlockService Blocks => inner.Blocks;
 
+    public Task Expired => inner.Expired;
+
     /// <summary>Operations that wait to be told, for gauges.</summary>
     public int Waiting
     {

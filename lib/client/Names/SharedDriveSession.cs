@@ -52,6 +52,8 @@ public sealed partial class SharedDriveSession : IDriveSession, ISessionRecall
 
     public IBlockService Blocks => inner.Blocks;
 
+    public Task Expired => inner.Expired;
+
     /// <summary>Records that are known, for gauges.</summary>
     public int Known
     {

@@ -1,11 +1,16 @@
 namespace KvFs.Client.Remote;
 
 /// <summary>Pauses between attempts: each twice as long as the one before, up to a bound.</summary>
-internal sealed class Pauses(RemoteClientOptions options)
+internal sealed class Pauses(TimeSpan first, TimeSpan longest, TimeProvider clock)
 {
-    private TimeSpan next = options.MinPause;
+    private TimeSpan next = first;
 
-    public Task NextAsync(CancellationToken cancellation) => NextAsync(options.MaxPause, cancellation);
+    public Pauses(RemoteClientOptions options)
+        : this(options.MinPause, options.MaxPause, options.Clock)
+    {
+    }
+
+    public Task NextAsync(CancellationToken cancellation) => NextAsync(longest, cancellation);
 
     /// <param name="most">The bound this time.</param>
     /// <param name="cancellation">Ends the pause.</param>
@@ -13,6 +18,6 @@ internal sealed class Pauses(RemoteClientOptions options)
     {
         TimeSpan pause = next < most ? next : most;
         next = 2 * pause;
-        return Task.Delay(pause, options.Clock, cancellation);
+        return Task.Delay(pause, clock, cancellation);
     }
 }

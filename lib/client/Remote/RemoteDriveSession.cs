@@ -29,6 +29,8 @@ public sealed partial class RemoteDriveSession : IDriveSession
 
     public IBlockService Blocks { get; }
 
+    public Task Expired => connection.Expired;
+
     /// <summary>The session is alive for certain: what it knows of its drive still holds.</summary>
     public bool HoldsLease => connection.HoldsLease;
 

@@ -49,15 +49,23 @@ internal sealed class WaitingRequest(V1.Request request)
 {
     private readonly TaskCompletionSource<V1.Answer> answer = new();
 
+    /// <summary>Streams that it was given to: their server may have it.</summary>
+    private int sent;
+
     public V1.Request Request { get; } = request;
 
     public Task<V1.Answer> Answer => answer.Task;
 
-    /// <summary>It was given to a stream: the server may have it.</summary>
-    public bool WasSent { get; set; }
-
     /// <summary>Whoever asked has given up waiting for the lock.</summary>
     public bool IsCancelled { get; set; }
+
+    /// <summary>It is given to a stream.</summary>
+    public void NoteSent() => sent++;
+
+    /// <summary>What an answer means. That the session is over says nothing of a change that an earlier stream had brought: it may have been
+    /// applied while the session lived.</summary>
+    public V1.Answer Judge(V1.Answer told) =>
+        sent > 1 && told.Status == V1.Status.SessionExpired ? Lost() : told;
 
     /// <summary>Who waits goes on with another thread.</summary>
     public void Complete(V1.Answer with) => ThreadPool.UnsafeQueueUserWorkItem(
@@ -67,9 +75,11 @@ internal sealed class WaitingRequest(V1.Request request)
     public void CompleteHere(V1.Answer with) => answer.SetResult(with);
 
     /// <summary>Its session has ended without an answer to it.</summary>
-    public void Lose() => Complete(new()
+    public void Lose() => Complete(Lost());
+
+    private V1.Answer Lost() => new()
     {
         Id = Request.Id,
-        Status = WasSent && Request.ChangesDrive() ? V1.Status.Unknown : V1.Status.SessionExpired,
-    });
+        Status = sent > 0 && Request.ChangesDrive() ? V1.Status.Unknown : V1.Status.SessionExpired,
+    };
 }

@@ -42,6 +42,7 @@ internal sealed class SessionConnection : IAsyncDisposable
     private readonly RemoteClientOptions options;
     private readonly Lock gate = new();
     private readonly Task run;
+    private readonly TaskCompletionSource expired = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Action<IReadOnlyList<ulong>>? forgetting;
     private ClientStream? stream;
     private int waits;
@@ -77,6 +78,9 @@ internal sealed class SessionConnection : IAsyncDisposable
             lock (gate) { return link; }
         }
     }
+
+    /// <summary>As <see cref="IDriveSession.Expired"/>.</summary>
+    public Task Expired => expired.Task;
 
     /// <summary>What the client knows still holds: the session is alive for certain.</summary>
     public bool HoldsLease => !IsOver && dialler.HoldsLease;
@@ -222,7 +226,7 @@ internal sealed class SessionConnection : IAsyncDisposable
 
     private static void Send(ClientStream stream, WaitingRequest waiting)
     {
-        waiting.WasSent = true;
+        waiting.NoteSent();
         stream.Send(new() { Request = waiting.Request });
     }
 
@@ -341,8 +345,10 @@ internal sealed class SessionConnection : IAsyncDisposable
             if (isRefused) { _ = stream?.EndAsync(); }
         }
 
-        if (isOwnThread) { waiting?.CompleteHere(answer); }
-        else { waiting?.Complete(answer); }
+        if (waiting is null) { return; }
+        answer = waiting.Judge(answer);
+        if (isOwnThread) { waiting.CompleteHere(answer); }
+        else { waiting.Complete(answer); }
     }
 
     private void OnRecalled(ulong id, Status status)
@@ -363,8 +369,10 @@ internal sealed class SessionConnection : IAsyncDisposable
         }
 
         foreach (WaitingRequest waiting in left) { waiting.Lose(); }
-        if (isLost && !asked) { recalls.Add(new() { Id = 0, Kind = V1.RecallKind.Invalidate }); }
+        bool hasExpired = isLost && !asked;
+        if (hasExpired) { recalls.Add(new() { Id = 0, Kind = V1.RecallKind.Invalidate }); }
         await recalls.EndAsync();
+        if (hasExpired) { expired.SetResult(); }
     }
 }
 

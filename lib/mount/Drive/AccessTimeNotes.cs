@@ -25,7 +25,7 @@ internal sealed class AccessTimeNotes : IAsyncDisposable
     /// <summary>The age from which an access time is moved although nothing changed since.</summary>
     private static readonly TimeSpan Stale = TimeSpan.FromDays(1);
 
-    private readonly DriveClient client;
+    private readonly Func<DriveClient> client;
     private readonly TimeProvider time;
     private readonly Action<string, Exception> onFault;
     private readonly Lock gate = new();
@@ -34,7 +34,10 @@ internal sealed class AccessTimeNotes : IAsyncDisposable
     private readonly ITimer timer;
     private int count;
 
-    public AccessTimeNotes(DriveClient client, TimeProvider time, Action<string, Exception> onFault)
+    /// <param name="client">Who is asked now.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="onFault">Is told what went wrong in the background.</param>
+    public AccessTimeNotes(Func<DriveClient> client, TimeProvider time, Action<string, Exception> onFault)
     {
         this.client = client;
         this.time = time;
@@ -119,7 +122,7 @@ internal sealed class AccessTimeNotes : IAsyncDisposable
     private async ValueTask WriteAsync(VNodeId id)
     {
         Timestamp read;
-        Reply<NodeInfo> info = await client.GetAsync(id, CowNumber.Head);
+        Reply<NodeInfo> info = await client().GetAsync(id, CowNumber.Head);
         lock (gate)
         {
             if (!notes.TryGetValue(id, out read)) { return; }
@@ -128,7 +131,7 @@ internal sealed class AccessTimeNotes : IAsyncDisposable
         if (info.IsOk && IsDue(info.Value.VNode, read))
         {
             // A VNode that went meanwhile, or a full disk, costs an access time and nothing else.
-            await client.SetAttributesAsync(new SetAttributesRequest
+            await client().SetAttributesAsync(new SetAttributesRequest
             {
                 Node = id,
                 Mask = AttributeMask.AccessTime | AttributeMask.KeepChangeTime,

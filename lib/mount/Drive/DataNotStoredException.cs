@@ -20,7 +20,9 @@ public sealed class DataNotStoredException : IOException
     }
 
     public DataNotStoredException(Status status)
-        : base($"Some of what was written could not be stored: {status}.") => Status = status;
+        : base(status == Status.SessionExpired
+            ? "The session with the drive is over: what was written and not synced before is lost. Mount the drive again."
+            : $"Some of what was written could not be stored: {status}.") => Status = status;
 
     public Status Status { get; } = Status.IoError;
 }

@@ -1,3 +1,4 @@
+using KvFs.Client;
 using KvFs.Core;
 using KvFs.Protocol;
 
@@ -27,18 +28,14 @@ internal sealed partial class DriveFileSystem
             return;
         }
 
-        Finish(request, session.HoldAsync(node.Id), static (self, asked, reply) =>
-        {
-            if (!reply.IsOk) { asked.ReplyError(StatusErrno.Of(reply.Status)); }
-            else if (!asked.ReplyOpen(default)) { _ = self.LetGoAbandonedAsync(reply.Value.Id); }
-        });
+        Run(request, HoldAsync(request, node.Id));
     }
 
     public void Releasedir(FuseRequest request, in FuseReleaseIn body)
     {
-        if (IsLive(request, out NodeRef node))
+        if (IsLive(request, out NodeRef node) && !IsOfPast(body.Fh))
         {
-            Finish(request, session.ReleaseAsync(node.Id), static (_, asked, status) => Answer(asked, status));
+            Finish(request, Session.ReleaseAsync(node.Id), static (self, asked, status) => self.Answer(asked, status));
         }
         else
         {
@@ -49,16 +46,29 @@ internal sealed partial class DriveFileSystem
     /// <remarks>Of the mount's root: everything, as syncfs(2) would have it if the kernel told a mount of that.</remarks>
     public void Fsyncdir(FuseRequest request, in FuseFsyncIn body)
     {
-        if (isLive && request.NodeId == VNodeId.Root.Value) { Syncfs(request); }
-        else { Finish(request, session.SyncAsync(), static (_, asked, status) => Answer(asked, status)); }
+        if (IsOfPast(body.Fh)) { request.ReplyError(Errno.EIO); }
+        else if (isLive && request.NodeId == VNodeId.Root.Value) { Syncfs(request); }
+        else { Finish(request, Session.SyncAsync(), static (self, asked, status) => self.Answer(asked, status)); }
     }
 
-    public void Readdir(FuseRequest request, in FuseReadIn body) => List(request);
+    public void Readdir(FuseRequest request, in FuseReadIn body) => List(request, body.Fh);
 
-    public void Readdirplus(FuseRequest request, in FuseReadIn body) => List(request);
+    public void Readdirplus(FuseRequest request, in FuseReadIn body) => List(request, body.Fh);
+
+    /// <summary>Whether a directory was opened under a session that is over, which held it: its handle is the number of its session, or 0 where
+    /// nothing is held.</summary>
+    private bool IsOfPast(ulong handle) => handle != 0 && handle != clients.Current.Number;
+
+    private async ValueTask HoldAsync(FuseRequest request, VNodeId id)
+    {
+        ClientGeneration now = clients.Current;
+        Reply<NodeInfo> reply = await now.Client.Session.HoldAsync(id);
+        if (!reply.IsOk) { Refuse(request, reply.Status); }
+        else if (!request.ReplyOpen(new() { Fh = now.Number })) { _ = LetGoAbandonedAsync(now.Client.Session, id); }
+    }
 
     /// <summary>The kernel did not take an open directory: nobody will release it.</summary>
-    private async Task LetGoAbandonedAsync(VNodeId id)
+    private async Task LetGoAbandonedAsync(IDriveSession session, VNodeId id)
     {
         late.Begin();
         try
@@ -78,15 +88,17 @@ internal sealed partial class DriveFileSystem
     private bool IsLive(FuseRequest request, out NodeRef node) =>
         TryResolve(request.NodeId, out node) && node.At == CowNumber.Head;
 
-    private void List(FuseRequest request)
+    private void List(FuseRequest request, ulong handle)
     {
-        if (TryResolve(request.NodeId, out NodeRef node)) { Run(request, ListAsync(request, node)); }
+        if (IsOfPast(handle)) { request.ReplyError(Errno.EIO); }
+        else if (TryResolve(request.NodeId, out NodeRef node)) { Run(request, ListAsync(request, node)); }
         else if (request.NodeId == SnapshotNodes.Folder) { Run(request, ListFolderAsync(request)); }
         else { request.ReplyError(Errno.ESTALE); }
     }
 
     private async ValueTask ListAsync(FuseRequest request, NodeRef node)
     {
+        IDriveSession session = Session;
         FuseReadIn body = request.Body<FuseReadIn>();
         bool plus = request.Opcode == FuseOpcode.Readdirplus;
         ulong parent = 0;
@@ -96,7 +108,7 @@ internal sealed partial class DriveFileSystem
             Reply<NodeInfo> directory = await session.GetAsync(node.Id, node.At);
             if (!directory.IsOk)
             {
-                request.ReplyError(StatusErrno.Of(directory.Status));
+                Refuse(request, directory.Status);
                 return;
             }
 
@@ -109,7 +121,7 @@ internal sealed partial class DriveFileSystem
         Status status = await session.ReadDirectoryAsync(
             node.Id, node.At, after, Math.Min(wanted, DirectoryPage.MaxEntries), plus, page);
         if (status == Status.Ok) { AnswerList(request, body.Offset, parent, page); }
-        else { request.ReplyError(StatusErrno.Of(status)); }
+        else { Refuse(request, status); }
         pages.Return(page);
     }
 
@@ -180,7 +192,7 @@ internal sealed partial class DriveFileSystem
         FuseEntryOut entry = default;
         if (reply.IsPlus)
         {
-            NodeInfo info = SnapshotNodes.IsSnapshot(self) ? page.Info(at) : client.Merge(page.Info(at));
+            NodeInfo info = SnapshotNodes.IsSnapshot(self) ? page.Info(at) : Client.Merge(page.Info(at));
             entry = EntryOf(info, nodeId);
         }
 

@@ -28,7 +28,7 @@ internal sealed partial class DriveFileSystem
         {
             Finish(
                 request,
-                client.OpenAsync(node.Id, node.At),
+                Client.OpenAsync(node.Id, node.At),
                 static (self, asked, reply) => self.AnswerOpen(asked, reply));
         }
     }
@@ -55,12 +55,12 @@ internal sealed partial class DriveFileSystem
         accessTimes.Note(handle, file.Id);
         Finish(
             request,
-            client.ReadOrLendAsync(file, body.Offset, request.ReplyMemory),
-            static (_, asked, reply) =>
+            file.Client.ReadOrLendAsync(file, body.Offset, request.ReplyMemory),
+            static (self, asked, reply) =>
             {
                 if (!reply.IsOk)
                 {
-                    asked.ReplyError(StatusErrno.Of(reply.Status));
+                    self.Refuse(asked, reply.Status);
                     return;
                 }
 
@@ -94,13 +94,13 @@ internal sealed partial class DriveFileSystem
         bool appends = (body.Flags & OpenFlags.Append) != 0 && (body.WriteFlags & FuseWriteFlags.Cache) == 0;
         Finish(
             request,
-            client.WriteAsync(file, body.Offset, request.PayloadMemory, new(kills, syncs, appends)),
+            file.Client.WriteAsync(file, body.Offset, request.PayloadMemory, new(kills, syncs, appends)),
             static (self, asked, reply) =>
             {
                 // Asked when the bytes are where a flush finds them: what is answered before the end is stored by the last one.
                 if (self.refusesWrites) { asked.ReplyError(Errno.EIO); }
                 else if (reply.IsOk) { asked.ReplyWritten((uint)reply.Value); }
-                else { asked.ReplyError(StatusErrno.Of(reply.Status)); }
+                else { self.Refuse(asked, reply.Status); }
             });
     }
 
@@ -114,6 +114,8 @@ internal sealed partial class DriveFileSystem
 
         if (lockOwners.Remove(file.Id, body.LockOwner))
         {
+            // Whatever file the owner took them through: those of a session that is over are gone.
+            IDriveSession session = Session;
             Finish(
                 request,
                 session.UnlockAllAsync(file.Id, new(session.Id, body.LockOwner)),
@@ -138,7 +140,7 @@ internal sealed partial class DriveFileSystem
         }
 
         handles.Remove(handle);
-        Finish(request, client.CloseAsync(file), static (_, asked, _) => asked.ReplyOk());
+        Finish(request, CloseAsync(file), static (_, asked, _) => asked.ReplyOk());
     }
 
     public void Fsync(FuseRequest request, in FuseFsyncIn body)
@@ -149,7 +151,7 @@ internal sealed partial class DriveFileSystem
             return;
         }
 
-        Finish(request, client.FsyncAsync(file), static (_, asked, status) => Answer(asked, status));
+        Finish(request, file.Client.FsyncAsync(file), static (self, asked, status) => self.Answer(asked, status));
     }
 
     private void Create(FuseRequest request, in FuseCreateIn body, ReadOnlySpan<byte> name, bool isLinkable)
@@ -164,11 +166,12 @@ internal sealed partial class DriveFileSystem
             Caller = CallerOf(request),
             Nameless = isLinkable,
         };
-        Finish(request, client.CreateOpenAsync(create), static (self, asked, reply) => self.AnswerCreate(asked, reply));
+        Finish(request, Client.CreateOpenAsync(create), static (self, asked, reply) => self.AnswerCreate(asked, reply));
     }
 
     private async ValueTask OpenTruncatedAsync(FuseRequest request, NodeRef node)
     {
+        DriveClient client = Client;
         Reply<OpenFile> opened = await client.OpenAsync(node.Id, node.At);
         if (opened.IsOk)
         {
@@ -181,7 +184,7 @@ internal sealed partial class DriveFileSystem
             });
             if (!cut.IsOk)
             {
-                await client.CloseAsync(opened.Value);
+                await CloseAsync(opened.Value);
                 opened = new(cut.Status, default!);
             }
         }
@@ -193,7 +196,7 @@ internal sealed partial class DriveFileSystem
     {
         if (!reply.IsOk)
         {
-            request.ReplyError(StatusErrno.Of(reply.Status));
+            Refuse(request, reply.Status);
             return;
         }
 
@@ -222,7 +225,7 @@ internal sealed partial class DriveFileSystem
     {
         if (handles.Find(request.Body<FuseFlushIn>().Fh) is { File: { } file })
         {
-            Finish(request, client.FlushAsync(file), static (_, asked, status) => Answer(asked, status));
+            Finish(request, file.Client.FlushAsync(file), static (self, asked, status) => self.Answer(asked, status));
         }
         else { request.ReplyOk(); }
     }
@@ -230,6 +233,7 @@ internal sealed partial class DriveFileSystem
     private async ValueTask ReleaseLockedAsync(FuseRequest request, FileHandle handle, OpenFile file)
     {
         FuseReleaseIn body = request.Body<FuseReleaseIn>();
+        IDriveSession session = file.Client.Session;
         if ((body.ReleaseFlags & FuseReleaseFlags.FlockUnlock) != 0)
         {
             FileLock whole = WholeFile(Core.LockType.Unlock, new(session.Id, body.LockOwner), request.Pid);
@@ -242,8 +246,19 @@ internal sealed partial class DriveFileSystem
         }
 
         handles.Remove(handle);
-        await client.CloseAsync(file);
+        await CloseAsync(file);
         request.ReplyOk();
+    }
+
+    private ValueTask<Status> CloseAsync(OpenFile file) =>
+        file.Client == Client ? file.Client.CloseAsync(file) : CloseOfPastAsync(file);
+
+    /// <summary>Closes a file that was opened under a session that is over: with the last one its client goes.</summary>
+    private async ValueTask<Status> CloseOfPastAsync(OpenFile file)
+    {
+        Status status = await file.Client.CloseAsync(file);
+        await clients.LetGoAsync(file.Client);
+        return status;
     }
 
     private FileHandle Keep(OpenFile file, uint flags)
@@ -267,7 +282,7 @@ internal sealed partial class DriveFileSystem
         late.Begin();
         try
         {
-            await client.CloseAsync(file);
+            await CloseAsync(file);
         }
         catch (Exception e)
         {

@@ -1,3 +1,4 @@
+using KvFs.Client;
 using KvFs.Core;
 using KvFs.Protocol;
 
@@ -11,24 +12,24 @@ internal sealed partial class DriveFileSystem
 
     public void Getlk(FuseRequest request, in FuseLkIn body)
     {
-        if (FileOf(request, body) is not { } id) { return; }
-        FileLock wanted = ToLock(body);
+        if (FileOf(request, body) is not { } file) { return; }
+        FileLock wanted = ToLock(file, body);
         LockSpace space = SpaceOf(body);
-        Finish(request, session.TestLockAsync(id, space, wanted), static (_, asked, reply) => AnswerTest(asked, reply));
+        Finish(request, file.Client.Session.TestLockAsync(file.Id, space, wanted), static (self, asked, reply) => self.AnswerTest(asked, reply));
     }
 
     public void Setlk(FuseRequest request, in FuseLkIn body)
     {
-        if (FileOf(request, body) is not { } id) { return; }
+        if (FileOf(request, body) is not { } file) { return; }
         Finish(
             request,
-            session.SetLockAsync(id, SpaceOf(body), ToLock(body), wait: false, CancellationToken.None),
-            static (_, asked, status) => Answer(asked, status));
+            file.Client.Session.SetLockAsync(file.Id, SpaceOf(body), ToLock(file, body), wait: false, CancellationToken.None),
+            static (self, asked, status) => self.Answer(asked, status));
     }
 
     public void Setlkw(FuseRequest request, in FuseLkIn body)
     {
-        if (FileOf(request, body) is { } id) { Run(request, WaitForLockAsync(request, id, body)); }
+        if (FileOf(request, body) is { } file) { Run(request, WaitForLockAsync(request, file, body)); }
     }
 
     private static FileLock WholeFile(Core.LockType type, LockOwner owner, uint processId) =>
@@ -37,11 +38,11 @@ internal sealed partial class DriveFileSystem
     private static LockSpace SpaceOf(in FuseLkIn body) =>
         (body.LkFlags & FuseLockFlags.Flock) != 0 ? LockSpace.Whole : LockSpace.Range;
 
-    private static void AnswerTest(FuseRequest request, in Reply<FileLock> reply)
+    private void AnswerTest(FuseRequest request, in Reply<FileLock> reply)
     {
         if (!reply.IsOk)
         {
-            request.ReplyError(StatusErrno.Of(reply.Status));
+            Refuse(request, reply.Status);
             return;
         }
 
@@ -61,7 +62,7 @@ internal sealed partial class DriveFileSystem
     }
 
     /// <summary>The file that a request locks; null, and answered, if its handle is none. Notes who locks.</summary>
-    private VNodeId? FileOf(FuseRequest request, in FuseLkIn body)
+    private OpenFile? FileOf(FuseRequest request, in FuseLkIn body)
     {
         if (handles.Find(body.Fh) is not { File: { } file } handle)
         {
@@ -74,7 +75,7 @@ internal sealed partial class DriveFileSystem
             bool takes = body.Lk.Type != LockType.Unlock && SpaceOf(body) == LockSpace.Range
                 && request.Opcode != FuseOpcode.Getlk;
             if (takes) { lockOwners.Add(file.Id, body.Owner, handle); }
-            return file.Id;
+            return file;
         }
 
         // A file that nobody can change has no locks that matter to anybody: granted, and none in the way.
@@ -83,7 +84,7 @@ internal sealed partial class DriveFileSystem
         return null;
     }
 
-    private FileLock ToLock(in FuseLkIn body)
+    private static FileLock ToLock(OpenFile file, in FuseLkIn body)
     {
         Core.LockType type = body.Lk.Type switch
         {
@@ -91,14 +92,14 @@ internal sealed partial class DriveFileSystem
             LockType.Write => Core.LockType.Write,
             _ => Core.LockType.Unlock,
         };
-        LockOwner owner = new(session.Id, body.Owner);
+        LockOwner owner = new(file.Client.Session.Id, body.Owner);
         return SpaceOf(body) == LockSpace.Whole
             ? WholeFile(type, owner, body.Lk.Pid)
             : new(body.Lk.Start, body.Lk.End, type, owner, body.Lk.Pid);
     }
 
     /// <summary>Answers once the lock is granted, a signal came, or the mount ended.</summary>
-    private async ValueTask WaitForLockAsync(FuseRequest request, VNodeId id, FuseLkIn body)
+    private async ValueTask WaitForLockAsync(FuseRequest request, OpenFile file, FuseLkIn body)
     {
         using CancellationTokenSource cancel = CancellationTokenSource.CreateLinkedTokenSource(ended.Token);
         if (!request.TryOnInterrupt(new LockInterrupt(cancel)))
@@ -110,7 +111,7 @@ internal sealed partial class DriveFileSystem
         Status status;
         try
         {
-            status = await session.SetLockAsync(id, SpaceOf(body), ToLock(body), wait: true, cancel.Token);
+            status = await file.Client.Session.SetLockAsync(file.Id, SpaceOf(body), ToLock(file, body), wait: true, cancel.Token);
         }
         catch (OperationCanceledException)
         {

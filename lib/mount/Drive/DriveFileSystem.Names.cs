@@ -61,7 +61,7 @@ internal sealed partial class DriveFileSystem
         }
 
         LinkRequest link = new() { Node = new(oldNodeId), NewParent = new(request.NodeId), NewName = newName };
-        Finish(request, client.LinkAsync(link), static (self, asked, reply) => self.AnswerEntry(asked, reply));
+        Finish(request, Client.LinkAsync(link), static (self, asked, reply) => self.AnswerEntry(asked, reply));
     }
 
     public void Unlink(FuseRequest request, ReadOnlySpan<byte> name) => Remove(request, name, isDirectory: false);
@@ -89,7 +89,7 @@ internal sealed partial class DriveFileSystem
         };
         Finish(
             request,
-            client.RenameAsync(rename),
+            Client.RenameAsync(rename),
             static (self, asked, reply) => self.AnswerRemoved(asked, reply));
     }
 
@@ -98,14 +98,14 @@ internal sealed partial class DriveFileSystem
     private void Make(FuseRequest request, in CreateRequest create)
     {
         if (!MayChangeName(request, request.NodeId, create.Name)) { return; }
-        Finish(request, session.CreateAsync(create), static (self, asked, reply) => self.AnswerEntry(asked, reply));
+        Finish(request, Session.CreateAsync(create), static (self, asked, reply) => self.AnswerEntry(asked, reply));
     }
 
     private void Remove(FuseRequest request, ReadOnlySpan<byte> name, bool isDirectory)
     {
         if (!MayChangeName(request, request.NodeId, name)) { return; }
         UnlinkRequest unlink = new() { Parent = new(request.NodeId), Name = name, Directory = isDirectory };
-        Finish(request, client.UnlinkAsync(unlink), static (self, asked, reply) => self.AnswerRemoved(asked, reply));
+        Finish(request, Client.UnlinkAsync(unlink), static (self, asked, reply) => self.AnswerRemoved(asked, reply));
     }
 
     private void AnswerRemoved(FuseRequest request, in Reply<UnlinkResult> reply)

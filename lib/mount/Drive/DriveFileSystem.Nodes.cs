@@ -1,3 +1,4 @@
+using KvFs.Client;
 using KvFs.Core;
 using KvFs.Protocol;
 
@@ -13,7 +14,7 @@ internal sealed partial class DriveFileSystem
         {
             Finish(
                 request,
-                client.LookupAsync(parent.Id, name, parent.At),
+                Client.LookupAsync(parent.Id, name, parent.At),
                 static (self, asked, reply) => self.AnswerLookup(asked, reply));
         }
         else if (request.NodeId == SnapshotNodes.Folder) { LookUpInFolder(request, name); }
@@ -32,7 +33,7 @@ internal sealed partial class DriveFileSystem
         {
             Finish(
                 request,
-                client.GetAsync(node.Id, node.At),
+                ClientOf((body.GetattrFlags & FuseGetattrFlags.Fh) != 0, body.Fh).GetAsync(node.Id, node.At),
                 static (self, asked, reply) => self.AnswerAttributes(asked, self.OrRemoved(asked, reply)));
         }
         else if (request.NodeId == SnapshotNodes.Folder) { Run(request, FolderAttributesAsync(request)); }
@@ -45,7 +46,7 @@ internal sealed partial class DriveFileSystem
         {
             Finish(
                 request,
-                client.GetAsync(node.Id, node.At),
+                ClientOf((body.GetattrFlags & FuseGetattrFlags.Fh) != 0, body.Fh).GetAsync(node.Id, node.At),
                 static (self, asked, reply) => self.AnswerStatx(asked, self.OrRemoved(asked, reply)));
         }
         else if (request.NodeId == SnapshotNodes.Folder) { Run(request, FolderAttributesAsync(request)); }
@@ -58,7 +59,7 @@ internal sealed partial class DriveFileSystem
         if ((body.Valid & FuseSetattrValid.Atime) != 0) { accessTimes.Drop(id); }
         Finish(
             request,
-            client.SetAttributesAsync(ChangeOf(id, body)),
+            ClientOf((body.Valid & FuseSetattrValid.Fh) != 0, body.Fh).SetAttributesAsync(ChangeOf(id, body)),
             static (self, asked, reply) => self.AnswerAttributes(asked, self.OrChangeRemoved(asked, reply)));
     }
 
@@ -67,6 +68,10 @@ internal sealed partial class DriveFileSystem
         if (TryResolve(request.NodeId, out NodeRef node)) { Run(request, ReadLinkAsync(request, node)); }
         else { request.ReplyError(Errno.EINVAL); }
     }
+
+    /// <summary>Who is asked: the client of an open file, if one is given.</summary>
+    private DriveClient ClientOf(bool isGiven, ulong handle) =>
+        isGiven && handles.Find(handle) is { File: { } file } ? file.Client : Client;
 
     /// <summary>What is known of a VNode that is gone.</summary>
     private Reply<NodeInfo> OrRemoved(FuseRequest request, in Reply<NodeInfo> reply) =>
@@ -162,14 +167,15 @@ internal sealed partial class DriveFileSystem
     private void ReplyNameError(FuseRequest request, Status status)
     {
         bool isRemoved = status == Status.Stale && removedNodes.TryGet(request.NodeId, out _);
-        request.ReplyError(isRemoved ? Errno.ENOENT : StatusErrno.Of(status));
+        if (isRemoved) { request.ReplyError(Errno.ENOENT); }
+        else { Refuse(request, status); }
     }
 
     private void AnswerAttributes(FuseRequest request, in Reply<NodeInfo> reply)
     {
         if (!reply.IsOk)
         {
-            request.ReplyError(StatusErrno.Of(reply.Status));
+            Refuse(request, reply.Status);
             return;
         }
 
@@ -185,7 +191,7 @@ internal sealed partial class DriveFileSystem
     {
         if (!reply.IsOk)
         {
-            request.ReplyError(StatusErrno.Of(reply.Status));
+            Refuse(request, reply.Status);
             return;
         }
 
@@ -200,9 +206,9 @@ internal sealed partial class DriveFileSystem
     private async ValueTask ReadLinkAsync(FuseRequest request, NodeRef node)
     {
         ByteBuffer target = buffers.Rent();
-        Status status = await session.ReadLinkAsync(node.Id, node.At, target);
+        Status status = await Session.ReadLinkAsync(node.Id, node.At, target);
         if (status == Status.Ok) { request.ReplyBytes(target.Span); }
-        else { request.ReplyError(StatusErrno.Of(status)); }
+        else { Refuse(request, status); }
         buffers.Return(target);
         if (status == Status.Ok && NotesAccess(node)) { accessTimes.Note(node.Id); }
     }

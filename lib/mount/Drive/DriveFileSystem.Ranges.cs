@@ -13,6 +13,12 @@ internal sealed partial class DriveFileSystem
     public void Fallocate(FuseRequest request, in FuseFallocateIn body)
     {
         if (!TryResolveLive(request, request.NodeId, out VNodeId id)) { return; }
+        if (handles.Find(body.Fh) is not { File: { } file })
+        {
+            request.ReplyError(Errno.EBADF);
+            return;
+        }
+
         bool keepsSize = (body.Mode & FallocateMode.KeepSize) != 0;
         RangeOperation? operation = (body.Mode & ~FallocateMode.KeepSize) switch
         {
@@ -30,7 +36,7 @@ internal sealed partial class DriveFileSystem
         }
 
         RangeRequest change = new(id, operation.Value, body.Offset, body.Length, keepsSize);
-        Finish(request, client.ChangeRangeAsync(change), static (_, asked, reply) => Answer(asked, reply.Status));
+        Finish(request, file.Client.ChangeRangeAsync(change), static (self, asked, reply) => self.Answer(asked, reply.Status));
     }
 
     public void Lseek(FuseRequest request, in FuseLseekIn body)
@@ -44,11 +50,11 @@ internal sealed partial class DriveFileSystem
         SeekTarget target = body.Whence == SeekWhence.Data ? SeekTarget.Data : SeekTarget.Hole;
         Finish(
             request,
-            client.SeekAsync(file, body.Offset, target),
-            static (_, asked, reply) =>
+            file.Client.SeekAsync(file, body.Offset, target),
+            static (self, asked, reply) =>
             {
                 if (reply.IsOk) { asked.ReplyLseek(reply.Value); }
-                else { asked.ReplyError(StatusErrno.Of(reply.Status)); }
+                else { self.Refuse(asked, reply.Status); }
             });
     }
 
@@ -61,15 +67,28 @@ internal sealed partial class DriveFileSystem
             return;
         }
 
+        if (handles.Find(body.FhIn) is not { File: { } from } || handles.Find(body.FhOut) is not { File: { } to })
+        {
+            request.ReplyError(Errno.EBADF);
+            return;
+        }
+
+        if (from.Client != to.Client)
+        {
+            // The session of one of them is over.
+            request.ReplyError(Errno.EIO);
+            return;
+        }
+
         CopyRangeRequest copy = new(
             source.Id, source.At, body.OffIn, target, body.OffOut, Math.Min(body.Len, MaxCopyBytes));
         Finish(
             request,
-            client.CopyRangeAsync(copy),
-            static (_, asked, reply) =>
+            to.Client.CopyRangeAsync(copy),
+            static (self, asked, reply) =>
             {
                 if (reply.IsOk) { asked.ReplyCopied(reply.Value); }
-                else { asked.ReplyError(StatusErrno.Of(reply.Status)); }
+                else { self.Refuse(asked, reply.Status); }
             });
     }
 }

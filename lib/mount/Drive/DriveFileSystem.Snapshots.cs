@@ -34,7 +34,7 @@ internal sealed partial class DriveFileSystem
         {
             Finish(
                 request,
-                client.GetAsync(VNodeId.Root, CowNumber.Head),
+                Client.GetAsync(VNodeId.Root, CowNumber.Head),
                 static (self, asked, reply) => self.AnswerLookedUpRoot(asked, reply));
         }
         else { Run(request, LookUpSnapshotAsync(request)); }
@@ -43,15 +43,16 @@ internal sealed partial class DriveFileSystem
     private void AnswerLookedUpRoot(FuseRequest request, in Reply<NodeInfo> reply)
     {
         if (reply.IsOk) { request.ReplyEntry(EntryOf(reply.Value, VNodeId.Root.Value)); }
-        else { request.ReplyError(StatusErrno.Of(reply.Status)); }
+        else { Refuse(request, reply.Status); }
     }
 
     private async ValueTask LookUpSnapshotAsync(FuseRequest request)
     {
+        IDriveSession session = Session;
         Reply<IReadOnlyList<SnapshotInfo>> list = await session.ListSnapshotsAsync();
         if (!list.IsOk)
         {
-            request.ReplyError(StatusErrno.Of(list.Status));
+            Refuse(request, list.Status);
             return;
         }
 
@@ -66,7 +67,7 @@ internal sealed partial class DriveFileSystem
         Reply<NodeInfo> root = await session.GetAsync(VNodeId.Root, wanted.At);
         if (!root.IsOk)
         {
-            request.ReplyError(StatusErrno.Of(root.Status));
+            Refuse(request, root.Status);
             return;
         }
 
@@ -83,10 +84,10 @@ internal sealed partial class DriveFileSystem
 
     private async ValueTask FolderAttributesAsync(FuseRequest request)
     {
-        Reply<IReadOnlyList<SnapshotInfo>> list = await session.ListSnapshotsAsync();
+        Reply<IReadOnlyList<SnapshotInfo>> list = await Session.ListSnapshotsAsync();
         if (!list.IsOk)
         {
-            request.ReplyError(StatusErrno.Of(list.Status));
+            Refuse(request, list.Status);
             return;
         }
 
@@ -104,10 +105,10 @@ internal sealed partial class DriveFileSystem
 
     private async ValueTask ListFolderAsync(FuseRequest request)
     {
-        Reply<IReadOnlyList<SnapshotInfo>> list = await session.ListSnapshotsAsync();
+        Reply<IReadOnlyList<SnapshotInfo>> list = await Session.ListSnapshotsAsync();
         if (!list.IsOk)
         {
-            request.ReplyError(StatusErrno.Of(list.Status));
+            Refuse(request, list.Status);
             return;
         }
 

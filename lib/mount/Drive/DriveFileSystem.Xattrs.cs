@@ -31,7 +31,7 @@ internal sealed partial class DriveFileSystem
             Mode = (XattrMode)flags,
             KillSetGid = (extra & FuseSetxattrFlags.AclKillSgid) != 0,
         };
-        Finish(request, client.SetXattrAsync(set), static (_, asked, status) => Answer(asked, status));
+        Finish(request, Client.SetXattrAsync(set), static (self, asked, status) => self.Answer(asked, status));
     }
 
     public void Getxattr(FuseRequest request, uint size, ReadOnlySpan<byte> name)
@@ -43,7 +43,7 @@ internal sealed partial class DriveFileSystem
         }
 
         ByteBuffer value = buffers.Rent();
-        ValueTask<Status> pending = session.GetXattrAsync(node.Id, node.At, name, value);
+        ValueTask<Status> pending = Session.GetXattrAsync(node.Id, node.At, name, value);
         Run(request, AnswerBytesAsync(request, size, pending, value));
     }
 
@@ -52,7 +52,7 @@ internal sealed partial class DriveFileSystem
         ByteBuffer names = buffers.Rent();
         names.Clear();
         ValueTask<Status> pending = TryResolve(request.NodeId, out NodeRef node)
-            ? session.ListXattrsAsync(node.Id, node.At, names)
+            ? Session.ListXattrsAsync(node.Id, node.At, names)
             : new(Status.Ok);
         Run(request, AnswerBytesAsync(request, size, pending, names));
     }
@@ -61,7 +61,7 @@ internal sealed partial class DriveFileSystem
     {
         if (!TryResolveLive(request, request.NodeId, out VNodeId id)) { return; }
         RemoveXattrRequest remove = new() { Node = id, Name = name };
-        Finish(request, client.RemoveXattrAsync(remove), static (_, asked, status) => Answer(asked, status));
+        Finish(request, Client.RemoveXattrAsync(remove), static (self, asked, status) => self.Answer(asked, status));
     }
 
     /// <summary>Answers with a value or its size, as asked; the buffer goes back.</summary>
@@ -69,7 +69,7 @@ internal sealed partial class DriveFileSystem
         FuseRequest request, uint size, ValueTask<Status> pending, ByteBuffer bytes)
     {
         Status status = await pending;
-        if (status != Status.Ok) { request.ReplyError(StatusErrno.Of(status)); }
+        if (status != Status.Ok) { Refuse(request, status); }
         else if (size == 0) { request.ReplyXattrSize((uint)bytes.Length); }
         else if ((uint)bytes.Length > size) { request.ReplyError(Errno.ERANGE); }
         else { request.ReplyBytes(bytes.Span); }

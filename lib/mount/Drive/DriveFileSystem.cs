@@ -15,7 +15,7 @@ namespace KvFs.Mount;
 /// </remarks>
 internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
 {
-    private readonly IDriveSession session;
+    private readonly IDriveSession first;
     private readonly DriveMountOptions options;
     private readonly bool isLive;
 
@@ -40,22 +40,28 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
     private uint negativeNanoseconds;
 
     // Set by Mounted, which comes before every request.
-    private DriveClient client = null!;
+    private SuccessiveClients clients = null!;
     private AccessTimeNotes accessTimes = null!;
     private FuseConnection connection = null!;
 
     public DriveFileSystem(IDriveSession session, DriveMountOptions options)
     {
-        this.session = session;
+        first = session;
         this.options = options;
         isLive = options.At == CowNumber.Head;
-        isShared = isLive && session.Access.IsShared();
+        isShared = isLive && first.Access.IsShared();
         mounted = new((options.Time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick);
         (attributeSeconds, attributeNanoseconds) = Split(isShared ? TimeSpan.Zero : options.AttributeTimeout);
     }
 
-    /// <summary>The client; valid once the drive is mounted.</summary>
-    public DriveClient Client => client;
+    /// <summary>The client, with the session that is open now; valid once the drive is mounted. What belongs to an open file is asked of that
+    /// file's own client.</summary>
+    public DriveClient Client => clients.Current.Client;
+
+    /// <summary>As <see cref="SuccessiveClients.Completion"/>.</summary>
+    public Task ClientCompletion => clients.Completion;
+
+    private IDriveSession Session => Client.Session;
 
     /// <remarks>Only now the session is in use: a mount that fails leaves it to whoever wanted to mount.</remarks>
     public void Mounted(FuseConnection connection)
@@ -68,16 +74,24 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
         if (isShared) { longest = TimeSpan.Zero; }
         (entrySeconds, entryNanoseconds) = Split(Min(options.EntryTimeout, longest));
         (negativeSeconds, negativeNanoseconds) = Split(Min(options.NegativeTimeout, longest));
-        client = new(session, options.Client, options.Time)
-        {
-            Flushing = FlushKernelAsync,
-            Invalidated = DropKernelCachesAsync,
-        };
-        accessTimes = new(client, options.Time, (message, e) => Report(FuseOpcode.None, 0, message, e));
+        clients = new(first, options.Sessions, MakeClient, options.Time);
+        accessTimes = new(() => Client, options.Time, (message, e) => Report(FuseOpcode.None, 0, message, e));
         _ = ReportClientAsync();
     }
 
     public void Unmounted(FuseEnd end) => ended.Cancel();
+
+    /// <summary>Commits all dirty data and makes everything durable, under the next session if the present one is over.</summary>
+    public async ValueTask<Status> SyncAllAsync()
+    {
+        Status status;
+        do
+        {
+            status = await Client.SyncAllAsync();
+        }
+        while (status == Status.SessionExpired && await clients.WaitAsync(ended.Token) == Status.Ok);
+        return status;
+    }
 
     /// <summary>From here on no write is answered well: nobody will store it.</summary>
     public void RefuseWrites() => refusesWrites = true;
@@ -91,21 +105,22 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
         Status closed = Status.Ok;
         foreach (FileHandle handle in handles.ListOpen())
         {
-            Status status = await client.FlushAsync(handle.File!);
+            OpenFile file = handle.File!;
+            Status status = await file.Client.FlushAsync(file);
             if (closed == Status.Ok) { closed = status; }
-            await client.CloseAsync(handle.File!);
+            await CloseAsync(file);
         }
 
         await accessTimes.WriteAsync();
-        Status synced = await client.SyncAllAsync();
+        Status synced = await SyncAllAsync();
         return synced != Status.Ok ? synced : closed;
     }
 
-    /// <summary>Ends client and session.</summary>
+    /// <summary>Ends clients and sessions.</summary>
     public async ValueTask DisposeAsync()
     {
         await accessTimes.DisposeAsync();
-        await client.DisposeAsync();
+        await clients.DisposeAsync();
         ended.Dispose();
     }
 
@@ -155,18 +170,18 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
     public void Poll(FuseRequest request, in FusePollIn body) => request.ReplyError(Errno.ENOSYS);
 
     public void Statfs(FuseRequest request) =>
-        Finish(request, client.StatfsAsync(), static (self, asked, reply) => AnswerStatfs(asked, reply));
+        Finish(request, Client.StatfsAsync(), static (self, asked, reply) => self.AnswerStatfs(asked, reply));
 
     /// <remarks>Kernels to 6.18, at least, ask it of virtiofs and fuseblk only: syncfs(2) on this mount comes back at once, and nothing
     /// is durable because of it. Whoever wants that syncs files, or the root. Source: fuse_sync_fs in the kernel.</remarks>
     public void Syncfs(FuseRequest request) => Run(request, SyncfsAsync(request));
 
-    private static void AnswerStatfs(FuseRequest request, in Reply<DriveUsage> reply)
+    private void AnswerStatfs(FuseRequest request, in Reply<DriveUsage> reply)
     {
         const uint UnitBytes = 4096;
         if (!reply.IsOk)
         {
-            request.ReplyError(StatusErrno.Of(reply.Status));
+            Refuse(request, reply.Status);
             return;
         }
 
@@ -189,7 +204,7 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
     {
         try
         {
-            await client.Completion;
+            await clients.Completion;
         }
         catch (Exception e)
         {
@@ -200,7 +215,7 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
     private async ValueTask SyncfsAsync(FuseRequest request)
     {
         await accessTimes.WriteAsync();
-        Answer(request, await client.SyncAllAsync());
+        Answer(request, await SyncAllAsync());
     }
 
     private static (ulong Seconds, uint Nanoseconds) Split(TimeSpan time) => (
@@ -209,10 +224,10 @@ internal sealed partial class DriveFileSystem : IFuseHandler, IAsyncDisposable
 
     private static TimeSpan Min(TimeSpan left, TimeSpan right) => left < right ? left : right;
 
-    private static void Answer(FuseRequest request, Status status)
+    private void Answer(FuseRequest request, Status status)
     {
         if (status == Status.Ok) { request.ReplyOk(); }
-        else { request.ReplyError(StatusErrno.Of(status)); }
+        else { Refuse(request, status); }
     }
 
     /// <summary>Answers with what a call brings: at once, or when it comes.</summary>

@@ -31,8 +31,11 @@ public sealed class DriveMount : IAsyncDisposable
     /// <summary>What the kernel and this mount agreed on.</summary>
     public FuseNegotiated Negotiated => connection.Negotiated;
 
-    /// <summary>What it keeps in memory, for gauges.</summary>
+    /// <summary>What it keeps in memory, for gauges; another one once its session is over and the next one is open.</summary>
     public DriveClient Client => fileSystem.Client;
+
+    /// <summary>Fails when the client's background work meets a bug: end the process, what was fsynced is safe. Else ends with the mount.</summary>
+    public Task ClientCompletion => fileSystem.ClientCompletion;
 
     /// <summary>Ends when nothing is mounted any more, whoever unmounted it, and everything that was written is
     /// durable; fails with <see cref="DataNotStoredException"/> if some of it could not be stored.</summary>
@@ -60,10 +63,17 @@ public sealed class DriveMount : IAsyncDisposable
     /// the last is closed. Otherwise the mount has ended when this ends.</param>
     /// <exception cref="FuseMountException">Programs use it, and it was not to be lazy: it stays mounted.</exception>
     /// <exception cref="DataNotStoredException">What was written could not be stored. If that shows before it is
-    /// unmounted, it stays mounted, so that nothing is lost yet.</exception>
+    /// unmounted, it stays mounted, so that nothing is lost yet; unless its session is over, and all is.</exception>
     public async ValueTask UnmountAsync(bool lazy)
     {
-        await FlushAsync();
+        try
+        {
+            await FlushAsync();
+        }
+        catch (DataNotStoredException) when (Client.Session.Expired.IsCompleted)
+        {
+            // To stay mounted would save nothing: what is lost the end tells.
+        }
 
         // Unmounting waits for the kernel, which asks this mount for more: not on a caller's thread.
         await Task.Run(() => connection.Unmount(lazy ? FuseUnmountMode.Lazy : FuseUnmountMode.Normal));
@@ -78,7 +88,7 @@ public sealed class DriveMount : IAsyncDisposable
         try
         {
             if (isClosed) { return; }
-            Status status = await Client.SyncAllAsync();
+            Status status = await fileSystem.SyncAllAsync();
             if (status == Status.Ok) { return; }
             throw new DataNotStoredException(status);
         }

@@ -78,6 +78,9 @@ public sealed record DriveMountOptions
     /// <summary>What the client keeps in memory.</summary>
     public ClientOptions Client { get; init; } = new();
 
+    /// <summary>Where the next session comes from when one that shares its drive has expired; null: the mount is over with its session.</summary>
+    public ISessionSource? Sessions { get; init; }
+
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>Is told what went wrong, from any thread; must not throw.</summary>

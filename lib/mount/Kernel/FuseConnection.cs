@@ -29,6 +29,7 @@ public sealed class FuseConnection : IDisposable
     private readonly FuseRequestRegistry registry;
     private readonly FuseReaders readers;
     private readonly FuseDevice[] devices;
+    private readonly FuseParserSettings settings;
     private readonly TaskCompletionSource<FuseEnd> ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock endLock = new();
     private FuseEnd end = new(FuseEndReason.Unmounted, 0);
@@ -44,6 +45,7 @@ public sealed class FuseConnection : IDisposable
         this.mountpoint = mountpoint;
         this.handler = handler;
         Negotiated = negotiated;
+        settings = new(negotiated.MaxRequestBytes, negotiated.Has(FuseInitFlags.SetxattrExt));
         faults = new FuseFaultLog(options.OnFault);
         registry = new FuseRequestRegistry(negotiated.MaxRequestBytes, faults);
         Notifier = new FuseNotifier(device, negotiated, faults);
@@ -103,6 +105,20 @@ public sealed class FuseConnection : IDisposable
         Ended.Wait();  // House: Dispose is synchronous, and the force above ends every worker.
     }
 
+    /// <summary>Hands a request that was not answered yet to the handler again, on this thread.</summary>
+    internal void Repeat(FuseRequest request)
+    {
+        request.Hold();
+        try
+        {
+            FuseDispatch.Run(handler, request, settings);
+        }
+        finally
+        {
+            request.LetGo();
+        }
+    }
+
     /// <summary>Closes all descriptors of a connection whose workers were never started.</summary>
     internal void Abandon()
     {
@@ -113,8 +129,6 @@ public sealed class FuseConnection : IDisposable
     /// <summary>Starts the workers.</summary>
     internal void Start()
     {
-        FuseParserSettings settings = new(
-            Negotiated.MaxRequestBytes, Negotiated.Has(FuseInitFlags.SetxattrExt));
         bool hasClones = HasClones;
         for (int i = 0; i < devices.Length; i++)
         {

@@ -94,6 +94,12 @@ public readonly unsafe partial struct FuseRequest : IEquatable<FuseRequest>
 
     internal bool IsUnanswered => slot.IsPending(turn);
 
+    /// <summary>Keeps its memory while a handler's method runs, beside who owes the answer.</summary>
+    internal void Hold() => slot.Hold();
+
+    /// <summary>That method has returned.</summary>
+    internal void LetGo() => slot.LetGoAfterAnswer();
+
     /// <summary>Where it came out.</summary>
     internal FuseDevice? Device => slot.Device;
 

@@ -73,6 +73,9 @@ internal sealed unsafe class FuseRequestSlot(FuseRequestRegistry registry)
     public bool TryClaim(ulong ofTurn) =>
         Interlocked.CompareExchange(ref turn, ofTurn + 1, ofTurn) == ofTurn;
 
+    /// <summary>The handler runs once more, for the one who owes the answer: until <see cref="LetGoAfterAnswer"/>.</summary>
+    public void Hold() => Interlocked.Increment(ref holders);
+
     /// <summary>One of the two holders lets go.</summary>
     /// <returns>True for the last: it owns the slot now.</returns>
     public bool LetGo()
@@ -87,7 +90,7 @@ internal sealed unsafe class FuseRequestSlot(FuseRequestRegistry registry)
         return true;
     }
 
-    /// <summary>The answer is out: as <see cref="LetGo"/>, and an owned slot goes back to the registry.</summary>
+    /// <summary>The answer is out, or the handler has run once more: as <see cref="LetGo"/>, and an owned slot goes back to the registry.</summary>
     public void LetGoAfterAnswer()
     {
         if (LetGo()) { registry.Return(this); }

@@ -49,7 +49,7 @@ public sealed class AccessTimeNotesTests : IAsyncLifetime
 
     private static DriveClient ClientOf(IDriveSession session, TimeProvider clock) => new(session, new(), clock);
 
-    private static AccessTimeNotes NotesOf(DriveClient client, TimeProvider timers, List<Exception> faults) => new(client, timers, (_, e) => faults.Add(e));
+    private static AccessTimeNotes NotesOf(DriveClient client, TimeProvider timers, List<Exception> faults) => new(() => client, timers, (_, e) => faults.Add(e));
 
     [Fact]
     public async Task A_read_moves_an_access_time_that_is_no_newer_than_the_last_change()
