@@ -79,7 +79,7 @@ internal sealed class PoolUnderTest : IAsyncDisposable
         {
             Reply<IDriveSession> reply = await admin.OpenSessionAsync(drive, SessionAccess.Alone, cancel);
             if (reply.IsOk) { return reply.Value; }
-            bool isPassing = reply.Status is Status.InUse or Status.Busy;
+            bool isPassing = reply.Status is Status.InUse or Status.Busy or Status.Unavailable;
             if (!isPassing || TimeProvider.System.GetElapsedTime(began) > s_patience) { BenchException.Check(reply.Status, $"opening drive {drive}"); }
             await Task.Delay(s_look, cancel);
         }

@@ -11,6 +11,9 @@ internal static class DurationText
     private static readonly TimeSpan s_least = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan s_most = TimeSpan.FromHours(1);
 
+    /// <summary>Writes a time so that it can be read again.</summary>
+    public static string Format(TimeSpan time) => string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds}s");
+
     /// <summary>Reads a time; a number alone is of seconds. False if it is none, or out of bounds.</summary>
     public static bool TryParse(string text, out TimeSpan time)
     {

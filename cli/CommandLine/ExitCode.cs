@@ -38,7 +38,7 @@ internal static class ExitCodes
         (ExitCode.Exists, "The name is taken, or a file is there that would be replaced."),
         (ExitCode.InUse, "It is in use: a data folder by another process, a mount by programs, a drive by a mount."),
         (ExitCode.NoSpace, "The disk, or the drive's quota, is full."),
-        (ExitCode.NotRunning, "No kvfs runs on this data folder."),
+        (ExitCode.NotRunning, "No kvfs runs on this data folder, or no node of the pool answers."),
         (ExitCode.Refused, "It needs a confirmation: answer with y, or pass --yes."),
         (ExitCode.Damaged, "fsck found damage."),
         (ExitCode.NotPermitted, "This user may not do it."),

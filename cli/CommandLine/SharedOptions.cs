@@ -39,11 +39,27 @@ internal static class SharedOptions
         Description = "Reading never moves access times. Default: as relatime, once after each change, and once a day.",
     };
 
+    public static Option<TimeSpan?> Timeout { get; } = Duration(
+        "--timeout",
+        "How long programs wait for a pool that does not answer before they get EIO; only with --shared. Default: for ever, as if the disk were slow.");
+
     static SharedOptions()
     {
         Output.Recursive = true;
         Output.Aliases.Add("-o");
     }
+
+    public static Option<TimeSpan?> Duration(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "TIME",
+        CustomParser = static result =>
+        {
+            if (DurationText.TryParse(result.Tokens[0].Value, out TimeSpan time)) { return time; }
+            result.AddError($"'{result.Tokens[0].Value}' is no such time. {DurationText.Rule}");
+            return null;
+        },
+    };
 
     /// <summary>A name of a drive that is there, completed from the running process.</summary>
     public static Argument<string> Drive(string description) =>

@@ -20,6 +20,7 @@ internal static class MountCommand
     public static Command Build() => new Command("mount", "Mounts a drive, in the running process.")
         {
             Drive, Place, ReadOnly, SharedOptions.Shared, SharedOptions.Dev, SharedOptions.Suid, SharedOptions.NoAtime,
+            SharedOptions.Timeout,
         }
         .WithExamples(
             ("kvfs mount experiment /mnt/experiment", "beside what is mounted already"),
@@ -37,7 +38,8 @@ internal static class MountCommand
             context.Get(SharedOptions.Shared),
             context.Get(SharedOptions.Dev),
             context.Get(SharedOptions.Suid),
-            context.Get(SharedOptions.NoAtime));
+            context.Get(SharedOptions.NoAtime),
+            context.Get(SharedOptions.Timeout));
         MountReport mount = await client.MountAsync(request, cancel).ConfigureAwait(false);
         context.Show(mount, ControlJson.Readable.MountReport, output =>
             output.WriteLine($"Drive '{mount.Drive}' is mounted on {mount.Directory}."));

@@ -40,7 +40,8 @@ internal static class StatusCommand
         foreach (MountReport mount in status.Mounts)
         {
             string mode = (mount.ReadOnly ? "read-only" : "read-write") + (mount.Shared ? ", shared" : "")
-                + (mount.Dev ? ", dev" : "") + (mount.Suid ? ", suid" : "") + (mount.NoAtime ? ", noatime" : "");
+                + (mount.Dev ? ", dev" : "") + (mount.Suid ? ", suid" : "") + (mount.NoAtime ? ", noatime" : "")
+                + (mount.Timeout is { } timeout ? $", timeout {DurationText.Format(timeout)}" : "");
             mounts.Add(mount.Directory, mount.Drive, mode, DriveView.Time(mount.Since));
         }
         mounts.Write(output);

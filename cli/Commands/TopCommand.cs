@@ -17,17 +17,8 @@ internal static class TopCommand
 {
     private static readonly TimeSpan s_usualInterval = TimeSpan.FromSeconds(2);
 
-    private static readonly Option<TimeSpan?> Interval = new("--interval")
-    {
-        Description = "The time between two reports, and that each is of. Default: 2s.",
-        HelpName = "TIME",
-        CustomParser = static result =>
-        {
-            if (DurationText.TryParse(result.Tokens[0].Value, out TimeSpan time)) { return time; }
-            result.AddError($"'{result.Tokens[0].Value}' is no such time. {DurationText.Rule}");
-            return null;
-        },
-    };
+    private static readonly Option<TimeSpan?> Interval = SharedOptions.Duration(
+        "--interval", "The time between two reports, and that each is of. Default: 2s.");
 
     private static readonly Option<int?> Reports = new("--reports", "-n")
     {

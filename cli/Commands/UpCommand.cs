@@ -100,6 +100,7 @@ internal static class UpCommand
         return new Command("up", "Starts a node on a data folder, or a pool of several, and mounts a drive of it.")
         {
             Drive, Mount, NoMount, Size, ReadOnly, SharedOptions.Shared, SharedOptions.Dev, SharedOptions.Suid, SharedOptions.NoAtime,
+            SharedOptions.Timeout,
             Nodes, Servers, PoolOptions.Certificates, PoolOptions.Pool, PoolOptions.Insecure, Near, Zone, Detach, Metrics, Level, Format, InBackground,
         }
         .WithExamples(
@@ -136,7 +137,8 @@ internal static class UpCommand
             PoolOf(context),
             context.Get(SharedOptions.Dev),
             context.Get(SharedOptions.Suid),
-            context.Get(SharedOptions.NoAtime));
+            context.Get(SharedOptions.NoAtime),
+            context.Get(SharedOptions.Timeout));
     }
 
     private static PoolChoice? PoolOf(CommandContext context)
@@ -228,7 +230,7 @@ internal static class UpCommand
             bool isThis = status.Mounts.Any(mount =>
                 mount.Drive == options.Drive && mount.Directory == options.MountPath && mount.ReadOnly == options.ReadOnly
                 && mount.Shared == options.Shared && mount.Dev == options.Dev && mount.Suid == options.Suid
-                && mount.NoAtime == options.NoAtime);
+                && mount.NoAtime == options.NoAtime && mount.Timeout == options.Timeout);
             if (isThis || options.MountPath is null) { return status; }
             throw new CommandException(
                 ExitCode.InUse, $"A kvfs runs on {options.DataPath} already (pid {status.Pid}).",
@@ -281,6 +283,7 @@ internal static class UpCommand
         if (options.Dev) { arguments.Add(SharedOptions.Dev.Name); }
         if (options.Suid) { arguments.Add(SharedOptions.Suid.Name); }
         if (options.NoAtime) { arguments.Add(SharedOptions.NoAtime.Name); }
+        if (options.Timeout is { } timeout) { arguments.AddRange([SharedOptions.Timeout.Name, DurationText.Format(timeout)]); }
         arguments.AddRange(ArgumentsOf(options.Pool));
         if (!options.Metrics.MayMove) { arguments.AddRange(["--metrics", options.Metrics.Address?.ToString() ?? "off"]); }
         foreach (Option option in (Option[])[Level, Format])

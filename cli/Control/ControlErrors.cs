@@ -57,6 +57,7 @@ internal static partial class ControlErrors
         Status.Exists => ExitCode.Exists,
         Status.InUse or Status.Busy or Status.Locked => ExitCode.InUse,
         Status.NoSpace or Status.NoInodes or Status.QuotaExceeded => ExitCode.NoSpace,
+        Status.Unavailable => ExitCode.NotRunning,
         Status.Invalid or Status.NameTooLong or Status.NotDirectory or Status.IsDirectory => ExitCode.Usage,
         Status.NotPermitted or Status.AccessDenied or Status.ReadOnly => ExitCode.NotPermitted,
         Status.Corrupt => ExitCode.Damaged,
@@ -97,6 +98,8 @@ internal static partial class ControlErrors
         Status.TooLarge => $"The {subject} has as many snapshots as there may be.",
         Status.Busy => $"The {subject} is being worked on (flattened, or restored).",
         Status.NotSupported => $"The {subject} cannot do this.",
+        Status.Unavailable => $"No node of the pool answers that serves the {subject}.",
+        Status.Unknown or Status.TimedOut => $"The answer about the {subject} did not come in time: it is not known whether anything was changed.",
         _ => $"The {subject}: {status}.",
     };
 
@@ -105,6 +108,8 @@ internal static partial class ControlErrors
         Status.IoError => "Look at the system's log (dmesg), and at `kvfs status`.",
         Status.Corrupt => "Look with `kvfs fsck`.",
         Status.Busy => "Nothing was changed. Try again in a moment.",
+        Status.Unavailable => "It was looked for for half a minute, and nothing was changed. See which nodes are there: kvfs pool status.",
+        Status.Unknown or Status.TimedOut => "Look whether it was, with kvfs drive show, before you try again.",
         _ => null,
     };
 

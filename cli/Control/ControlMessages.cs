@@ -29,6 +29,7 @@ internal sealed record CloneRequest(string Name, string? Snapshot = null);
 /// <param name="Dev">Device nodes work.</param>
 /// <param name="Suid">Set-id bits work.</param>
 /// <param name="NoAtime">Reading never moves access times.</param>
+/// <param name="Timeout">How long programs wait for a pool that does not answer; null: for ever. Only of a shared mount.</param>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 internal sealed record MountRequest(
     string Drive,
@@ -37,7 +38,8 @@ internal sealed record MountRequest(
     bool Shared = false,
     bool Dev = false,
     bool Suid = false,
-    bool NoAtime = false);
+    bool NoAtime = false,
+    TimeSpan? Timeout = null);
 
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 internal sealed record UnmountRequest(string Directory, bool Lazy = false);
@@ -79,7 +81,7 @@ internal sealed record SnapshotReport(string Name, string Drive, ulong Version, 
 internal sealed record SnapshotList(IReadOnlyList<SnapshotReport> Snapshots);
 
 internal sealed record MountReport(
-    string Drive, string Directory, bool ReadOnly, bool Shared, bool Dev, bool Suid, bool NoAtime, DateTimeOffset Since);
+    string Drive, string Directory, bool ReadOnly, bool Shared, bool Dev, bool Suid, bool NoAtime, TimeSpan? Timeout, DateTimeOffset Since);
 
 /// <summary>What a drive holds, and what it may still take.</summary>
 /// <param name="TotalInodes">Null: no bound.</param>

@@ -1,5 +1,6 @@
 using KvFs.Cli.Control;
 using KvFs.Client;
+using KvFs.Client.Remote;
 using KvFs.Core;
 using KvFs.Protocol;
 using Microsoft.Extensions.Logging;
@@ -35,6 +36,7 @@ internal sealed partial class MountSessions(IDriveSource source, MountRequest re
     {
         Reply<IDriveSession> opened = await source.Admin.OpenSessionAsync(request.Drive, access, cancellation).ConfigureAwait(false);
         if (!opened.IsOk) { return opened; }
+        if (request.Timeout is { } time && opened.Value is RemoteDriveSession remote) { remote.RequestTime = time; }
         IDriveSession session = SessionMemory.Around(opened.Value, clock);
         if (session is BufferedDriveSession buffered)
         {

@@ -16,12 +16,18 @@ internal sealed partial class MountStart(ILoggerFactory loggers)
 
     /// <summary>fusermount3 mounts without device nodes and set-id bits, whatever it is asked for: a mount that only seems to have
     /// them helps nobody.</summary>
-    /// <exception cref="CommandException">It asks for what only root may have.</exception>
-    public static void CheckRights(MountRequest request)
+    /// <exception cref="CommandException">It asks for what only root may have, or for what does not go together.</exception>
+    public static void Check(MountRequest request)
     {
         if ((request.Dev || request.Suid) && !Environment.IsPrivilegedProcess)
         {
             throw new CommandException(ExitCode.NotPermitted, "Only root mounts with --dev or --suid.", "Start `kvfs up` as root, or leave them out.");
+        }
+
+        if (request.Timeout is not null && !request.Shared)
+        {
+            throw new CommandException(
+                ExitCode.Usage, "--timeout needs --shared.", "A mount that has its drive alone has answered programs for more than the pool knows yet: it waits.");
         }
     }
 
@@ -40,6 +46,7 @@ internal sealed partial class MountStart(ILoggerFactory loggers)
             AccessTimes = request.NoAtime ? AccessTimes.Never : AccessTimes.Relative,
             AllowOther = MayAllowOthers(),
             Sessions = sessions,
+            RequestTime = request.Timeout,
             OnFault = LogFault,
         });
 

@@ -58,7 +58,7 @@ internal sealed partial class MountTable(IDriveSource source, MountStart start, 
     public async Task<MountReport> MountAsync(MountRequest request, CancellationToken cancel)
     {
         NameRule.Check(request.Drive, "the name of a drive");
-        MountStart.CheckRights(request);
+        MountStart.Check(request);
         await gate.WaitAsync(cancel).ConfigureAwait(false);
         try
         {
@@ -181,7 +181,8 @@ internal sealed partial class MountTable(IDriveSource source, MountStart start, 
             throw;
         }
         MountReport report = new(
-            request.Drive, directory, request.ReadOnly, request.Shared, request.Dev, request.Suid, request.NoAtime, clock.GetUtcNow());
+            request.Drive, directory, request.ReadOnly, request.Shared, request.Dev, request.Suid, request.NoAtime, request.Timeout,
+            clock.GetUtcNow());
         Entry entry = new(report, mount);
         lock (changes)
         {

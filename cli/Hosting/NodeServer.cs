@@ -209,7 +209,8 @@ internal sealed partial class NodeServer : IAsyncDisposable
         {
             progress.Report(new ProgressReport($"mounting {options.MountPath}", 0, null));
             MountRequest request = new(
-                options.Drive, options.MountPath, options.ReadOnly, options.Shared, options.Dev, options.Suid, options.NoAtime);
+                options.Drive, options.MountPath, options.ReadOnly, options.Shared, options.Dev, options.Suid, options.NoAtime,
+                options.Timeout);
             await Mounts.MountAsync(request, cancel).ConfigureAwait(false);
         }
         monitor = await MonitorServer.StartAsync(options.Metrics, this, loggers, cancel).ConfigureAwait(false);

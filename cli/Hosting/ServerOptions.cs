@@ -12,6 +12,7 @@ namespace KvFs.Cli.Hosting;
 /// <param name="Dev">Device nodes work.</param>
 /// <param name="Suid">Set-id bits work.</param>
 /// <param name="NoAtime">Reading never moves access times.</param>
+/// <param name="Timeout">How long programs wait for a pool that does not answer; null: for ever.</param>
 internal sealed record ServerOptions(
     string DataPath,
     string Drive,
@@ -23,4 +24,5 @@ internal sealed record ServerOptions(
     PoolChoice? Pool = null,
     bool Dev = false,
     bool Suid = false,
-    bool NoAtime = false);
+    bool NoAtime = false,
+    TimeSpan? Timeout = null);

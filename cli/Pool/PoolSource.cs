@@ -167,7 +167,7 @@ internal sealed class PoolSource : IDriveSource
         while (TimeProvider.System.GetElapsedTime(began) < s_startTime)
         {
             Reply<IReadOnlyList<Protocol.DriveInfo>> drives = await admin.ListDrivesAsync(cancel).ConfigureAwait(false);
-            if (drives.Status != Status.Busy) { return; }
+            if (drives.Status != Status.Unavailable) { return; }
             progress.Report(new ProgressReport("waiting for the nodes to serve", 0, null));
         }
     }

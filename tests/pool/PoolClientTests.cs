@@ -97,8 +97,8 @@ public sealed class PoolClientTests
             ["/nowhere/at/all"],
             static address => new(KvFs.Grpc.GrpcTarget.UnixSocket(address), new()),
             new() { OpenTime = TimeSpan.Zero });
-        Assert.Equal(Status.Busy, (await admin.GetDriveAsync("drive", s_none)).Status);
-        Assert.Equal(Status.Busy, (await admin.ListDrivesAsync(s_none)).Status);
+        Assert.Equal(Status.Unavailable, (await admin.GetDriveAsync("drive", s_none)).Status);
+        Assert.Equal(Status.Unavailable, (await admin.ListDrivesAsync(s_none)).Status);
     }
 
     private static async Task<PoolMemberNode> ServerOfAsync(PoolWorld world, string name)

@@ -15,13 +15,13 @@ internal sealed class PoolMount : IAsyncDisposable
     private readonly ConcurrentQueue<string> log = new();
     private readonly Process process;
 
-    private PoolMount(PoolProcesses pool, string drive, bool isShared, ImmutableArray<string> inside)
+    private PoolMount(PoolProcesses pool, string drive, bool isShared, ImmutableArray<string> inside, string[] more)
     {
         string[] command =
         [
             .. inside, PoolProcesses.Program, "up", .. pool.ClientArguments, "--drive", drive, "--mount", Path,
             "--data", Data, "--metrics", "off", "--log-level", "warning",
-            .. isShared ? (string[])["--shared"] : [],
+            .. isShared ? (string[])["--shared"] : [], .. more,
         ];
         process = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         process.ErrorDataReceived += (_, line) => log.Enqueue(line.Data ?? string.Empty);
@@ -45,9 +45,11 @@ internal sealed class PoolMount : IAsyncDisposable
     /// <param name="drive">Its name.</param>
     /// <param name="isShared">Others may have it at the same time.</param>
     /// <param name="inside">What comes before the command, to run it in another network.</param>
-    public static async Task<PoolMount> StartAsync(PoolProcesses pool, string drive, bool isShared, ImmutableArray<string>? inside = null)
+    /// <param name="more">Options that it has beside those.</param>
+    public static async Task<PoolMount> StartAsync(
+        PoolProcesses pool, string drive, bool isShared, ImmutableArray<string>? inside = null, params string[] more)
     {
-        PoolMount mount = new(pool, drive, isShared, inside ?? []);
+        PoolMount mount = new(pool, drive, isShared, inside ?? [], more);
         try
         {
             string? said = await mount.process.StandardOutput.ReadLineAsync();

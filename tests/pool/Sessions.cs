@@ -14,7 +14,7 @@ internal static class Sessions
     /// full disk has handed over.</summary>
     private static readonly Status[] s_passing =
     [
-        Status.Unknown, Status.InUse, Status.Busy, Status.StaleEpoch, Status.SessionExpired, Status.NotFound, Status.NoSpace,
+        Status.Unknown, Status.InUse, Status.Busy, Status.Unavailable, Status.StaleEpoch, Status.SessionExpired, Status.NotFound, Status.NoSpace,
     ];
 
     /// <summary>Opens a session as soon as one can be had; null: nobody wants it any more.</summary>

@@ -10,6 +10,8 @@ internal sealed class CutProxy : IDisposable
     private readonly List<Socket> sockets = [];
     private readonly int upstream;
     private bool isCut;
+    private Task passing = Task.CompletedTask;
+    private TaskCompletionSource? passes;
 
     public CutProxy(int upstream)
     {
@@ -43,9 +45,30 @@ internal sealed class CutProxy : IDisposable
         lock (sockets) { isCut = false; }
     }
 
+    /// <summary>Lets nothing through any more of what the server says: it is there, and does not answer.</summary>
+    public void Silence()
+    {
+        lock (sockets)
+        {
+            passes = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            passing = passes.Task;
+        }
+    }
+
+    /// <summary>Lets it through, and all that it has said meanwhile.</summary>
+    public void Speak()
+    {
+        lock (sockets)
+        {
+            passes?.TrySetResult();
+            passing = Task.CompletedTask;
+        }
+    }
+
     public void Dispose()
     {
         listener.Stop();
+        Speak();
         Break();
         listener.Dispose();
     }
@@ -71,7 +94,7 @@ internal sealed class CutProxy : IDisposable
             if (!TryAdd(client)) { return; }
             await server.ConnectAsync(IPAddress.Loopback, upstream);
             if (!TryAdd(server)) { return; }
-            await Task.WhenAny(PumpAsync(client, server), PumpAsync(server, client));
+            await Task.WhenAny(PumpAsync(client, server, waits: false), PumpAsync(server, client, waits: true));
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
@@ -84,6 +107,11 @@ internal sealed class CutProxy : IDisposable
         }
     }
 
+    private Task PassAsync()
+    {
+        lock (sockets) { return passing; }
+    }
+
     private bool TryAdd(Socket socket)
     {
         lock (sockets)
@@ -94,13 +122,14 @@ internal sealed class CutProxy : IDisposable
         }
     }
 
-    private static async Task PumpAsync(Socket from, Socket to)
+    private async Task PumpAsync(Socket from, Socket to, bool waits)
     {
         byte[] buffer = new byte[64 << 10];
         try
         {
             while (await from.ReceiveAsync(buffer, SocketFlags.None) is var count and > 0)
             {
+                if (waits) { await PassAsync(); }
                 for (int sent = 0; sent < count;)
                 {
                     sent += await to.SendAsync(buffer.AsMemory(sent, count - sent), SocketFlags.None);

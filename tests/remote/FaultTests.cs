@@ -223,12 +223,12 @@ public sealed class FaultTests
     }
 
     [Fact]
-    public async Task A_node_that_cannot_be_reached_is_busy_for_questions_and_unknown_for_changes()
+    public async Task A_node_that_cannot_be_reached_is_unavailable_for_questions_and_unknown_for_changes()
     {
         await using RemoteWorld world = await RemoteWorld.StartAsync("grpc");
         world.Proxy.Cut();
-        Assert.Equal(Status.Busy, (await world.Admin.ListDrivesAsync(default)).Status);
-        Assert.Equal(Status.Busy, (await world.Admin.OpenSessionAsync(RemoteWorld.Drive, SessionAccess.Alone, default)).Status);
+        Assert.Equal(Status.Unavailable, (await world.Admin.ListDrivesAsync(default)).Status);
+        Assert.Equal(Status.Unavailable, (await world.Admin.OpenSessionAsync(RemoteWorld.Drive, SessionAccess.Alone, default)).Status);
         Assert.Equal(Status.Unknown, await world.Admin.DeleteDriveAsync("none", default));
         using CancellationTokenSource cancelled = new();
         await cancelled.CancelAsync();

@@ -64,7 +64,7 @@ public sealed partial class SharedDriveSession : IDriveSession, ISessionRecall
     }
 
     /// <summary>Whether what is known may be shown. Under the gate.</summary>
-    private bool MayShow => changingAnything == 0 && inner.HoldsLease;
+    private bool MayShow => changingAnything == 0 && inner.HoldsLease && !inner.IsInDoubt;
 
     public void OnRecall(ISessionRecall recall)
     {
@@ -261,7 +261,7 @@ public sealed partial class SharedDriveSession : IDriveSession, ISessionRecall
     }
 
     /// <summary>Whether nothing can have changed since an answer was asked for that the primary did not recall. Under the gate.</summary>
-    private bool MayLearn(long epoch) => mirror.Epoch == epoch && changingAnything == 0 && removing == 0;
+    private bool MayLearn(long epoch) => mirror.Epoch == epoch && changingAnything == 0 && removing == 0 && !inner.IsInDoubt;
 
     /// <summary>Learns a VNode, unless it is being changed. Under the gate.</summary>
     private void Learn(in NodeInfo info)

@@ -14,6 +14,6 @@ internal static class CallFailure
         GrpcStatusCode.Unauthenticated or GrpcStatusCode.PermissionDenied => Status.AccessDenied,
         GrpcStatusCode.InvalidArgument => Status.Invalid,
         GrpcStatusCode.ResourceExhausted => Status.TooLarge,
-        _ => changes ? Status.Unknown : Status.Busy,
+        _ => changes ? Status.Unknown : Status.Unavailable,
     };
 }

@@ -11,17 +11,20 @@ public sealed record RemoteClientOptions
     /// <summary>Attempts are counted with it: a client that was asleep, and has not tried, gives up no earlier than another one.</summary>
     public TimeProvider AwakeClock { get; init; } = TimeProvider.System;
 
-    /// <summary>How long the administration of drives waits for an answer. A snapshot waits for all clients to flush.</summary>
-    public TimeSpan AdminTime { get; init; } = TimeSpan.FromMinutes(5);
+    /// <summary>How long a request of the administration of drives is tried, from when it is asked for: to find who serves the drive, to reach it, its
+    /// answer, and all attempts. A snapshot waits for all clients to flush.</summary>
+    public TimeSpan AdminTime { get; init; } = TimeSpan.FromMinutes(2);
 
-    /// <summary>How long opening a session may take, the connection included.</summary>
+    /// <summary>How long opening a session may take, the connection included; and how long a pool is asked again for who serves a drive: longer than a
+    /// takeover takes.</summary>
     public TimeSpan OpenTime { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>How long one node of several may take to say what it has; then the next one is asked.</summary>
     public TimeSpan LookTime { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>How long a session with a drive of a pool is kept alive while nobody serves it: then its requests fail.</summary>
-    public TimeSpan ResumeTime { get; init; } = TimeSpan.FromHours(1);
+    /// <summary>How long a client goes on to look for whoever serves the session's drive in a pool: then its requests fail. For ever, unless set: a
+    /// session does not expire while nobody serves it, however long the pool is away.</summary>
+    public TimeSpan ResumeTime { get; init; } = TimeSpan.MaxValue;
 
     /// <summary>After a failure the next attempt waits for this at the least; twice as long each time, up to
     /// <see cref="MaxPause"/>.</summary>

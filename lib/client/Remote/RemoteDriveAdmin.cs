@@ -8,7 +8,7 @@ namespace KvFs.Client.Remote;
 
 /// <summary>Administers the drives of a node in another process, and opens sessions with them.</summary>
 /// <remarks>Thread safe. The channel stays its owner's, and must outlive the sessions. A node that cannot be reached, or does not
-/// answer in time, is Busy where nothing was to be changed, else Unknown. A cancelled call throws
+/// answer in time, is Unavailable where nothing was to be changed, else Unknown. A cancelled call throws
 /// <see cref="OperationCanceledException"/>; it may have been applied.</remarks>
 public sealed class RemoteDriveAdmin(GrpcChannel channel, RemoteClientOptions options) : IDriveAdmin
 {

@@ -31,6 +31,24 @@ public sealed partial class RemoteDriveSession : IDriveSession
 
     public Task Expired => connection.Expired;
 
+    /// <summary>How long each request is tried, from when it is asked for, by however many ways and with however many primaries; null, the default: as long
+    /// as the session lives. Waits for locks have no end.</summary>
+    /// <remarks>What was not done by then is Unavailable. What may have been done is Unknown (TimedOut, if it does not change the drive): it keeps its name, and is
+    /// asked again until it is known what became of it; what is changed later comes behind it. What it brings that nobody waits for is given back.</remarks>
+    /// <exception cref="InvalidOperationException">The session has its drive for itself: what its client has answered for must reach the primary.</exception>
+    public TimeSpan? RequestTime
+    {
+        get => connection.RequestTime;
+        set
+        {
+            if (value is not null && !Access.IsShared()) { throw new InvalidOperationException("Only requests of who shares a drive are given up."); }
+            connection.RequestTime = value;
+        }
+    }
+
+    /// <summary>A change that was given up may be applied at any moment.</summary>
+    internal bool IsInDoubt => connection.IsInDoubt;
+
     /// <summary>The session is alive for certain: what it knows of its drive still holds.</summary>
     public bool HoldsLease => connection.HoldsLease;
 

@@ -40,6 +40,9 @@ internal sealed class RequestBook
         return found;
     }
 
+    /// <summary>Whether a request still waits for its answer.</summary>
+    public bool Has(WaitingRequest request) => waiting.ContainsKey(request.Request.Id);
+
     /// <summary>All that wait, in the order in which they were asked.</summary>
     public IReadOnlyList<WaitingRequest> All() => [.. waiting.Values.OrderBy(static each => each.Request.Id)];
 }
@@ -58,6 +61,9 @@ internal sealed class WaitingRequest(V1.Request request)
 
     /// <summary>Whoever asked has given up waiting for the lock.</summary>
     public bool IsCancelled { get; set; }
+
+    /// <summary>It was given to a stream: a server may have it.</summary>
+    public bool WasSent => sent > 0;
 
     /// <summary>It is given to a stream.</summary>
     public void NoteSent() => sent++;
@@ -80,6 +86,6 @@ internal sealed class WaitingRequest(V1.Request request)
     private V1.Answer Lost() => new()
     {
         Id = Request.Id,
-        Status = sent > 0 && Request.ChangesDrive() ? V1.Status.Unknown : V1.Status.SessionExpired,
+        Status = WasSent && Request.ChangesDrive() ? V1.Status.Unknown : V1.Status.SessionExpired,
     };
 }

@@ -46,6 +46,10 @@ internal sealed class SessionConnection : IAsyncDisposable
     private Action<IReadOnlyList<ulong>>? forgetting;
     private ClientStream? stream;
     private int waits;
+
+    /// <summary>Changes that were given up, and of which it is not known yet what became of them.</summary>
+    private int givenUp;
+
     private bool isOver;
     private bool isClosing;
     private bool isRefused;
@@ -69,6 +73,12 @@ internal sealed class SessionConnection : IAsyncDisposable
     public int Spread { get; }
 
     public SessionId Id { get; }
+
+    /// <summary>As <see cref="RemoteDriveSession.RequestTime"/>.</summary>
+    public TimeSpan? RequestTime { get; set; }
+
+    /// <summary>A change that was given up may be applied at any moment: what its session is told of the drive cannot be kept.</summary>
+    public bool IsInDoubt => Volatile.Read(ref givenUp) > 0;
 
     /// <summary>Where the session is served, as far as is known.</summary>
     public SessionLink Link
@@ -113,11 +123,18 @@ internal sealed class SessionConnection : IAsyncDisposable
     /// not wait. Set it before anything is kept.</summary>
     public void OnForget(Action<IReadOnlyList<ulong>> forget) => Volatile.Write(ref forgetting, forget);
 
-    /// <summary>Asks, and waits for the answer across streams. TooLarge: no message can carry the request.</summary>
-    public async ValueTask<V1.Answer> AskAsync(V1.Request request)
+    /// <summary>The deadline of a request that is asked for now.</summary>
+    public Deadline NewDeadline() => Deadline.After(RequestTime, options.AwakeClock);
+
+    public ValueTask<V1.Answer> AskAsync(V1.Request request) => AskAsync(request, NewDeadline());
+
+    /// <summary>Asks, and waits for the answer across streams. TooLarge: no message can carry the request. When the deadline has passed, Unavailable:
+    /// nothing was changed; Unknown or TimedOut: something may have been, or may be yet.</summary>
+    public async ValueTask<V1.Answer> AskAsync(V1.Request request, Deadline deadline)
     {
         if (request.CalculateSize() > MaxRequestBytes) { return new() { Status = V1.Status.TooLarge }; }
-        SemaphoreSlim places = IsOwed(request) ? owedRoom : room;
+        if (deadline.Left is { } time) { return await AskInTimeAsync(request, time, deadline); }
+        SemaphoreSlim places = PlacesOf(request);
         Task entering = places.WaitAsync();
         if (!entering.IsCompletedSuccessfully) { await entering; }
         try
@@ -128,6 +145,61 @@ internal sealed class SessionConnection : IAsyncDisposable
         {
             places.Release();
         }
+    }
+
+    private async ValueTask<V1.Answer> AskInTimeAsync(V1.Request request, TimeSpan time, Deadline deadline)
+    {
+        if (!await PlacesOf(request).WaitAsync(time)) { return new() { Status = V1.Status.Unavailable }; }
+        WaitingRequest waiting = Begin(request);
+        try
+        {
+            await waiting.Answer.WaitAsync(deadline.Within(time), options.AwakeClock);
+        }
+        catch (TimeoutException)
+        {
+            if (GiveUp(waiting) is { } answer) { return answer; }
+        }
+
+        // It is there, or is about to be.
+        V1.Answer told = await waiting.Answer;
+        PlacesOf(waiting.Request).Release();
+        return told;
+    }
+
+    /// <summary>Who asked waits no more. A change that was sent is waited for all the same: nothing else can have its name, nor be changed, before it is known what
+    /// became of it. Null: it was answered at this moment.</summary>
+    private V1.Answer? GiveUp(WaitingRequest waiting)
+    {
+        lock (gate)
+        {
+            if (!book.Has(waiting)) { return null; }
+            if (!waiting.WasSent || !waiting.Request.IsChange())
+            {
+                book.Remove(waiting.Request.Id);
+                PlacesOf(waiting.Request).Release();
+                return new() { Status = V1.Status.Unavailable };
+            }
+
+            Volatile.Write(ref givenUp, givenUp + 1);
+        }
+
+        _ = OutliveAsync(waiting);
+        return new() { Status = waiting.Request.ChangesDrive() ? V1.Status.Unknown : V1.Status.TimedOut };
+    }
+
+    /// <summary>Waits for what became of a change that was given up; then what was held back may go.</summary>
+    private async Task OutliveAsync(WaitingRequest waiting)
+    {
+        V1.Answer answer = await waiting.Answer;
+        PlacesOf(waiting.Request).Release();
+        Volatile.Read(ref forgetting)?.Invoke([]);
+        lock (gate)
+        {
+            Volatile.Write(ref givenUp, givenUp - 1);
+            if (stream is not null) { SendAll(stream, onlyNew: true); }
+        }
+
+        if (LateAnswers.GiveBack(waiting.Request, answer) is { } back) { await AskAsync(back, Deadline.None); }
     }
 
     /// <summary>The same for a lock, until the token is cancelled (Interrupted).</summary>
@@ -169,8 +241,8 @@ internal sealed class SessionConnection : IAsyncDisposable
         await run;
     }
 
-    private static bool IsOwed(V1.Request request) => request.OperationCase is Operation.Commit or Operation.WriteBlock or Operation.GrantBlocks
-        or Operation.ReturnBlocks or Operation.ReturnDelegations or Operation.Unreserve;
+    private SemaphoreSlim PlacesOf(V1.Request request) => request.OperationCase is Operation.Commit or Operation.WriteBlock
+        or Operation.GrantBlocks or Operation.ReturnBlocks or Operation.ReturnDelegations or Operation.Unreserve ? owedRoom : room;
 
     private bool IsClosing
     {
@@ -210,7 +282,7 @@ internal sealed class SessionConnection : IAsyncDisposable
             }
 
             WaitingRequest waiting = book.Add(request, Id);
-            if (stream is not null) { Send(stream, waiting); }
+            if (stream is not null && !IsHeldBack(waiting)) { Send(stream, waiting); }
             return waiting;
         }
     }
@@ -219,8 +291,31 @@ internal sealed class SessionConnection : IAsyncDisposable
     {
         lock (gate)
         {
-            waiting.IsCancelled = true;
-            stream?.Send(new() { Cancel = new() { Id = waiting.Request.Id } });
+            if (waiting.WasSent || !book.Has(waiting))
+            {
+                waiting.IsCancelled = true;
+                stream?.Send(new() { Cancel = new() { Id = waiting.Request.Id } });
+                return;
+            }
+
+            book.Remove(waiting.Request.Id);
+        }
+
+        // Nobody has it: nobody needs to be asked whether it was granted at the last moment.
+        waiting.Complete(new() { Id = waiting.Request.Id, Status = V1.Status.Interrupted });
+    }
+
+    /// <summary>Whether a change waits for others that were given up: it is to come after them. Under the gate.</summary>
+    private bool IsHeldBack(WaitingRequest waiting) => givenUp > 0 && !waiting.WasSent && waiting.Request.IsChange();
+
+    /// <summary>Sends what waits, in the order in which it was asked. Under the gate.</summary>
+    private void SendAll(ClientStream to, bool onlyNew)
+    {
+        foreach (WaitingRequest waiting in book.All())
+        {
+            if (IsHeldBack(waiting) || (onlyNew && waiting.WasSent)) { continue; }
+            Send(to, waiting);
+            if (waiting.IsCancelled) { to.Send(new() { Cancel = new() { Id = waiting.Request.Id } }); }
         }
     }
 
@@ -324,12 +419,7 @@ internal sealed class SessionConnection : IAsyncDisposable
                 }
             }
 
-            foreach (WaitingRequest waiting in book.All())
-            {
-                Send(next, waiting);
-                if (waiting.IsCancelled) { next.Send(new() { Cancel = new() { Id = waiting.Request.Id } }); }
-            }
-
+            SendAll(next, onlyNew: false);
             if (isClosing) { next.Send(new() { Close = new() }); }
         }
     }
@@ -345,7 +435,12 @@ internal sealed class SessionConnection : IAsyncDisposable
             if (isRefused) { _ = stream?.EndAsync(); }
         }
 
-        if (waiting is null) { return; }
+        if (waiting is null)
+        {
+            answer.Lent?.Dispose();
+            return;
+        }
+
         answer = waiting.Judge(answer);
         if (isOwnThread) { waiting.CompleteHere(answer); }
         else { waiting.Complete(answer); }

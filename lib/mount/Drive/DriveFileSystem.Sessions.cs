@@ -24,7 +24,9 @@ internal sealed partial class DriveFileSystem
 
     private async ValueTask RepeatAsync(FuseRequest request)
     {
-        Status status = await clients.WaitAsync(ended.Token);
+        using CancellationTokenSource late = CancellationTokenSource.CreateLinkedTokenSource(ended.Token);
+        if (options.RequestTime is { } time) { late.CancelAfter(time); }
+        Status status = await clients.WaitAsync(late.Token);
         if (status == Status.Ok) { connection.Repeat(request); }
         else { request.ReplyError(StatusErrno.Of(status)); }
     }

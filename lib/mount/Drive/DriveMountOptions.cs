@@ -81,6 +81,9 @@ public sealed record DriveMountOptions
     /// <summary>Where the next session comes from when one that shares its drive has expired; null: the mount is over with its session.</summary>
     public ISessionSource? Sessions { get; init; }
 
+    /// <summary>How long a request waits for the next session; null: until there is one. As long as the session tries a request.</summary>
+    public TimeSpan? RequestTime { get; init; }
+
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>Is told what went wrong, from any thread; must not throw.</summary>

@@ -125,6 +125,17 @@ public sealed class TopReportTests
         if (expectedMs is { } ms) { Assert.Equal(TimeSpan.FromMilliseconds(ms), time); }
     }
 
+    [Theory]
+    [InlineData("100ms")]
+    [InlineData("1.5s")]
+    [InlineData("60m")]
+    public void A_time_that_is_written_is_read_as_the_same(string text)
+    {
+        Assert.True(DurationText.TryParse(text, out TimeSpan time));
+        Assert.True(DurationText.TryParse(DurationText.Format(time), out TimeSpan again));
+        Assert.Equal(time, again);
+    }
+
     private static string Summary(PoolCondition? health, params TopNodeSample[] nodes)
     {
         TopSample sample = new(health, nodes);
