@@ -205,16 +205,19 @@ internal sealed partial class DriveFileSystem
         if (!request.ReplyOpen(OpenReply(handle, flags))) { Abandon(handle); }
     }
 
+    /// <remarks>Without O_EXCL a file that another mount has made since the kernel looked is opened: ESTALE has the kernel look again, and check the
+    /// rights to that file. Source: do_filp_open in the kernel.</remarks>
     private void AnswerCreate(FuseRequest request, in Reply<CreatedFile> reply)
     {
+        uint flags = request.Body<FuseCreateIn>().Flags;
         if (!reply.IsOk)
         {
-            ReplyNameError(request, reply.Status);
+            bool isThereNow = isShared && reply.Status == Status.Exists && (flags & OpenFlags.Exclusive) == 0;
+            ReplyNameError(request, isThereNow ? Status.Stale : reply.Status);
             return;
         }
 
         NodeInfo info = reply.Value.Info;
-        uint flags = request.Body<FuseCreateIn>().Flags;
         FileHandle handle = Keep(reply.Value.File, flags);
         NoteLookup(info.Id.Value);
         if (!request.ReplyCreate(EntryOf(info, info.Id.Value), OpenReply(handle, flags))) { Abandon(handle); }

@@ -100,6 +100,21 @@ public sealed class SharedMountTests(MountedDrive drive) : IClassFixture<Mounted
         """);
 
     [Fact]
+    public Task A_file_that_both_make_at_the_same_time_is_one_that_both_have_open() => RunAsync("""
+        program = '''
+        import os, sys
+        sys.stdin.readline()
+        for i in range(300): os.write(os.open(f"{sys.argv[1]}/n{i}", os.O_WRONLY | os.O_APPEND | os.O_CREAT), b'x')
+        '''
+        makers = [subprocess.Popen([sys.executable, '-c', program, m], stdin=subprocess.PIPE) for m in (a, b, a, b)]
+        for m in makers:
+            m.stdin.write(b'now\n')
+            m.stdin.flush()
+        for m in makers: assert m.wait() == 0
+        for i in range(300): assert get(f'{a}/n{i}') == b'xxxx'
+        """);
+
+    [Fact]
     public Task Locks_exclude_programs_on_the_other_mount() => RunAsync("""
         put(f'{a}/n', b'0')
         program = '''
