@@ -364,7 +364,7 @@ public sealed partial class HostedDrive
     private Status Begin()
     {
         Status status = Shard.Resume();
-        if (status == Status.Ok && NeedsIds()) { status = ReserveIds(); }
+        if (status == Status.Ok && counters.AreIdsBelow(LowIds)) { status = ReserveIds(); }
         return status == Status.Ok ? Transaction.Begin(state, counters, head, Now) : status;
     }
 
@@ -397,7 +397,7 @@ public sealed partial class HostedDrive
         {
             Status status = Shard.Resume();
             if (status == Status.Ok && isForgotten) { return Status.NotFound; }
-            if (status == Status.Ok && NeedsIds()) { status = ReserveIds(); }
+            if (status == Status.Ok && counters.AreIdsBelow(LowIds)) { status = ReserveIds(); }
             if (status == Status.Ok)
             {
                 status = Transaction.Begin(
@@ -434,7 +434,7 @@ public sealed partial class HostedDrive
         if (status == Status.Ok)
         {
             long began = clock.GetTimestamp();
-            status = waits || batch.HasRanges || !ReferenceEquals(state, Transaction.State)
+            status = waits || batch.HasRanges || Transaction.ChangesState
                 ? Shard.Commit(Id, batch, adopt, wantsDurable)
                 : Shard.Begin(Id, batch, adopt, wantsDurable);
             if (status is Status.Unknown or Status.IoError) { change.Leave(); }
@@ -471,18 +471,10 @@ public sealed partial class HostedDrive
         if (Transaction.LooseBytes > 0) { Interlocked.Add(ref looseBytes, (long)Transaction.LooseBytes); }
     }
 
-    private bool NeedsIds() =>
-        counters.Reserved.Cow - counters.Next.Cow < LowIds
-        || counters.Reserved.VNode - counters.Next.VNode < LowIds
-        || counters.Reserved.Block - counters.Next.Block < LowIds
-        || counters.Reserved.Session - counters.Next.Session < LowIds;
-
     /// <summary>Reserves ids on disk before any of them is handed out: a start after a crash goes on above them.</summary>
     private Status ReserveIds()
     {
-        IdMarks next = counters.Next;
-        IdMarks marks = new(
-            next.Cow + ReservedIds, next.VNode + ReservedIds, next.Block + ReservedIds, next.Session + ReservedIds);
+        IdMarks marks = counters.Next.Plus(ReservedIds);
         reservation.Clear();
         DriveRecords.Reserve(Id, marks, reservation);
         Status status = Shard.Commit(Id, reservation);

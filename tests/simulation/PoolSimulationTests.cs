@@ -20,7 +20,8 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
     private static readonly string[] s_rare =
     [
         "answer of another primary repeated", "answer repeated", "append conflict", "append unknown", "authority away", "authority cut off",
-        "block", "block lost", "block mended", "block rots", "block torn", "blocks dropped", "blocks fetched", "client cut off", "copy dropped", "disk full",
+        "block", "block lost", "block mended", "block rots", "block torn", "blocks dropped", "blocks fetched", "client cut off", "copy dropped",
+        "decided on what was not committed", "disk full",
         "drive snapshot", "ids reserved", "kill", "learner added", "lock", "locked", "log cut",
         "message lost", "message twice", "names lost", "node cut off", "node gone", "node replaced", "one way cut", "pause", "polite stop", "pool split",
         "power cut", "power cut of all", "primary moved", "proposal refused", "proposal taken", "proposal unknown", "quota", "reign served",
@@ -105,6 +106,8 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
     [InlineData(nameof(PoolBug.SkipScrub))]
     [InlineData(nameof(PoolBug.DropGranted))]
     [InlineData(nameof(PoolBug.SkipCompare))]
+    [InlineData(nameof(PoolBug.AnswerUncommitted))]
+    [InlineData(nameof(PoolBug.DecideOnApplied))]
     public void A_planted_bug_is_found(string bug, bool showsWithoutPower = false)
     {
         // Some show only where all may lose their power at once: with every fourth seed.

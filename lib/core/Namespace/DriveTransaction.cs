@@ -56,6 +56,10 @@ public sealed class DriveTransaction : DriveView
         set => state = value;
     }
 
+    /// <summary>The drive's policy or its retained versions change, which readers see without their records: the driver decides nothing on
+    /// top of it before it is committed.</summary>
+    public bool ChangesState => !ReferenceEquals(state, storedState);
+
     public DriveCounters Counters => counters;
 
     /// <summary>The CoW number that this transaction will have.</summary>

@@ -156,6 +156,13 @@ public record struct DriveCounters
     /// <summary>The first ids that are not reserved on disk yet.</summary>
     public IdMarks Reserved { get; set; }
 
+    /// <summary>Whether of some sequence fewer ids than this are reserved and not handed out.</summary>
+    public readonly bool AreIdsBelow(ulong least) =>
+        Reserved.Cow - Next.Cow < least
+        || Reserved.VNode - Next.VNode < least
+        || Reserved.Block - Next.Block < least
+        || Reserved.Session - Next.Session < least;
+
     public readonly void EncodeUsage(Span<byte> payload)
     {
         BinaryPrimitives.WriteUInt64LittleEndian(payload, UsedBytes);
@@ -185,6 +192,9 @@ public readonly record struct IdMarks(ulong Cow, ulong VNode, ulong Block, ulong
     private const int SkippedBits = 36;
 
     private const ulong MostSteps = 1UL << 26;
+
+    /// <summary>So many ids further in each sequence.</summary>
+    public IdMarks Plus(ulong ids) => new(Cow + ids, VNode + ids, Block + ids, Session + ids);
 
     /// <summary>Where ids go on after a shard began anew without what was acknowledged (<see cref="ShardLoss"/>): above all that may
     /// have been handed out in what is lost, which a copy that comes back may still have things under.</summary>

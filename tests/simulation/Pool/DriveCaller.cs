@@ -16,6 +16,9 @@ internal sealed class DriveCaller(PoolWorld world, int number, ShardId shard)
     private const int StallOneIn = 20;
 
     private readonly ulong[] sequences = new ulong[4];
+
+    /// <summary>The newest term that it has asked.</summary>
+    private Epoch newest;
     private long calls;
     private long tries;
 
@@ -99,20 +102,22 @@ internal sealed class DriveCaller(PoolWorld world, int number, ShardId shard)
             if (IsLost(node)) { return; }
 
             // It belongs to a connection, which ends with the term at its other end: what comes late is not for the next one.
-            object? term = node.TermOf(shard);
+            SimulatedShard? term = node.TermOf(shard);
+            if (term?.Epoch > newest) { newest = term.Epoch; }
             world.After(Delay(), () => node.WhenAwake(() =>
             {
-                if (term is null) { Reply(node, DriveAnswer.Busy); }
-                else if (node.TermOf(shard) == term) { ask(node, answer => Reply(node, answer)); }
+                if (term is null) { Reply(node, null, DriveAnswer.Busy); }
+                else if (node.TermOf(shard) == term) { ask(node, answer => Reply(node, term, answer)); }
             }));
         }
 
-        void Reply(SimulatedNode node, DriveAnswer answer)
+        void Reply(SimulatedNode node, SimulatedShard? term, DriveAnswer answer)
         {
             if (IsLost(node)) { return; }
             world.After(Delay(), () =>
             {
-                if (call != calls) { return; }
+                // With a later term it has another connection.
+                if (call != calls || term?.Epoch < newest) { return; }
                 if (answer.Status is Status.Busy or Status.StaleEpoch)
                 {
                     long own = ++tries;

@@ -48,10 +48,13 @@ internal sealed partial class NamespaceClient
             Began = world.Now,
         };
         sharedOperations.Add(operation);
-        TryList(operation, again: 4);
+        TryList(operation, again: 4, refusedAt: -1);
     }
 
-    private void TryList(PoolOperation operation, int again) => drive.Read(ReadNumbers, answer =>
+    /// <param name="operation">What is tried.</param>
+    /// <param name="again">How often more, if others append meanwhile.</param>
+    /// <param name="refusedAt">The size at which it was refused, because the list is longer: it is from then on.</param>
+    private void TryList(PoolOperation operation, int again, long refusedAt) => drive.Read(ReadNumbers, answer =>
     {
         if (IsOver(answer.Status))
         {
@@ -62,6 +65,10 @@ internal sealed partial class NamespaceClient
         {
             sharedOperations.Remove(operation);
             MakeShared();
+        }
+        else if (answer.Result.Length <= refusedAt)
+        {
+            throw new PoolFailedException($"client {Number} sees {answer.Result.Length} bytes, behind an answer that there are more than {refusedAt}");
         }
         else if (operation.Value == 0) { End(operation, MemoryMarshal.Cast<byte, long>(answer.Result.Span).ToArray()); }
         else { Append(operation, (ulong)answer.Result.Length, again); }
@@ -84,7 +91,7 @@ internal sealed partial class NamespaceClient
                     break;
                 case Status.Conflict when again > 0:
                     world.Note("append conflict");
-                    TryList(operation, again - 1);
+                    TryList(operation, again - 1, (long)size);
                     break;
                 case Status.Conflict:
                     sharedOperations.Remove(operation);

@@ -73,4 +73,10 @@ internal enum PoolBug
 
     /// <summary>Nobody looks for blocks that no record knows.</summary>
     SkipCompare,
+
+    /// <summary>A refusal is answered before what it was decided on is committed.</summary>
+    AnswerUncommitted,
+
+    /// <summary>What is in the log and not applied yet is not seen by who decides next.</summary>
+    DecideOnApplied,
 }

@@ -2,8 +2,8 @@ using KvFs.Core;
 
 namespace KvFs.Simulation.Pool;
 
-/// <summary>The drive of a shard at its primary, in one term: decides by the operations of core, one transaction after the other,
-/// as <c>HostedDrive</c> does, and puts what comes of them into the log.</summary>
+/// <summary>The drive of a shard at its primary, in one term: decides by the operations of core, as <c>HostedDrive</c> does,
+/// and puts what comes of them into the log.</summary>
 internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBlocks
 {
     /// <summary>Ids of each sequence that one reservation covers: few, so that there are many.</summary>
@@ -11,6 +11,9 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
 
     /// <summary>Ids left below which more are reserved: more than one request takes.</summary>
     private const ulong LowIds = 16;
+
+    /// <summary>Ranges of backed space that are remembered: so few that some are forgotten.</summary>
+    private const int CachedRanges = 256;
 
     /// <summary>Of so many ticks one has the copies compared.</summary>
     private const int CompareOneIn = 6;
@@ -21,59 +24,57 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
 
     private readonly PoolWorld world;
     private readonly SimulatedNode node;
-    private readonly ShardId shard;
+    private readonly SimulatedShard shard;
     private readonly DriveId id;
     private readonly DriveTransaction transaction = new();
     private readonly RecordBatch batch = new();
     private readonly ByteBuffer result = new();
-    private readonly Queue<Job> queue = new();
     private readonly LockEffects lockEffects = new();
+    private readonly KeptAnswers kept = new();
 
     /// <summary>The sessions that live, and when each was heard.</summary>
     private readonly SortedDictionary<ulong, TimeSpan> heard = [];
-
-    /// <summary>The last answers of this term, refusals too: a refused request that comes late is not decided anew.</summary>
-    private readonly Dictionary<(SessionId Session, ushort Slot), (ulong Sequence, DriveAnswer Answer)> kept = [];
 
     /// <summary>The blocks that were stored in this term.</summary>
     private readonly HashSet<BlockId> stored = [];
     private DriveState? state;
     private DriveCounters counters;
     private (BlockId[] Blocks, TimeSpan Since)? dead;
-    private bool isBusy;
-    private bool isLetGo;
 
-    public SimulatedDrive(PoolWorld world, SimulatedNode node, ShardId shard)
+    public SimulatedDrive(PoolWorld world, SimulatedNode node, SimulatedShard shard)
     {
         this.world = world;
         this.node = node;
         this.shard = shard;
-        id = PoolWorld.DriveOf(shard);
+        id = PoolWorld.DriveOf(shard.Id);
+        transaction.Clusters = new(CachedRanges);
         TakeUp();
         Tick();
     }
 
-    private RecordTable Records => node.Disks[shard].Now.Records;
+    private RecordTable Records => shard.Disk.Records;
 
+    /// <summary>What is committed.</summary>
     private StoredDriveView View => new(Records, [new(id, CowNumber.Head)]);
+
+    /// <summary>What will be once the whole log is applied.</summary>
+    private StoredDriveView Newest => new(shard.Head, [new(id, CowNumber.Head)]);
 
     /// <summary>Nobody holds anything open.</summary>
     public ReadOnlySpan<SessionId> Holders(VNodeId id) => default;
 
     public bool IsLive(SessionId session) => heard.ContainsKey(session.Value);
 
-    /// <summary>The term is over: nothing that waits is answered.</summary>
-    public void LetGo()
-    {
-        isLetGo = true;
-        queue.Clear();
-    }
-
     public void Ask(DriveRequest request, Action<DriveAnswer> answer)
     {
         if (IsLive(request.Id.Session)) { heard[request.Id.Session.Value] = node.Clock; }
-        queue.Enqueue(new(request, answer));
-        GoOn();
+        DriveAnswer? earlier = null;
+        if (request.Id == default || kept.TryBegin(request.Id, answer, out earlier)) { shard.Enter(() => Decide(new(request, answer))); }
+        else if (earlier is { } told && node.MayAnswer(shard.Id))
+        {
+            world.Note("answer repeated");
+            answer(told);
+        }
     }
 
     /// <summary>Does all of some operations, or none.</summary>
@@ -144,8 +145,8 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
 
     private void Tick()
     {
-        if (isLetGo) { return; }
-        if (node.CanSubmit(shard) && state is not null)
+        if (shard.IsOver) { return; }
+        if (shard.CanSubmit && state is not null)
         {
             foreach (ulong late in heard.Where(one => node.Clock - one.Value > s_sessionLease).Select(static one => one.Key).ToArray())
             {
@@ -156,7 +157,7 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
 
             Enqueue(static (_, transaction, _) => ReapHistory.Apply(transaction, out bool _));
             DropDeadBlocks();
-            if (world.Bug != PoolBug.SkipCompare && world.Random.Next(CompareOneIn) == 0) { node.CompareBlocks(shard, counters.Next.Block); }
+            if (world.Bug != PoolBug.SkipCompare && world.Random.Next(CompareOneIn) == 0) { node.CompareBlocks(shard.Id, counters.Next.Block); }
         }
 
         world.After(s_tick, () => node.WhenAwake(Tick));
@@ -169,13 +170,12 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
         {
             BlockId[] firsts = [.. ListDead()];
             if (firsts.Length == 0) { return; }
-            ShardDisk disk = node.Disks[shard].Now;
             if (world.Bug == PoolBug.DropEarly) { dead = (firsts, node.Clock - s_sessionLease); }
             else
             {
-                node.Sync(shard, disk.PositionOf(disk.Applied), status =>
+                node.Sync(shard.Id, shard.Disk.PositionOf(shard.Disk.Applied), status =>
                 {
-                    if (status == Status.Ok && !isLetGo) { dead ??= (firsts, node.Clock); }
+                    if (status == Status.Ok && !shard.IsOver) { dead ??= (firsts, node.Clock); }
                 });
             }
         }
@@ -183,7 +183,7 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
         if (dead is not { } round || node.Clock - round.Since < s_sessionLease) { return; }
         dead = null;
         world.Note("blocks dropped");
-        node.DropBlocks(shard, [.. round.Blocks.Select(static block => block.Value)]);
+        node.DropBlocks(shard.Id, [.. round.Blocks.Select(static block => block.Value)]);
         Enqueue((_, transaction, _) => DropDead.Apply(round.Blocks, transaction));
     }
 
@@ -211,89 +211,79 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
         return status;
     });
 
-    private void Enqueue(DriveChange change)
-    {
-        queue.Enqueue(new(new(default, default, change), static _ => { }));
-        world.After(TimeSpan.Zero, () => node.WhenAwake(GoOn));
-    }
+    private void Enqueue(DriveChange change) => shard.EnterLater(() => Decide(new(new(default, default, change), static _ => { })));
 
-    private void GoOn()
+    private void Decide(Job job)
     {
-        while (!isBusy && !isLetGo && queue.TryDequeue(out Job? job)) { Begin(job); }
-    }
-
-    private void Begin(Job job)
-    {
-        if (!node.CanSubmit(shard)) { job.Answer(DriveAnswer.Busy); }
+        if (!shard.CanSubmit) { Tell(job, DriveAnswer.Busy); }
         else if (state is null) { Make(job); }
-        else if (NeedsIds()) { Reserve(job); }
+        else if (counters.AreIdsBelow(LowIds)) { Reserve(job); }
         else { Transact(job); }
     }
 
     /// <summary>Makes the drive, and goes on.</summary>
     private void Make(Job job)
     {
-        CreateDriveRequest request = new() { Drive = id, Name = $"drive-{shard}", QuotaInodes = world.QuotaInodes };
-        Status status = CreateDrive.Apply(request, DriveCatalog.Read(Records), Records, Now, transaction);
+        CreateDriveRequest request = new() { Drive = id, Name = $"drive-{shard.Id}", QuotaInodes = world.QuotaInodes };
+        Status status = CreateDrive.Apply(request, DriveCatalog.Read(shard.Head), shard.Head, Now, transaction);
         Invariant.Check(status == Status.Ok);
         batch.Clear();
         transaction.Build(batch);
-        Commit(job, durable: true, _ => Adopt(), goesOn: true);
+        shard.Commit(batch, durable: true, _ =>
+        {
+            Adopt();
+            Decide(job);
+        });
     }
 
     /// <summary>Has ids on all disks before one of them is handed out, and goes on.</summary>
     private void Reserve(Job job)
     {
-        IdMarks next = counters.Next;
-        IdMarks marks = new(next.Cow + ReservedIds, next.VNode + ReservedIds, next.Block + ReservedIds, next.Session + ReservedIds);
+        IdMarks marks = counters.Next.Plus(ReservedIds);
         batch.Clear();
         DriveRecords.Reserve(id, marks, batch);
         world.Note("ids reserved");
-        Commit(job, durable: true, _ => counters.Reserved = marks, goesOn: true);
+        shard.Commit(batch, durable: true, _ =>
+        {
+            counters.Reserved = marks;
+            Decide(job);
+        });
     }
 
     private void Transact(Job job)
     {
         RequestId name = job.Request.Id;
-        if (!node.Has(shard, job.Request.Answered))
+        if (!node.Has(shard.Id, job.Request.Answered))
         {
-            job.Answer(new(Status.Lost));
+            Tell(job, new(Status.Lost));
             return;
         }
 
         result.Clear();
         if (name != default && !MayApply(job, name)) { return; }
-        Status status = transaction.Begin(state!, counters, Records, Now);
+        Status status = transaction.Begin(state!, counters, shard.Head, Now);
         if (status == Status.Ok) { status = job.Request.Change(this, transaction, result); }
         byte[] answer = [.. result.Span];
         if (status != Status.Ok || !transaction.HasWrites)
         {
-            Answer(job, status, answer);
+            Confirm(job, status, answer);
             return;
         }
 
         if (name != default) { Invariant.Check(RequestLedger.Keep(name, status, answer, transaction) == Status.Ok); }
         batch.Clear();
         transaction.Build(batch);
-        Commit(job, durable: false, at =>
-        {
-            Adopt();
-            Tell(job, new(Status.Ok, answer) { At = at });
-        });
+        if (batch.HasRanges || transaction.ChangesState) { shard.Commit(batch, durable: false, Committed); }
+        else { shard.Begin(batch, Committed); }
+        Adopt();
+
+        void Committed(LogPosition at) => Tell(job, new(Status.Ok, answer) { At = at });
     }
 
     /// <summary>Whether a request is to be applied; answers it if not.</summary>
     private bool MayApply(Job job, RequestId name)
     {
-        if (kept.TryGetValue((name.Session, name.Slot), out (ulong Sequence, DriveAnswer Answer) last) && name.Sequence <= last.Sequence)
-        {
-            if (name.Sequence < last.Sequence || !node.MayAnswer(shard)) { return false; }
-            world.Note("answer repeated");
-            job.Answer(last.Answer);
-            return false;
-        }
-
-        RequestVerdict verdict = RequestLedger.Check(name, View, result, out Status status);
+        RequestVerdict verdict = RequestLedger.Check(name, Newest, result, out Status status);
         if (verdict == RequestVerdict.Repeat && world.Bug == PoolBug.ForgetRequests) { return true; }
         switch (verdict)
         {
@@ -302,44 +292,25 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
                 return true;
             case RequestVerdict.Repeat:
                 world.Note("answer of another primary repeated");
-                Answer(job, status, [.. result.Span]);
+                Confirm(job, status, [.. result.Span]);
                 return false;
             case RequestVerdict.Outdated:
                 // Nobody waits for it.
                 return false;
             default:
-                Answer(job, Status.SessionExpired, []);
+                Confirm(job, Status.SessionExpired, []);
                 return false;
         }
     }
 
-    /// <summary>Answers what is not in the log: only with the lease.</summary>
-    private void Answer(Job job, Status status, byte[] answer)
-    {
-        if (!node.MayAnswer(shard)) { return; }
-        world.CheckAlone(node, shard);
-        ShardDisk disk = node.Disks[shard].Now;
-        Tell(job, new(status, answer) { At = disk.PositionOf(disk.Applied) });
-    }
+    /// <summary>Answers what is not in the log, once all that it may rest on is committed.</summary>
+    private void Confirm(Job job, Status status, byte[] answer) =>
+        shard.Confirm(() => Tell(job, new(status, answer) { At = shard.Disk.PositionOf(shard.Disk.Applied) }));
 
     private void Tell(Job job, DriveAnswer answer)
     {
-        RequestId name = job.Request.Id;
-        if (name != default) { kept[(name.Session, name.Slot)] = (name.Sequence, answer); }
-        job.Answer(answer);
-    }
-
-    private void Commit(Job job, bool durable, Action<LogPosition> done, bool goesOn = false)
-    {
-        isBusy = true;
-        bool isTaken = node.Submit(shard, new(batch.Bytes.ToArray()), durable, at =>
-        {
-            done(at);
-            isBusy = false;
-            if (goesOn) { Begin(job); }
-            world.After(TimeSpan.Zero, () => node.WhenAwake(GoOn));
-        });
-        Invariant.Check(isTaken);
+        if (job.Request.Id == default) { job.Answer(answer); }
+        else { kept.End(job.Request.Id, answer); }
     }
 
     private void Adopt()
@@ -351,12 +322,6 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
             throw new PoolFailedException($"{counters.UsedInodes} VNodes are in use, and {world.QuotaInodes} may be");
         }
     }
-
-    private bool NeedsIds() =>
-        counters.Reserved.Cow - counters.Next.Cow < LowIds
-        || counters.Reserved.VNode - counters.Next.VNode < LowIds
-        || counters.Reserved.Block - counters.Next.Block < LowIds
-        || counters.Reserved.Session - counters.Next.Session < LowIds;
 
     private Timestamp Now => new(world.Now.Ticks * 100);
 

@@ -120,7 +120,7 @@ internal sealed partial class SimulatedNode
         if (write.IsAnswered || TermOf(write.Shard) != write.Term) { return true; }
         if (copied!.CopiesOf(write.Shard) is not { } copies || !copies.Others.All(write.Has.Contains)) { return false; }
         write.IsAnswered = true;
-        drives[write.Shard].OnStored(write.Block);
+        served[write.Shard].Drive.OnStored(write.Block);
         write.Answer(new(Status.Ok));
         return true;
     }
@@ -194,11 +194,11 @@ internal sealed partial class SimulatedNode
     }
 
     /// <summary>A block on its way to the copies.</summary>
-    private sealed class BlockWrite(ShardId shard, object term, BlockId block, int content, Action<DriveAnswer> answer)
+    private sealed class BlockWrite(ShardId shard, SimulatedShard term, BlockId block, int content, Action<DriveAnswer> answer)
     {
         public ShardId Shard => shard;
 
-        public object Term => term;
+        public SimulatedShard Term => term;
 
         public BlockId Block => block;
 

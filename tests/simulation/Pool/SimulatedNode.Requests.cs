@@ -5,10 +5,10 @@ namespace KvFs.Simulation.Pool;
 /// <content>What clients ask a node for.</content>
 internal sealed partial class SimulatedNode
 {
-    private readonly Dictionary<(ShardId Shard, LogIndex Index), PendingAnswer> pending = [];
+    private readonly List<PendingAnswer> pending = [];
 
-    /// <summary>The drives of the shards that it serves.</summary>
-    private readonly Dictionary<ShardId, SimulatedDrive> drives = [];
+    /// <summary>The shards that it serves, and their drives.</summary>
+    private readonly Dictionary<ShardId, (SimulatedShard Shard, SimulatedDrive Drive)> served = [];
 
     /// <summary>Appends a value; the answer: true, and its place; or false: it did not happen; or null: nobody knows.</summary>
     public void Append(ShardId shard, long value, bool durable, Action<bool?, LogPosition> answer)
@@ -21,14 +21,25 @@ internal sealed partial class SimulatedNode
 
         // Some say with the entry that it is wanted on disk, others behind it.
         bool isTaken = Submit(
-            replica, epoch => new(epoch, value), durable && value % 2 == 0, durable, at => answer(true, at), () => answer(null, default));
+            replica, epoch => new(epoch, value), durable && value % 2 == 0, durable, at => answer(true, at), () => answer(null, default), out _);
         if (!isTaken) { answer(false, default); }
     }
 
     /// <summary>Puts a drive's change into the log; false: this node may not order anything now. Done is not told if the reign ends.
     /// </summary>
-    public bool Submit(ShardId shard, DriveEntry change, bool durable, Action<LogPosition> done) =>
-        CanSubmit(shard) && Submit(core!.Find(shard)!, epoch => new(epoch, 0, change), durable, durable, done, static () => { });
+    public bool Submit(ShardId shard, DriveEntry change, bool durable, Action<LogPosition> done, out LogPosition position)
+    {
+        position = default;
+        return CanSubmit(shard)
+            && Submit(core!.Find(shard)!, epoch => new(epoch, 0, change), durable, durable, done, static () => { }, out position);
+    }
+
+    /// <summary>Goes on once an entry of this term is committed, while this node may answer; never, if the reign ends before.</summary>
+    public void Await(ShardId shard, LogIndex index, Action done)
+    {
+        pending.Add(new(shard, index, isDurable: false, done, static () => { }));
+        Answer();
+    }
 
     /// <summary>Whether it may order something of a shard now.</summary>
     public bool CanSubmit(ShardId shard) => IsUp && !TakesNothing && core!.Find(shard) is { } replica && replica.CanSubmit(Clock);
@@ -39,12 +50,11 @@ internal sealed partial class SimulatedNode
     {
         if (core!.Find(shard) is not { } replica || !replica.IsPrimary || !CanServe(replica)) { answer(Status.Busy); }
         else if (!replica.Has(answered)) { answer(Status.Lost); }
-        else if (!pending.TryAdd((shard, answered.Index), new(true, () => answer(Status.Ok), () => answer(Status.Unknown))))
+        else
         {
-            // Another client's, or an earlier one of the same client.
-            answer(Status.Busy);
+            pending.Add(new(shard, answered.Index, isDurable: true, () => answer(Status.Ok), () => answer(Status.Unknown)));
+            Step(now => replica.RequestDurable(answered.Index, now, effects));
         }
-        else { Step(now => replica.RequestDurable(answered.Index, now, effects)); }
     }
 
     /// <summary>All values of a shard; null: it is not this node's to say.</summary>
@@ -56,12 +66,12 @@ internal sealed partial class SimulatedNode
     }
 
     /// <summary>What a connection to a shard's drive ends with: its term; null: it is not served here.</summary>
-    public object? TermOf(ShardId shard) => drives.GetValueOrDefault(shard);
+    public SimulatedShard? TermOf(ShardId shard) => served.GetValueOrDefault(shard).Shard;
 
     /// <summary>Asks the drive of a shard for a change; Busy: it is not this node's to say.</summary>
     public void Ask(ShardId shard, DriveRequest request, Action<DriveAnswer> answer)
     {
-        if (drives.TryGetValue(shard, out SimulatedDrive? drive) && CanSubmit(shard)) { drive.Ask(request, answer); }
+        if (served.TryGetValue(shard, out (SimulatedShard Shard, SimulatedDrive Drive) one) && CanSubmit(shard)) { one.Drive.Ask(request, answer); }
         else { answer(DriveAnswer.Busy); }
     }
 
@@ -88,17 +98,25 @@ internal sealed partial class SimulatedNode
     public bool Has(ShardId shard, LogPosition answered) => answered == default || core!.Find(shard)!.Has(answered);
 
     private bool Submit(
-        ShardReplica replica, Func<Epoch, SimulatedEntry> entry, bool saysDurable, bool durable, Action<LogPosition> done, Action lost)
+        ShardReplica replica,
+        Func<Epoch, SimulatedEntry> entry,
+        bool saysDurable,
+        bool durable,
+        Action<LogPosition> done,
+        Action lost,
+        out LogPosition position)
     {
         bool isTaken = false;
+        LogPosition taken = default;
         Step(now =>
         {
-            isTaken = replica.TrySubmit(now, saysDurable, effects, out LogPosition position);
+            isTaken = replica.TrySubmit(now, saysDurable, effects, out taken);
             if (!isTaken) { return; }
-            Store(replica.Shard, position.Index, [entry(position.Epoch)]);
-            pending.Add((replica.Shard, position.Index), new(durable, () => done(position), lost));
-            if (durable) { replica.RequestDurable(position.Index, now, effects); }
+            Store(replica.Shard, taken.Index, [entry(taken.Epoch)]);
+            pending.Add(new(replica.Shard, taken.Index, durable, () => done(taken), lost));
+            if (durable) { replica.RequestDurable(taken.Index, now, effects); }
         });
+        position = taken;
         return isTaken;
     }
 
@@ -106,12 +124,13 @@ internal sealed partial class SimulatedNode
     private void TakeUp(ShardId shard)
     {
         Drop(shard);
-        drives.Add(shard, new(world, this, shard));
+        SimulatedShard begun = new(world, this, shard, core!.Find(shard)!.Reign!.Epoch);
+        served.Add(shard, (begun, new(world, this, begun)));
     }
 
     private void Drop(ShardId shard)
     {
-        if (drives.Remove(shard, out SimulatedDrive? drive)) { drive.LetGo(); }
+        if (served.Remove(shard, out (SimulatedShard Shard, SimulatedDrive Drive) one)) { one.Shard.LetGo(); }
     }
 
     private bool CanServe(ShardReplica replica) => world.Bug switch
@@ -123,11 +142,9 @@ internal sealed partial class SimulatedNode
     private void Forget(ShardId shard)
     {
         Drop(shard);
-        foreach ((ShardId Shard, LogIndex Index) key in pending.Keys.Where(key => key.Shard == shard).ToArray())
-        {
-            pending.Remove(key, out PendingAnswer? answer);
-            answer!.Lost();
-        }
+        PendingAnswer[] lost = [.. pending.Where(answer => answer.Shard == shard)];
+        pending.RemoveAll(answer => answer.Shard == shard);
+        foreach (PendingAnswer answer in lost) { answer.Lost(); }
     }
 
     private void ForgetAll()
@@ -137,20 +154,34 @@ internal sealed partial class SimulatedNode
 
     private void Answer()
     {
-        foreach (((ShardId shard, LogIndex index), PendingAnswer answer) in pending.OrderBy(static one => one.Key.Index).ToArray())
+        if (pending.Count == 0) { return; }
+        foreach (PendingAnswer answer in pending.OrderBy(static one => one.Index).ToArray())
         {
             // What is answered may ask for more, which answers others.
-            if (!pending.ContainsKey((shard, index))) { continue; }
+            if (!pending.Contains(answer)) { continue; }
+            (ShardId shard, LogIndex index) = (answer.Shard, answer.Index);
             ShardReplica replica = core!.Find(shard)!;
             bool isThere = world.Bug == PoolBug.AnswerEarly
                 || (answer.IsDurable ? index <= replica.Durable && index <= replica.Committed : index <= replica.Committed);
             if (!isThere || !replica.IsPrimary || !CanServe(replica)) { continue; }
             world.CheckAlone(this, shard);
             if (index >= disks[shard].Now.Start.Index) { world.CheckKept(shard, disks[shard].Now.PositionOf(index)); }
-            pending.Remove((shard, index));
+            pending.Remove(answer);
             answer.Done();
         }
     }
 
-    private sealed record PendingAnswer(bool IsDurable, Action Done, Action Lost);
+    /// <summary>What is answered once an entry is there.</summary>
+    private sealed class PendingAnswer(ShardId shard, LogIndex index, bool isDurable, Action done, Action lost)
+    {
+        public ShardId Shard => shard;
+
+        public LogIndex Index => index;
+
+        public bool IsDurable => isDurable;
+
+        public Action Done => done;
+
+        public Action Lost => lost;
+    }
 }

@@ -80,11 +80,7 @@ public static class CreateDrive
         Timestamp now,
         DriveTransaction transaction)
     {
-        IdMarks reserved = new(
-            next.Cow + FirstReservation,
-            next.VNode + FirstReservation,
-            next.Block + FirstReservation,
-            next.Session + FirstReservation);
+        IdMarks reserved = next.Plus(FirstReservation);
         DriveCounters counters = new()
         {
             UsedBytes = origin.UsedBytes,
