@@ -123,7 +123,8 @@ public interface IDriveSession : IAsyncDisposable
     ValueTask<Status> ReturnBlocksAsync(BlockId first, uint count);
 
     /// <summary>Sets bytes and VNodes aside for writes that are buffered: <see cref="Status.NoSpace"/> comes in time. What a
-    /// commit or <see cref="TransactAsync"/> of this session uses is taken from it; the rest returns with <see cref="Unreserve"/>.</summary>
+    /// commit or <see cref="TransactAsync"/> of this session uses is taken from it; the rest returns with <see cref="Unreserve"/>. <see cref="Status.Busy"/>: the primary is new,
+    /// and of other sessions it is not known yet what they have set aside; ask again.</summary>
     ValueTask<Status> ReserveAsync(Reservation reservation);
 
     void Unreserve(Reservation reservation);

@@ -88,7 +88,11 @@ internal static class DriveSessions
             if (goesOn && drive.Sessions.Admit(session, record.Access) == Status.Ok)
             {
                 adopted.Add(new(session, record.Access, record.Token));
-                using (drive.Shard.Enter()) { drive.Holds.AddAbsent(session); }
+                using (drive.Shard.Enter())
+                {
+                    drive.Holds.AddAbsent(session);
+                    drive.Quota.AddAbsent(session);
+                }
             }
             else { drive.Expire(session); }
         }

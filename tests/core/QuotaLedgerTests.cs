@@ -46,6 +46,30 @@ public sealed class QuotaLedgerTests
     }
 
     [Fact]
+    public void Nobody_gets_room_that_a_session_of_another_primary_may_have_until_it_has_said_what_it_has()
+    {
+        QuotaLedger ledger = new();
+        ledger.AddAbsent(s_one);
+        Assert.Equal(Status.Busy, ledger.Reserve(s_two, new(1, 0), default, quota: new(100, 0)));
+        Assert.Equal(Status.Ok, ledger.Reserve(s_two, new(1, 0), default, quota: default));
+        ledger.Adopt(s_one, new(99, 0));
+        Assert.Equal(Status.NoSpace, ledger.Reserve(s_two, new(1, 0), default, quota: new(100, 0)));
+        ledger.Return(s_one, new(1, 0));
+        Assert.Equal(Status.NoSpace, ledger.Reserve(s_two, new(1, 0), used: new(1, 0), quota: new(100, 0)));
+        Assert.Equal(Status.Ok, ledger.Reserve(s_one, new(1, 0), default, quota: new(100, 0)));
+    }
+
+    [Fact]
+    public void A_session_of_another_primary_that_ended_is_not_waited_for()
+    {
+        QuotaLedger ledger = new();
+        ledger.AddAbsent(s_one);
+        Assert.Equal(Status.Ok, ledger.Reserve(s_one, new(100, 0), default, quota: new(100, 0)));
+        ledger.Remove(s_one);
+        Assert.Equal(Status.Ok, ledger.Reserve(s_two, new(100, 0), default, quota: new(100, 0)));
+    }
+
+    [Fact]
     public void Sums_beyond_64_bits_are_refused_not_wrapped()
     {
         QuotaLedger ledger = new();

@@ -19,6 +19,9 @@ internal sealed class DriveCaller(PoolWorld world, int number, ShardId shard)
 
     /// <summary>The newest term that it has asked.</summary>
     private Epoch newest;
+
+    /// <summary>The one that answered last.</summary>
+    private Epoch last;
     private long calls;
     private long tries;
 
@@ -28,11 +31,18 @@ internal sealed class DriveCaller(PoolWorld world, int number, ShardId shard)
     /// <summary>The newest place in the log that an answer named.</summary>
     public LogPosition Answered { get; private set; }
 
+    /// <summary>What its session has set aside.</summary>
+    public Reservation Reserved { get; private set; }
+
+    /// <summary>What is set aside was set aside by the primary that answered last, in the same term: nobody else may have taken the room.</summary>
+    public bool IsReservedThere { get; private set; }
+
     /// <summary>Opens another session; what was answered in the last one is forgotten.</summary>
     public void Open(Action then)
     {
         Session = default;
         Answered = default;
+        Reserved = default;
         Array.Clear(sequences);
         SessionToken token = new(((UInt128)world.Random.NextInt64() << 64) | (uint)number);
         DriveRequest request = new(default, default, (drive, _, result) => drive.OpenSession(token, result));
@@ -50,9 +60,44 @@ internal sealed class DriveCaller(PoolWorld world, int number, ShardId shard)
     {
         int slot = world.Random.Next(sequences.Length);
         RequestId id = new(Session, (ushort)slot, ++sequences[slot]);
-        DriveRequest request = new(id, Answered, change);
-        Send((node, reply) => node.Ask(shard, request, reply), answer => then(answer, id));
+        DriveRequest request = new(id, Answered, change, Reserved);
+        Send((node, reply) => node.Ask(shard, request, reply), answer =>
+        {
+            Take(answer.Grown);
+            then(answer, id);
+        });
     }
+
+    /// <summary>Sets bytes and VNodes aside.</summary>
+    public void Reserve(Reservation wanted, Action<Status> then)
+    {
+        SessionId session = Session;
+        Change((at, _, _) => at.Reserve(session, wanted), (answer, _) =>
+        {
+            if (answer.Status == Status.Ok)
+            {
+                // What an earlier term set aside is not worth more for it.
+                IsReservedThere |= Reserved == default;
+                Reserved = new(Reserved.Bytes + wanted.Bytes, Reserved.Inodes + wanted.Inodes);
+            }
+
+            then(answer.Status);
+        });
+    }
+
+    /// <summary>Gives back all that is set aside.</summary>
+    public void Unreserve(Action<Status> then)
+    {
+        (SessionId session, Reservation all) = (Session, Reserved);
+        Change((at, _, _) => at.Unreserve(session, all), (answer, _) =>
+        {
+            Take(all);
+            then(answer.Status);
+        });
+    }
+
+    private void Take(Reservation used) => Reserved = new(
+        Reserved.Bytes - Math.Min(Reserved.Bytes, used.Bytes), Reserved.Inodes - Math.Min(Reserved.Inodes, used.Inodes));
 
     /// <summary>Reads the records of one moment.</summary>
     public void Read(Func<ShardDisk, DriveAnswer> reading, Action<DriveAnswer> then)
@@ -126,6 +171,8 @@ internal sealed class DriveCaller(PoolWorld world, int number, ShardId shard)
                 }
 
                 calls++;
+                IsReservedThere &= term?.Epoch == last;
+                last = term?.Epoch ?? default;
                 if (answer.At > Answered) { Answered = answer.At; }
                 then(answer);
             });

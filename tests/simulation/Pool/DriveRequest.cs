@@ -9,7 +9,9 @@ internal delegate Status DriveChange(SimulatedDrive drive, DriveTransaction tran
 /// <param name="Id">The same when it is sent again; default: it belongs to no session.</param>
 /// <param name="Answered">The newest place in the log that an answer named.</param>
 /// <param name="Change">What to do.</param>
-internal sealed record DriveRequest(RequestId Id, LogPosition Answered, DriveChange Change);
+/// <param name="Reserved">What its session has set aside, as far as answers told it: a primary that goes on with the session learns it so.
+/// </param>
+internal sealed record DriveRequest(RequestId Id, LogPosition Answered, DriveChange Change, Reservation Reserved = default);
 
 /// <summary>What a drive answers.</summary>
 /// <param name="Status">Of the operation; Busy, StaleEpoch: ask again; Lost: what was answered once is gone.</param>
@@ -18,6 +20,9 @@ internal sealed record DriveRequest(RequestId Id, LogPosition Answered, DriveCha
 internal readonly record struct DriveAnswer(Status Status, ReadOnlyMemory<byte> Result = default, string Text = "")
 {
     public static DriveAnswer Busy => new(Status.Busy);
+
+    /// <summary>By what the drive's use grew: taken out of what the session had set aside.</summary>
+    public Reservation Grown { get; init; }
 
     /// <summary>The place in the log that the answer shows.</summary>
     public LogPosition At { get; init; }

@@ -94,6 +94,7 @@ internal sealed partial class NamespaceClient
                     TryList(operation, again - 1, (long)size);
                     break;
                 case Status.Conflict:
+                case var full when IsFull(full):
                     sharedOperations.Remove(operation);
                     GoOn();
                     break;
@@ -153,8 +154,9 @@ internal sealed partial class NamespaceClient
                 return;
             }
 
-            if (answer.Status != Status.Ok) { throw new PoolFailedException($"client {Number}: a count is answered {answer.Status}"); }
-            if (!world.MayLose) { world.OnIssued(shard, 'n', (ulong)number, $"client {Number}, which had the lock at {world.Now}"); }
+            bool isFull = IsFull(answer.Status);
+            if (answer.Status != Status.Ok && !isFull) { throw new PoolFailedException($"client {Number}: a count is answered {answer.Status}"); }
+            if (!world.MayLose && !isFull) { world.OnIssued(shard, 'n', (ulong)number, $"client {Number}, which had the lock at {world.Now}"); }
             Lock(LockType.Unlock, _ => GoOn());
         });
 

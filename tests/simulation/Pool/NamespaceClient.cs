@@ -66,7 +66,7 @@ internal sealed partial class NamespaceClient
             return;
         }
 
-        switch (world.Random.Next(24))
+        switch (world.Random.Next(world.HasQuota ? 28 : 24))
         {
             case < 11:
                 ChangeTree();
@@ -89,8 +89,14 @@ internal sealed partial class NamespaceClient
             case < 22:
                 ShareList();
                 break;
-            default:
+            case < 24:
                 Count();
+                break;
+            case < 27:
+                Reserve();
+                break;
+            default:
+                Unreserve();
                 break;
         }
     });
@@ -113,13 +119,16 @@ internal sealed partial class NamespaceClient
         Commit(operations, tree, expected, State with { Tree = expected == Status.Ok ? draw.Tree : tree });
     }
 
-    private void Commit(List<TreeOperation> operations, ModelTree before, Status expected, HomeState after, Action? again = null) => Do(
+    private void Commit(
+        List<TreeOperation> operations, ModelTree before, Status expected, HomeState after, Action? again = null, Action? refused = null) => Do(
         string.Join(", ", operations),
         expected,
         after,
         (at, transaction, result) =>
             Transact(at, [.. operations.Select(one => one.ForCore(id => Resolve(transaction, home + PathOf(before, id))))], result),
-        again);
+        again,
+        operations.Count == 1 ? Needed(before, after.Tree!) : null,
+        refused);
 
     /// <summary>What the model knows by a number is found by its path.</summary>
     private static string PathOf(ModelTree tree, ulong id) =>
@@ -141,7 +150,15 @@ internal sealed partial class NamespaceClient
     }
 
     /// <summary>A change of its own directory, of which it knows what must be answered, and what is there then.</summary>
-    private void Do(string what, Status expected, HomeState after, DriveChange change, Action? again = null) => drive.Change(change, (answer, id) =>
+    /// <param name="what">For who reads that it failed.</param>
+    /// <param name="expected">What must be answered, but that the drive may be full.</param>
+    /// <param name="after">What is there then.</param>
+    /// <param name="change">What is asked for.</param>
+    /// <param name="again">What to do if a block that it names is not known; null: it names none.</param>
+    /// <param name="needed">What the drive's use grows by, if that is all that it may come to on the way; null: it may be more.</param>
+    /// <param name="refused">What to do if there is no room; null: go on.</param>
+    private void Do(
+        string what, Status expected, HomeState after, DriveChange change, Action? again = null, Reservation? needed = null, Action? refused = null) => drive.Change(change, (answer, id) =>
     {
         if (answer.Status == Status.NotFound && again is not null)
         {
@@ -156,20 +173,21 @@ internal sealed partial class NamespaceClient
             return;
         }
 
-        bool isFull = answer.Status == Status.NoInodes && world.QuotaInodes != 0;
+        bool isFull = IsFull(answer.Status);
         if (answer.Status != expected && !isFull)
         {
             throw new PoolFailedException($"client {Number}: {what} is answered {answer.Status}, and is to be {expected}");
         }
 
-        if (isFull) { world.Note("quota"); }
+        if (isFull) { CheckPromise(what, needed); }
         if (answer.Status == Status.Ok) { states.Add(after); }
         foreach (ulong made in MemoryMarshal.Cast<byte, ulong>(answer.Result.Span).ToArray())
         {
             world.OnIssued(shard, 'v', made, $"request {id} of client {Number}");
         }
 
-        GoOn();
+        if (isFull && refused is not null) { refused(); }
+        else { GoOn(); }
     });
 
     /// <summary>Writes to a file what goes into a block: takes an id, has the block stored, and has a transaction name it.</summary>
@@ -217,8 +235,21 @@ internal sealed partial class NamespaceClient
         world.Note("block");
         ModelTree after = tree;
         write.ApplyTo(ref after);
-        Commit([write], tree, Status.Ok, State with { Tree = after }, again: () => StoreBlock(tree, write));
+        Commit([write], tree, Status.Ok, State with { Tree = after }, again: () => StoreBlock(tree, write), refused: () => Return(write.Block.Id));
     });
+
+    /// <summary>Gives a block back that could not be named; some leave that to the end of their session.</summary>
+    private void Return(BlockId block)
+    {
+        if (world.Random.Next(2) == 0)
+        {
+            GoOn();
+            return;
+        }
+
+        SessionId session = drive.Session;
+        drive.Change((at, _, _) => at.ReturnBlock(session, block), (answer, _) => EndOf("the return of a block", answer.Status));
+    }
 
     private void Read() => drive.Read(
         disk => new(Status.Ok, Text: HomeState.Read(disk, PoolWorld.DriveOf(shard), home)),

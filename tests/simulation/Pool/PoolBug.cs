@@ -79,4 +79,10 @@ internal enum PoolBug
 
     /// <summary>What is in the log and not applied yet is not seen by who decides next.</summary>
     DecideOnApplied,
+
+    /// <summary>What others have set aside is given to who comes first.</summary>
+    IgnoreReserved,
+
+    /// <summary>What is used is counted without what is in the log and not applied yet.</summary>
+    CountApplied,
 }

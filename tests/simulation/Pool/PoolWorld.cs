@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using KvFs.Core;
+using KvFs.Simulation.Nodes;
 
 namespace KvFs.Simulation.Pool;
 
@@ -36,6 +37,7 @@ internal sealed class PoolWorld
             new NamespaceClient(this, Clients.Count + at + 1, new((ushort)(at % shards))))];
         MayLose = coldStartWait < TimeSpan.FromMinutes(1);
         QuotaInodes = seed % 3 == 1 ? 20u : 0;
+        QuotaBytes = seed / 9 % 2 == 0 ? 16u * ModelFile.CellBytes : 0;
     }
 
     /// <summary>Replicas of each shard, and how many must have what is acknowledged.</summary>
@@ -75,6 +77,11 @@ internal sealed class PoolWorld
 
     /// <summary>VNodes that each drive may have; 0: as many as it likes.</summary>
     public ulong QuotaInodes { get; }
+
+    /// <summary>Bytes that files of each drive may have; 0: as many as they like.</summary>
+    public ulong QuotaBytes { get; }
+
+    public bool HasQuota => QuotaInodes != 0 || QuotaBytes != 0;
 
     /// <summary>How often rare things happened.</summary>
     public SortedDictionary<string, int> Reached { get; } = new(StringComparer.Ordinal);

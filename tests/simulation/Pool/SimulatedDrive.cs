@@ -31,6 +31,10 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
     private readonly ByteBuffer result = new();
     private readonly LockEffects lockEffects = new();
     private readonly KeptAnswers kept = new();
+    private readonly QuotaLedger quota = new();
+
+    /// <summary>Sessions of a primary before that have not said yet what they have set aside.</summary>
+    private readonly HashSet<SessionId> absent = [];
 
     /// <summary>The sessions that live, and when each was heard.</summary>
     private readonly SortedDictionary<ulong, TimeSpan> heard = [];
@@ -68,6 +72,7 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
     public void Ask(DriveRequest request, Action<DriveAnswer> answer)
     {
         if (IsLive(request.Id.Session)) { heard[request.Id.Session.Value] = node.Clock; }
+        if (node.Has(shard.Id, request.Answered) && absent.Remove(request.Id.Session)) { quota.Adopt(request.Id.Session, request.Reserved); }
         DriveAnswer? earlier = null;
         if (request.Id == default || kept.TryBegin(request.Id, answer, out earlier)) { shard.Enter(() => Decide(new(request, answer))); }
         else if (earlier is { } told && node.MayAnswer(shard.Id))
@@ -96,6 +101,27 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
         Status status = Locks.Set(file, LockSpace.Range, wanted, lockEffects);
         if (status == Status.Ok) { LockRecords.Write(lockEffects.Changes, transaction); }
         return status;
+    }
+
+    /// <summary>Sets bytes and VNodes aside for a session.</summary>
+    public Status Reserve(SessionId session, Reservation wanted) => quota.Reserve(
+        session,
+        wanted,
+        new(counters.UsedBytes, counters.UsedInodes),
+        new(state!.Policy.QuotaBytes, state.Policy.QuotaInodes));
+
+    /// <summary>A session needs some of it no more.</summary>
+    public Status Unreserve(SessionId session, Reservation returned)
+    {
+        quota.Return(session, returned);
+        return Status.Ok;
+    }
+
+    /// <summary>A session gives a block back that no transaction named.</summary>
+    public Status ReturnBlock(SessionId session, BlockId block)
+    {
+        stored.Remove(block);
+        return ReturnBlocks.Apply(session, block, 1, transaction);
     }
 
     /// <summary>Opens a session, which outlives this primary.</summary>
@@ -127,6 +153,8 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
             {
                 world.Note("session goes on");
                 heard.Add(session.Value, node.Clock);
+                absent.Add(session);
+                quota.AddAbsent(session);
             }
             else { Expire(session); }
         }
@@ -152,6 +180,8 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
             {
                 world.Note("session expired");
                 heard.Remove(late);
+                absent.Remove(new(late));
+                quota.Remove(new(late));
                 Expire(new(late));
             }
 
@@ -224,7 +254,7 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
     /// <summary>Makes the drive, and goes on.</summary>
     private void Make(Job job)
     {
-        CreateDriveRequest request = new() { Drive = id, Name = $"drive-{shard.Id}", QuotaInodes = world.QuotaInodes };
+        CreateDriveRequest request = new() { Drive = id, Name = $"drive-{shard.Id}", QuotaInodes = world.QuotaInodes, QuotaBytes = world.QuotaBytes };
         Status status = CreateDrive.Apply(request, DriveCatalog.Read(shard.Head), shard.Head, Now, transaction);
         Invariant.Check(status == Status.Ok);
         batch.Clear();
@@ -261,23 +291,44 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
 
         result.Clear();
         if (name != default && !MayApply(job, name)) { return; }
-        Status status = transaction.Begin(state!, counters, shard.Head, Now);
+        Reservation others = world.Bug == PoolBug.IgnoreReserved ? default : quota.ReservedByOthers(name.Session);
+        Reservation before = new(counters.UsedBytes, counters.UsedInodes);
+        Status status = transaction.Begin(state!, world.Bug == PoolBug.CountApplied ? Applied() : counters, shard.Head, Now, others);
         if (status == Status.Ok) { status = job.Request.Change(this, transaction, result); }
-        byte[] answer = [.. result.Span];
         if (status != Status.Ok || !transaction.HasWrites)
         {
-            Confirm(job, status, answer);
+            Confirm(job, status, [.. result.Span], default);
             return;
         }
 
-        if (name != default) { Invariant.Check(RequestLedger.Keep(name, status, answer, transaction) == Status.Ok); }
+        Reservation grown = name == default ? default : Growth(before, transaction.Counters);
+        if (name != default) { Keep(name, grown); }
+        quota.Return(name.Session, grown);
+        byte[] answer = [.. result.Span];
         batch.Clear();
         transaction.Build(batch);
         if (batch.HasRanges || transaction.ChangesState) { shard.Commit(batch, durable: false, Committed); }
         else { shard.Begin(batch, Committed); }
         Adopt();
 
-        void Committed(LogPosition at) => Tell(job, new(Status.Ok, answer) { At = at });
+        void Committed(LogPosition at) => Tell(job, new(Status.Ok, answer) { At = at, Grown = grown });
+    }
+
+    private static Reservation Growth(Reservation before, in DriveCounters after) => new(
+        Math.Max(after.UsedBytes, before.Bytes) - before.Bytes, Math.Max(after.UsedInodes, before.Inodes) - before.Inodes);
+
+    /// <summary>Has the answer in the transaction: for whoever is primary when the request comes again.</summary>
+    private void Keep(RequestId name, Reservation grown)
+    {
+        byte[] answer = [.. BitConverter.GetBytes(grown.Bytes), .. BitConverter.GetBytes(grown.Inodes), .. result.Span];
+        Invariant.Check(RequestLedger.Keep(name, Status.Ok, answer, transaction) == Status.Ok);
+    }
+
+    /// <summary>Of the planted bug: what is used by what is committed.</summary>
+    private DriveCounters Applied()
+    {
+        Invariant.Check(DriveRecords.Load(Records, id, out _, out DriveCounters applied) == Status.Ok);
+        return counters with { UsedBytes = applied.UsedBytes, UsedInodes = applied.UsedInodes };
     }
 
     /// <summary>Whether a request is to be applied; answers it if not.</summary>
@@ -292,20 +343,22 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
                 return true;
             case RequestVerdict.Repeat:
                 world.Note("answer of another primary repeated");
-                Confirm(job, status, [.. result.Span]);
+                Reservation grown = new(BitConverter.ToUInt64(result.Span), BitConverter.ToUInt64(result.Span[sizeof(ulong)..]));
+                quota.Return(name.Session, grown);
+                Confirm(job, status, [.. result.Span[(2 * sizeof(ulong))..]], grown);
                 return false;
             case RequestVerdict.Outdated:
                 // Nobody waits for it.
                 return false;
             default:
-                Confirm(job, Status.SessionExpired, []);
+                Confirm(job, Status.SessionExpired, [], default);
                 return false;
         }
     }
 
     /// <summary>Answers what is not in the log, once all that it may rest on is committed.</summary>
-    private void Confirm(Job job, Status status, byte[] answer) =>
-        shard.Confirm(() => Tell(job, new(status, answer) { At = shard.Disk.PositionOf(shard.Disk.Applied) }));
+    private void Confirm(Job job, Status status, byte[] answer, Reservation grown) => shard.Confirm(() =>
+        Tell(job, new(status, answer) { At = shard.Disk.PositionOf(shard.Disk.Applied), Grown = grown }));
 
     private void Tell(Job job, DriveAnswer answer)
     {
@@ -320,6 +373,11 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
         if (world.QuotaInodes != 0 && counters.UsedInodes > world.QuotaInodes)
         {
             throw new PoolFailedException($"{counters.UsedInodes} VNodes are in use, and {world.QuotaInodes} may be");
+        }
+
+        if (world.QuotaBytes != 0 && counters.UsedBytes > world.QuotaBytes)
+        {
+            throw new PoolFailedException($"{counters.UsedBytes} bytes are in use, and {world.QuotaBytes} may be");
         }
     }
 
