@@ -20,10 +20,12 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
     private static readonly string[] s_rare =
     [
         "answer of another primary repeated", "answer repeated", "append conflict", "append unknown", "authority away", "authority cut off",
-        "block", "block lost", "block mended", "block rots", "block torn", "blocks dropped", "blocks fetched", "client cut off", "copy dropped",
+        "block", "block lost", "block mended", "block rots", "block torn", "blocks dropped", "blocks fetched", "client cut off", "clone of a clone", "clone of a snapshot",
+        "clone of the present", "copy dropped",
         "decided on what was not committed", "disk full",
-        "drive snapshot", "ids reserved", "kill", "learner added", "lock", "locked", "log cut",
-        "message lost", "message twice", "names lost", "node cut off", "node gone", "node replaced", "one way cut", "pause", "polite stop", "pool split",
+        "drive removed", "drive snapshot", "ids reserved", "kill", "learner added", "lock", "locked", "log cut",
+        "message lost", "message twice", "names lost", "node cut off", "node gone", "node replaced", "one way cut",
+        "origin deleted before its clone", "pause", "polite stop", "pool split",
         "power cut", "power cut of all", "primary moved", "proposal refused", "proposal taken", "proposal unknown", "quota", "reign served", "reservation refused", "reserved",
         "rolling restart", "session expired", "session goes on", "slow disk", "shard is new", "snapshot", "snapshot installed", "stuck disk", "suspend", "synced", "synced too late", "transaction",
         "transaction refused", "unanswered and not done", "unknown blocks dropped",
@@ -111,6 +113,7 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
     [InlineData(nameof(PoolBug.DecideOnApplied))]
     [InlineData(nameof(PoolBug.IgnoreReserved))]
     [InlineData(nameof(PoolBug.CountApplied))]
+    [InlineData(nameof(PoolBug.ForgetPins))]
     public void A_planted_bug_is_found(string bug, bool showsWithoutPower = false)
     {
         // Some show only where all may lose their power at once: with every fourth seed.

@@ -2,12 +2,13 @@ using KvFs.Core;
 
 namespace KvFs.Simulation.Pool;
 
-/// <summary>Asks the drive of a shard, wherever it is by now, and again until it is answered: a change under the same request id.
+/// <summary>Asks a drive of a shard, wherever it is by now, and again until it is answered: a change under the same request id.
 /// </summary>
 /// <param name="world">Where.</param>
 /// <param name="number">Of the client, for the network.</param>
-/// <param name="shard">Whose drive.</param>
-internal sealed class DriveCaller(PoolWorld world, int number, ShardId shard)
+/// <param name="shard">Where the drive lives.</param>
+/// <param name="id">Which drive.</param>
+internal sealed class DriveCaller(PoolWorld world, int number, ShardId shard, DriveId id)
 {
     /// <summary>Of so many messages one takes long.</summary>
     private const int LateOneIn = 50;
@@ -37,8 +38,8 @@ internal sealed class DriveCaller(PoolWorld world, int number, ShardId shard)
     /// <summary>What is set aside was set aside by the primary that answered last, in the same term: nobody else may have taken the room.</summary>
     public bool IsReservedThere { get; private set; }
 
-    /// <summary>Opens another session; what was answered in the last one is forgotten.</summary>
-    public void Open(Action then)
+    /// <summary>Opens another session; what was answered in the last one is forgotten. Ok; NotFound: there is no such drive.</summary>
+    public void Open(Action<Status> then)
     {
         Session = default;
         Answered = default;
@@ -46,12 +47,16 @@ internal sealed class DriveCaller(PoolWorld world, int number, ShardId shard)
         Array.Clear(sequences);
         SessionToken token = new(((UInt128)world.Random.NextInt64() << 64) | (uint)number);
         DriveRequest request = new(default, default, (drive, _, result) => drive.OpenSession(token, result));
-        Send((node, reply) => node.Ask(shard, request, reply), answer =>
+        Send((node, reply) => node.Ask(shard, id, request, reply), answer =>
         {
-            if (answer.Status != Status.Ok) { throw new PoolFailedException($"client {number}: a session is answered {answer.Status}"); }
-            Session = new(BitConverter.ToUInt64(answer.Result.Span));
-            world.OnIssued(shard, 's', Session.Value, $"session of client {number} at {world.Now}");
-            then();
+            if (answer.Status == Status.Ok)
+            {
+                Session = new(BitConverter.ToUInt64(answer.Result.Span));
+                world.OnIssued(id, 's', Session.Value, $"session of client {number} at {world.Now}");
+            }
+            else if (answer.Status != Status.NotFound) { throw new PoolFailedException($"client {number}: a session is answered {answer.Status}"); }
+
+            then(answer.Status);
         });
     }
 
@@ -59,12 +64,12 @@ internal sealed class DriveCaller(PoolWorld world, int number, ShardId shard)
     public void Change(DriveChange change, Action<DriveAnswer, RequestId> then)
     {
         int slot = world.Random.Next(sequences.Length);
-        RequestId id = new(Session, (ushort)slot, ++sequences[slot]);
-        DriveRequest request = new(id, Answered, change, Reserved);
-        Send((node, reply) => node.Ask(shard, request, reply), answer =>
+        RequestId name = new(Session, (ushort)slot, ++sequences[slot]);
+        DriveRequest request = new(name, Answered, change, Reserved);
+        Send((node, reply) => node.Ask(shard, id, request, reply), answer =>
         {
             Take(answer.Grown);
-            then(answer, id);
+            then(answer, name);
         });
     }
 
@@ -110,7 +115,7 @@ internal sealed class DriveCaller(PoolWorld world, int number, ShardId shard)
     public void WriteBlock(BlockId block, int content, Action<Status> then)
     {
         SessionId session = Session;
-        Send((node, reply) => node.WriteBlock(shard, session, block, content, reply), answer => then(answer.Status));
+        Send((node, reply) => node.WriteBlock(shard, session, new(id, block), content, reply), answer => then(answer.Status));
     }
 
     /// <summary>Has all that was answered brought to all disks.</summary>

@@ -5,7 +5,7 @@ using KvFs.Simulation.Nodes;
 namespace KvFs.Simulation.Pool;
 
 /// <summary>What a tree shows in the records of a drive, at one moment, with the blocks that they name.</summary>
-internal sealed class DriveImage(DriveView view, IReadOnlyDictionary<ulong, StoredBlock> blocks) : TreeImage
+internal sealed class DriveImage(DriveView view, IReadOnlyDictionary<BlockName, StoredBlock> blocks) : TreeImage
 {
     private readonly PageSink sink = new();
     private readonly ClusterMap map = new();
@@ -39,8 +39,8 @@ internal sealed class DriveImage(DriveView view, IReadOnlyDictionary<ulong, Stor
 
     protected override Status ReadBlock(BlockName block, uint offset, byte[] bytes)
     {
-        if (!blocks.TryGetValue(block.Id.Value, out StoredBlock stored)) { throw new PoolFailedException($"block {block} is referred to, and is missing"); }
-        if (stored.IsBad) { throw new BadBlockException(block.Id.Value); }
+        if (!blocks.TryGetValue(block, out StoredBlock stored)) { throw new PoolFailedException($"block {block} is referred to, and is missing"); }
+        if (stored.IsBad) { throw new BadBlockException(block); }
         ModelFile.Fill(bytes, stored.Content);
         return Status.Ok;
     }
@@ -63,11 +63,11 @@ internal sealed class BadBlockException : Exception
     {
     }
 
-    public BadBlockException(ulong block)
+    public BadBlockException(BlockName block)
         : base($"block {block} is bad")
     {
         Block = block;
     }
 
-    public ulong Block { get; }
+    public BlockName Block { get; }
 }

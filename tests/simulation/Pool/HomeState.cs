@@ -26,18 +26,19 @@ internal sealed record HomeState(ModelTree? Tree)
         Snapshots = other.Snapshots;
     }
 
-    /// <summary>What the records of a drive show of it, as text.</summary>
+    /// <summary>What the records of a drive show of it, as text; null: there is no such drive.</summary>
     /// <param name="disk">The records, and the blocks that they name.</param>
     /// <param name="drive">Which drive.</param>
     /// <param name="home">The directory's name in the root; its snapshots' names begin so.</param>
-    public static string Read(ShardDisk disk, DriveId drive, string home)
+    public static string? Read(ShardDisk disk, DriveId drive, string home)
     {
-        StoredDriveView head = new(disk.Records, [new(drive, CowNumber.Head)]);
+        if (DriveRecords.Load(disk.Records, drive, out DriveState? state, out _) != Status.Ok) { return null; }
+        StoredDriveView head = new(disk.Records, state!, CowNumber.Head);
         StringBuilder text = new(TreeOf(disk, head, home));
         foreach ((string name, RetainedVersion version) in DriveRecords.Snapshots(head).OrderBy(static one => one.Key, StringComparer.Ordinal))
         {
             if (!name.StartsWith(home + "-", StringComparison.Ordinal)) { continue; }
-            ModelWorld.AppendSnapshot(text, name, TreeOf(disk, new(disk.Records, [new(drive, version.At)]), home));
+            ModelWorld.AppendSnapshot(text, name, TreeOf(disk, new(disk.Records, state!, version.At), home));
         }
 
         return text.ToString();

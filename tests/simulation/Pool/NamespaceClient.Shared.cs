@@ -74,14 +74,14 @@ internal sealed partial class NamespaceClient
         else { Append(operation, (ulong)answer.Result.Length, again); }
     });
 
-    private DriveAnswer ReadNumbers(ShardDisk disk) => ReadList(disk.Records, PoolWorld.DriveOf(shard)) is { } list
+    private DriveAnswer ReadNumbers(ShardDisk disk) => ReadList(disk.Records, id) is { } list
         ? new(Status.Ok, MemoryMarshal.AsBytes(list.AsSpan()).ToArray())
         : new(Status.NotFound);
 
     private void Append(PoolOperation operation, ulong size, int again) => drive.Change(
         (at, transaction, result) => Transact(
             at, [Put(transaction, FirstList, operation.Value, size, size), Put(transaction, SecondList, operation.Value, size, size)], result),
-        (answer, id) =>
+        (answer, name) =>
         {
             switch (answer.Status)
             {
@@ -103,7 +103,7 @@ internal sealed partial class NamespaceClient
                     Recover(null);
                     break;
                 default:
-                    throw new PoolFailedException($"client {Number}, request {id}: an append is answered {answer.Status}");
+                    throw new PoolFailedException($"client {Number}, request {name}: an append is answered {answer.Status}");
             }
         });
 
@@ -140,7 +140,7 @@ internal sealed partial class NamespaceClient
 
     private DriveAnswer ReadCounter(ShardDisk disk)
     {
-        long[]? numbers = Numbers(new StoredDriveView(disk.Records, [new(PoolWorld.DriveOf(shard), CowNumber.Head)]), Counter);
+        long[]? numbers = Numbers(new StoredDriveView(disk.Records, [new(id, CowNumber.Head)]), Counter);
         return new(Status.Ok, BitConverter.GetBytes(numbers is [long number] ? number : 0));
     }
 
@@ -156,7 +156,7 @@ internal sealed partial class NamespaceClient
 
             bool isFull = IsFull(answer.Status);
             if (answer.Status != Status.Ok && !isFull) { throw new PoolFailedException($"client {Number}: a count is answered {answer.Status}"); }
-            if (!world.MayLose && !isFull) { world.OnIssued(shard, 'n', (ulong)number, $"client {Number}, which had the lock at {world.Now}"); }
+            if (!world.MayLose && !isFull) { world.OnIssued(id, 'n', (ulong)number, $"client {Number}, which had the lock at {world.Now}"); }
             Lock(LockType.Unlock, _ => GoOn());
         });
 

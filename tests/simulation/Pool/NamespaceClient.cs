@@ -14,25 +14,30 @@ internal sealed partial class NamespaceClient
 {
     private readonly PoolWorld world;
     private readonly ShardId shard;
+    private readonly DriveId id;
     private readonly string home;
     private readonly DriveCaller drive;
 
     /// <summary>What its directory showed, from what is known to be on disk to now.</summary>
-    private readonly List<HomeState> states = [new(null)];
+    private readonly List<HomeState> states;
     private int tokens = ModelFile.FirstToken;
     private int snapshots;
     private bool isStopped;
 
     /// <param name="world">Where.</param>
     /// <param name="number">Its own.</param>
-    /// <param name="shard">Whose drive.</param>
-    public NamespaceClient(PoolWorld world, int number, ShardId shard)
+    /// <param name="shard">Where its drive lives.</param>
+    /// <param name="origin">The clone that it works in; null: it works in the shard's own drive.</param>
+    public NamespaceClient(PoolWorld world, int number, ShardId shard, CloneOrigin? origin)
     {
         this.world = world;
         this.shard = shard;
+        this.origin = origin;
+        id = origin?.Drive ?? PoolWorld.DriveOf(shard);
+        states = [origin?.Shown ?? new(null)];
         Number = number;
         home = $"c{number}";
-        drive = new(world, number, shard);
+        drive = new(world, number, shard, id);
     }
 
     public int Number { get; }
@@ -46,7 +51,11 @@ internal sealed partial class NamespaceClient
 
     private HomeState State => states[^1];
 
-    public void Start() => world.After(world.Between(1, 500), () => Recover(null));
+    public void Start() => world.After(world.Between(1, 500), () =>
+    {
+        if (origin is { IsMade: false }) { Leave(); }
+        else { Recover(null); }
+    });
 
     public void Stop() => isStopped = true;
 
@@ -54,7 +63,7 @@ internal sealed partial class NamespaceClient
     public void Check(ShardDisk disk)
     {
         if (!IsDone) { throw new PoolFailedException($"client {Number} is not answered"); }
-        string shown = HomeState.Read(disk, PoolWorld.DriveOf(shard), home);
+        string shown = HomeState.Read(disk, id, home) ?? "";
         if (shown != State.Image) { throw Differs(shown, State.Image); }
     }
 
@@ -62,14 +71,24 @@ internal sealed partial class NamespaceClient
     {
         if (isStopped)
         {
-            IsDone = true;
+            if (origin is null) { IsDone = true; }
+            else { Delete(); }
+            return;
+        }
+
+        if (origin is not null && world.Random.Next(DeletesOneIn) == 0)
+        {
+            Delete();
             return;
         }
 
         switch (world.Random.Next(world.HasQuota ? 28 : 24))
         {
-            case < 11:
+            case < 10:
                 ChangeTree();
+                break;
+            case 10:
+                MakeClone();
                 break;
             case 11 or 12:
                 StoreBlock();
@@ -85,6 +104,9 @@ internal sealed partial class NamespaceClient
                 break;
             case 18:
                 DropSnapshot();
+                break;
+            case < 24 when origin is not null:
+                StoreBlock();
                 break;
             case < 22:
                 ShareList();
@@ -158,7 +180,7 @@ internal sealed partial class NamespaceClient
     /// <param name="needed">What the drive's use grows by, if that is all that it may come to on the way; null: it may be more.</param>
     /// <param name="refused">What to do if there is no room; null: go on.</param>
     private void Do(
-        string what, Status expected, HomeState after, DriveChange change, Action? again = null, Reservation? needed = null, Action? refused = null) => drive.Change(change, (answer, id) =>
+        string what, Status expected, HomeState after, DriveChange change, Action? again = null, Reservation? needed = null, Action? refused = null) => drive.Change(change, (answer, name) =>
     {
         if (answer.Status == Status.NotFound && again is not null)
         {
@@ -183,7 +205,7 @@ internal sealed partial class NamespaceClient
         if (answer.Status == Status.Ok) { states.Add(after); }
         foreach (ulong made in MemoryMarshal.Cast<byte, ulong>(answer.Result.Span).ToArray())
         {
-            world.OnIssued(shard, 'v', made, $"request {id} of client {Number}");
+            world.OnIssued(id, 'v', made, $"request {name} of client {Number}");
         }
 
         if (isFull && refused is not null) { refused(); }
@@ -208,7 +230,7 @@ internal sealed partial class NamespaceClient
                 result.Append(BitConverter.GetBytes(first.Value));
                 return status;
             },
-            (answer, id) =>
+            (answer, name) =>
             {
                 if (IsOver(answer.Status))
                 {
@@ -218,8 +240,8 @@ internal sealed partial class NamespaceClient
 
                 if (answer.Status != Status.Ok) { throw new PoolFailedException($"client {Number}: a grant is answered {answer.Status}"); }
                 BlockId block = new(BitConverter.ToUInt64(answer.Result.Span));
-                world.OnIssued(shard, 'b', block.Value, $"request {id} of client {Number}");
-                StoreBlock(tree, write with { Block = new(PoolWorld.DriveOf(shard), block) });
+                world.OnIssued(id, 'b', block.Value, $"request {name} of client {Number}");
+                StoreBlock(tree, write with { Block = new(id, block) });
             });
     }
 
@@ -252,7 +274,7 @@ internal sealed partial class NamespaceClient
     }
 
     private void Read() => drive.Read(
-        disk => new(Status.Ok, Text: HomeState.Read(disk, PoolWorld.DriveOf(shard), home)),
+        ReadHome,
         answer =>
         {
             if (IsOver(answer.Status)) { Recover(null); }
@@ -314,9 +336,15 @@ internal sealed partial class NamespaceClient
     {
         // What was not synced may be lost: a later sync says nothing of it.
         sharedUnsynced.Clear();
-        drive.Open(() => drive.Read(
-            disk => new(Status.Ok, Text: HomeState.Read(disk, PoolWorld.DriveOf(shard), home)),
-            answer =>
+        drive.Open(status =>
+        {
+            if (status == Status.NotFound)
+            {
+                EndLost();
+                return;
+            }
+
+            drive.Read(ReadHome, answer =>
             {
                 if (IsOver(answer.Status)) { Recover(underWay); }
                 else
@@ -324,8 +352,12 @@ internal sealed partial class NamespaceClient
                     Find(answer.Text, underWay);
                     Next();
                 }
-            }));
+            });
+        });
     }
+
+    private DriveAnswer ReadHome(ShardDisk disk) =>
+        HomeState.Read(disk, id, home) is { } shown ? new(Status.Ok, Text: shown) : new(Status.SessionExpired);
 
     /// <summary>Goes on from what is there, if it may be.</summary>
     private void Find(string shown, HomeState? underWay)

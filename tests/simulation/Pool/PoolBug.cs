@@ -83,6 +83,9 @@ internal enum PoolBug
     /// <summary>What others have set aside is given to who comes first.</summary>
     IgnoreReserved,
 
+    /// <summary>A new primary does not know which versions clones see.</summary>
+    ForgetPins,
+
     /// <summary>What is used is counted without what is in the log and not applied yet.</summary>
     CountApplied,
 }

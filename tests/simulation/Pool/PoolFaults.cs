@@ -152,11 +152,11 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
         foreach (Reign reign in world.Authority.View.Reigns.Where(reign => reign.Entry.IsInSync(node.Id)))
         {
             SimulatedShardDisk[] others = [.. reign.InSync.Where(copy => copy.Node != node.Id).Select(copy => world.NodeOf(copy.Node).Disks[reign.Shard])];
-            ulong[] ids = [.. node.Disks[reign.Shard].Now.Blocks.Keys.Where(id => others.Count(other => other.HasGood(id)) >= 2)];
-            if (ids.Length == 0) { continue; }
-            ulong id = what == "block torn" ? ids[^1] : ids[world.Random.Next(ids.Length)];
+            BlockName[] blocks = [.. node.Disks[reign.Shard].Now.Blocks.Keys.Where(block => others.Count(other => other.HasGood(block)) >= 2)];
+            if (blocks.Length == 0) { continue; }
+            BlockName block = what == "block torn" ? blocks[^1] : blocks[world.Random.Next(blocks.Length)];
             world.Note(what);
-            node.Disks[reign.Shard].Rot(id, world.Bug == PoolBug.SkipChecksums ? 1 : null);
+            node.Disks[reign.Shard].Rot(block, world.Bug == PoolBug.SkipChecksums ? 1 : null);
             return;
         }
     }

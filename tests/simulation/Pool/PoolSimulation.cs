@@ -49,7 +49,7 @@ internal sealed class PoolSimulation
         planner.Stop();
         Heal();
         foreach (SimulatedClient client in World.Clients) { client.Stop(); }
-        foreach (NamespaceClient client in World.NamespaceClients) { client.Stop(); }
+        foreach (NamespaceClient client in World.NamespaceClients.Concat(World.CloneClients)) { client.Stop(); }
         End();
         Settle();
         for (int shard = 0; shard < World.Authority.View.Reigns.Length; shard++) { Check(shard); }
@@ -78,7 +78,7 @@ internal sealed class PoolSimulation
     {
         TimeSpan latest = World.Now + s_ending;
         World.Run(World.Now + TimeSpan.FromSeconds(10));
-        while (World.Now < latest && !World.NamespaceClients.All(static client => client.IsDone)) { World.Run(World.Now + TimeSpan.FromSeconds(1)); }
+        while (World.Now < latest && !World.NamespaceClients.Concat(World.CloneClients).All(static client => client.IsDone)) { World.Run(World.Now + TimeSpan.FromSeconds(1)); }
     }
 
     private bool IsHealthy(Reign reign) =>
@@ -97,12 +97,9 @@ internal sealed class PoolSimulation
         return reign.InSync.All(replica => World.NodeOf(replica.Node).Disks[reign.Shard].Now is { } copy
             && copy.Applied == copy.Last && copy.Last == last
             && !copy.Blocks.Values.Any(static block => block.IsBad)
-            && UnknownOf(reign.Shard, copy).Count == 0);
+            && copy.FindUnknown(copy.Blocks.Keys).Count == 0
+            && DriveCatalog.Read(copy.Records).Entries.Length <= 1);
     }
-
-    /// <summary>The blocks of a copy that no record knows.</summary>
-    private static List<ulong> UnknownOf(ShardId shard, ShardDisk copy) =>
-        KnownBlocks.FindUnknown(new StoredDriveView(copy.Records, [new(PoolWorld.DriveOf(shard), CowNumber.Head)]), [.. copy.Blocks.Keys]);
 
     private void Check(int number)
     {
@@ -121,14 +118,24 @@ internal sealed class PoolSimulation
         Check(shard, disk.Values, [.. World.Clients.SelectMany(static client => client.Operations).Where(one => one.Shard == number)]);
         DriveId drive = PoolWorld.DriveOf(shard);
         DriveCheck.Run(disk.Records, drive);
+        if (DriveCatalog.Read(disk.Records).Entries is { Length: > 1 } drives)
+        {
+            throw new PoolFailedException($"drives {string.Join(", ", drives.Select(static one => $"{one.Drive} {one.Policy.Flags}"))} are there, and all clones were deleted");
+        }
+
+        if (World.CloneClients.Find(client => client.Shard == shard && !client.IsDone) is { } left)
+        {
+            throw new PoolFailedException($"client {left.Number} of a clone is not answered");
+        }
+
         NamespaceClient[] clients = [.. World.NamespaceClients.Where(client => client.Shard == shard)];
         foreach (InSyncReplica replica in World.Authority.ReignOf(shard).InSync)
         {
             ShardDisk copy = World.NodeOf(replica.Node).Disks[shard].Now;
             foreach (NamespaceClient client in clients) { client.Check(copy); }
-            if (UnknownOf(shard, copy) is { Count: > 0 } unknown)
+            if (copy.FindUnknown(copy.Blocks.Keys) is { Count: > 0 } unknown)
             {
-                throw new PoolFailedException($"node {replica.Node} keeps blocks {string.Join(", ", unknown)} of drive {drive}, which nothing knows");
+                throw new PoolFailedException($"node {replica.Node} keeps blocks {string.Join(", ", unknown)}, which nothing knows");
             }
         }
 

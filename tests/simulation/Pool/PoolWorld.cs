@@ -10,10 +10,11 @@ internal sealed class PoolWorld
 {
     private readonly PriorityQueue<Action, (TimeSpan At, long Order)> events = new();
     private readonly Dictionary<ShardId, HashSet<Epoch>> reigns = [];
-    private readonly Dictionary<(ShardId Shard, char Kind, ulong Id), string> issued = [];
+    private readonly Dictionary<(DriveId Drive, char Kind, ulong Id), string> issued = [];
     private readonly Dictionary<(ShardId Shard, LogIndex Index), SimulatedEntry> applied = [];
     private readonly List<SimulatedNode> nodes;
     private long order;
+    private uint drawn;
 
     /// <param name="seed">Of all that is drawn.</param>
     /// <param name="nodes">How many.</param>
@@ -34,7 +35,7 @@ internal sealed class PoolWorld
         this.nodes = [.. ids.Select(id => new SimulatedNode(this, id))];
         Clients = [.. Enumerable.Range(1, 2 * shards).Select(number => new SimulatedClient(this, number, shards))];
         NamespaceClients = [.. Enumerable.Range(0, 2 * shards).Select(at =>
-            new NamespaceClient(this, Clients.Count + at + 1, new((ushort)(at % shards))))];
+            new NamespaceClient(this, Clients.Count + at + 1, new((ushort)(at % shards)), null))];
         MayLose = coldStartWait < TimeSpan.FromMinutes(1);
         QuotaInodes = seed % 3 == 1 ? 20u : 0;
         QuotaBytes = seed / 9 % 2 == 0 ? 16u * ModelFile.CellBytes : 0;
@@ -74,6 +75,9 @@ internal sealed class PoolWorld
 
     /// <summary>Clients of the shards' drives; their numbers follow those of the others.</summary>
     public IReadOnlyList<NamespaceClient> NamespaceClients { get; }
+
+    /// <summary>Clients of clones of these drives.</summary>
+    public List<NamespaceClient> CloneClients { get; } = [];
 
     /// <summary>VNodes that each drive may have; 0: as many as it likes.</summary>
     public ulong QuotaInodes { get; }
@@ -183,13 +187,16 @@ internal sealed class PoolWorld
     }
 
     /// <summary>An id was given to somebody: nobody else ever gets it.</summary>
-    public void OnIssued(ShardId shard, char kind, ulong id, string to)
+    public void OnIssued(DriveId drive, char kind, ulong id, string to)
     {
-        if (issued.TryAdd((shard, kind, id), to) || issued[(shard, kind, id)] == to) { return; }
-        throw new PoolFailedException($"{kind} {id} of shard {shard} was given to {issued[(shard, kind, id)]}, and then to {to}");
+        if (issued.TryAdd((drive, kind, id), to) || issued[(drive, kind, id)] == to) { return; }
+        throw new PoolFailedException($"{kind} {id} of drive {drive} was given to {issued[(drive, kind, id)]}, and then to {to}");
     }
 
-    /// <summary>The drive that lives on a shard.</summary>
+    /// <summary>An id for another drive of a shard.</summary>
+    public DriveId DrawDrive(ShardId shard) => new(DriveOf(shard).Value + ((UInt128)(++drawn) << 32));
+
+    /// <summary>The drive that each shard has.</summary>
     public static DriveId DriveOf(ShardId shard) => new(1 + (UInt128)shard.Value);
 
     /// <summary>The disk that a node has for ever.</summary>

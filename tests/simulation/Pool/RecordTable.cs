@@ -24,7 +24,7 @@ internal sealed class RecordTable : IRecordReader
     }
 
     public IRecordCursor OpenCursor(ReadOnlySpan<byte> from, ReadOnlySpan<byte> to) =>
-        new Cursor(records, PlaceOf(records, from), PlaceOf(records, to));
+        new Cursor(records, PlaceOf(records, from), to.IsEmpty ? records.Length : PlaceOf(records, to));
 
     /// <summary>The same after a log entry's batch.</summary>
     public RecordTable With(ReadOnlySpan<byte> batch)

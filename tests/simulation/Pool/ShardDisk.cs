@@ -29,8 +29,9 @@ internal sealed class ShardDisk
     /// <summary>The records of the shard's drives.</summary>
     public RecordTable Records { get; set; } = RecordTable.Empty;
 
-    /// <summary>The blocks of the shard's drive, by id.</summary>
-    public ImmutableSortedDictionary<ulong, StoredBlock> Blocks { get; set; } = ImmutableSortedDictionary<ulong, StoredBlock>.Empty;
+    /// <summary>The blocks of the shard's drives.</summary>
+    public ImmutableSortedDictionary<BlockName, StoredBlock> Blocks { get; set; } =
+        ImmutableSortedDictionary.Create<BlockName, StoredBlock>(Comparer<BlockName>.Create(static (x, y) => (x.Owner.Value, x.Id.Value).CompareTo((y.Owner.Value, y.Id.Value))));
 
     public LogIndex Last => new(Start.Index.Value + (ulong)Entries.Count);
 
@@ -54,6 +55,19 @@ internal sealed class ShardDisk
         Values.AddRange(other.Values);
         Records = other.Records;
         Blocks = other.Blocks;
+    }
+
+    /// <summary>Those of some blocks that no record knows; of a drive that is gone, all.</summary>
+    public List<BlockName> FindUnknown(IEnumerable<BlockName> blocks)
+    {
+        List<BlockName> unknown = [];
+        foreach (IGrouping<DriveId, BlockName> ofDrive in blocks.GroupBy(static block => block.Owner))
+        {
+            StoredDriveView view = new(Records, [new(ofDrive.Key, CowNumber.Head)]);
+            unknown.AddRange(KnownBlocks.FindUnknown(view, [.. ofDrive.Select(static block => block.Id.Value)]).Select(id => new BlockName(ofDrive.Key, new(id))));
+        }
+
+        return unknown;
     }
 
     public void Cut(LogIndex after) =>
@@ -122,24 +136,24 @@ internal sealed class SimulatedShardDisk
     }
 
     /// <summary>Gives the space of blocks back: at once, whatever else is on disk.</summary>
-    public void DropBlocks(IEnumerable<ulong> ids)
+    public void DropBlocks(IEnumerable<BlockName> blocks)
     {
-        Now.Blocks = Now.Blocks.RemoveRange(ids);
-        durable.Blocks = durable.Blocks.RemoveRange(ids);
+        Now.Blocks = Now.Blocks.RemoveRange(blocks);
+        durable.Blocks = durable.Blocks.RemoveRange(blocks);
     }
 
     /// <summary>Whether a power cut leaves a block, and it is good.</summary>
-    public bool HasGood(ulong id) => durable.Blocks.TryGetValue(id, out StoredBlock block) && !block.IsBad;
+    public bool HasGood(BlockName name) => durable.Blocks.TryGetValue(name, out StoredBlock block) && !block.IsBad;
 
     /// <summary>The bytes of a block change under their checksums: at once, whatever else is on disk.</summary>
-    /// <param name="id">Which.</param>
+    /// <param name="name">Which.</param>
     /// <param name="shows">What is read instead of it; null: the checksums tell.</param>
-    public void Rot(ulong id, int? shows)
+    public void Rot(BlockName name, int? shows)
     {
         foreach (ShardDisk disk in (ShardDisk[])[Now, durable])
         {
-            if (!disk.Blocks.TryGetValue(id, out StoredBlock block)) { continue; }
-            disk.Blocks = disk.Blocks.SetItem(id, shows is { } content ? new(content) : block with { IsBad = true });
+            if (!disk.Blocks.TryGetValue(name, out StoredBlock block)) { continue; }
+            disk.Blocks = disk.Blocks.SetItem(name, shows is { } content ? new(content) : block with { IsBad = true });
         }
     }
 

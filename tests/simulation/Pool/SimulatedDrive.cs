@@ -2,9 +2,9 @@ using KvFs.Core;
 
 namespace KvFs.Simulation.Pool;
 
-/// <summary>The drive of a shard at its primary, in one term: decides by the operations of core, as <c>HostedDrive</c> does,
+/// <summary>A drive of a shard at its primary, in one term: decides by the operations of core, as <c>HostedDrive</c> does,
 /// and puts what comes of them into the log.</summary>
-internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBlocks
+internal sealed partial class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBlocks
 {
     /// <summary>Ids of each sequence that one reservation covers: few, so that there are many.</summary>
     private const ulong ReservedIds = 64;
@@ -25,7 +25,6 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
     private readonly PoolWorld world;
     private readonly SimulatedNode node;
     private readonly SimulatedShard shard;
-    private readonly DriveId id;
     private readonly DriveTransaction transaction = new();
     private readonly RecordBatch batch = new();
     private readonly ByteBuffer result = new();
@@ -45,24 +44,40 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
     private DriveCounters counters;
     private (BlockId[] Blocks, TimeSpan Since)? dead;
 
-    public SimulatedDrive(PoolWorld world, SimulatedNode node, SimulatedShard shard)
+    /// <summary>Goes on with a drive that is in the records, or is yet to be made.</summary>
+    public SimulatedDrive(PoolWorld world, SimulatedNode node, SimulatedShard shard, DriveId id)
+        : this(world, node, shard, id, null, default)
+    {
+        TakeUp();
+    }
+
+    private SimulatedDrive(PoolWorld world, SimulatedNode node, SimulatedShard shard, DriveId id, DriveState? state, DriveCounters counters)
     {
         this.world = world;
         this.node = node;
         this.shard = shard;
-        id = PoolWorld.DriveOf(shard.Id);
+        this.state = state;
+        this.counters = counters;
+        Id = id;
         transaction.Clusters = new(CachedRanges);
-        TakeUp();
-        Tick();
+        world.After(TimeSpan.Zero, () => node.WhenAwake(Tick));
     }
+
+    public DriveId Id { get; }
+
+    /// <summary>Its records are gone: nothing is written under its id any more.</summary>
+    public bool IsGone { get; set; }
+
+    /// <summary>No block has this id, or a higher one.</summary>
+    public ulong IssuedBlocks => counters.Next.Block;
 
     private RecordTable Records => shard.Disk.Records;
 
     /// <summary>What is committed.</summary>
-    private StoredDriveView View => new(Records, [new(id, CowNumber.Head)]);
+    private StoredDriveView View => new(Records, state!, CowNumber.Head);
 
     /// <summary>What will be once the whole log is applied.</summary>
-    private StoredDriveView Newest => new(shard.Head, [new(id, CowNumber.Head)]);
+    private StoredDriveView Newest => new(shard.Head, state!, CowNumber.Head);
 
     /// <summary>Nobody holds anything open.</summary>
     public ReadOnlySpan<SessionId> Holders(VNodeId id) => default;
@@ -127,6 +142,7 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
     /// <summary>Opens a session, which outlives this primary.</summary>
     public Status OpenSession(SessionToken token, ByteBuffer answer)
     {
+        if (state!.Policy.Flags != DriveFlags.None) { return Status.NotFound; }
         Status status = Core.OpenSession.Apply(SessionAccess.Shared, token, transaction, out SessionId session);
         if (status == Status.Ok)
         {
@@ -142,9 +158,10 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
     /// <summary>Reads what the primary before left: ids go on above what it had reserved, sessions and locks go on.</summary>
     private void TakeUp()
     {
-        if (DriveRecords.Load(Records, id, out state, out counters) != Status.Ok) { return; }
+        if (DriveRecords.Load(Records, Id, out state, out counters) != Status.Ok) { return; }
         if (world.Bug == PoolBug.ReissueIds) { counters.Next = counters.Next with { VNode = LastVNode() + 1 }; }
-        DriveCheck.Run(Records, id);
+        if (world.Bug == PoolBug.ForgetPins) { state = state! with { Retained = [.. DriveRecords.Snapshots(View).Select(static one => one.Value.At).Order()] }; }
+        DriveCheck.Run(Records, Id);
         SortedSet<SessionId> old = new(Comparer<SessionId>.Create(static (x, y) => x.Value.CompareTo(y.Value)));
         ExpireSession.ListUnfinished(View, old);
         foreach (SessionId session in old)
@@ -173,7 +190,7 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
 
     private void Tick()
     {
-        if (shard.IsOver) { return; }
+        if (shard.IsOver || IsGone) { return; }
         if (shard.CanSubmit && state is not null)
         {
             foreach (ulong late in heard.Where(one => node.Clock - one.Value > s_sessionLease).Select(static one => one.Key).ToArray())
@@ -187,7 +204,8 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
 
             Enqueue(static (_, transaction, _) => ReapHistory.Apply(transaction, out bool _));
             DropDeadBlocks();
-            if (world.Bug != PoolBug.SkipCompare && world.Random.Next(CompareOneIn) == 0) { node.CompareBlocks(shard.Id, counters.Next.Block); }
+            if (world.Bug != PoolBug.SkipCompare && Id == PoolWorld.DriveOf(shard.Id) && world.Random.Next(CompareOneIn) == 0) { node.CompareBlocks(shard.Id); }
+            if ((state.Policy.Flags & DriveFlags.Deleting) != 0) { Remove(); }
         }
 
         world.After(s_tick, () => node.WhenAwake(Tick));
@@ -213,7 +231,7 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
         if (dead is not { } round || node.Clock - round.Since < s_sessionLease) { return; }
         dead = null;
         world.Note("blocks dropped");
-        node.DropBlocks(shard.Id, [.. round.Blocks.Select(static block => block.Value)]);
+        node.DropBlocks(shard.Id, [.. round.Blocks.Select(block => new BlockName(Id, block))]);
         Enqueue((_, transaction, _) => DropDead.Apply(round.Blocks, transaction));
     }
 
@@ -245,7 +263,8 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
 
     private void Decide(Job job)
     {
-        if (!shard.CanSubmit) { Tell(job, DriveAnswer.Busy); }
+        if (IsGone) { Tell(job, new(Status.NotFound)); }
+        else if (!shard.CanSubmit) { Tell(job, DriveAnswer.Busy); }
         else if (state is null) { Make(job); }
         else if (counters.AreIdsBelow(LowIds)) { Reserve(job); }
         else { Transact(job); }
@@ -254,7 +273,7 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
     /// <summary>Makes the drive, and goes on.</summary>
     private void Make(Job job)
     {
-        CreateDriveRequest request = new() { Drive = id, Name = $"drive-{shard.Id}", QuotaInodes = world.QuotaInodes, QuotaBytes = world.QuotaBytes };
+        CreateDriveRequest request = new() { Drive = Id, Name = $"drive-{shard.Id}", QuotaInodes = world.QuotaInodes, QuotaBytes = world.QuotaBytes };
         Status status = CreateDrive.Apply(request, DriveCatalog.Read(shard.Head), shard.Head, Now, transaction);
         Invariant.Check(status == Status.Ok);
         batch.Clear();
@@ -271,7 +290,7 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
     {
         IdMarks marks = counters.Next.Plus(ReservedIds);
         batch.Clear();
-        DriveRecords.Reserve(id, marks, batch);
+        DriveRecords.Reserve(Id, marks, batch);
         world.Note("ids reserved");
         shard.Commit(batch, durable: true, _ =>
         {
@@ -290,6 +309,7 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
         }
 
         result.Clear();
+        cloned = null;
         if (name != default && !MayApply(job, name)) { return; }
         Reservation others = world.Bug == PoolBug.IgnoreReserved ? default : quota.ReservedByOthers(name.Session);
         Reservation before = new(counters.UsedBytes, counters.UsedInodes);
@@ -307,11 +327,17 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
         byte[] answer = [.. result.Span];
         batch.Clear();
         transaction.Build(batch);
+        cloned?.Build(batch);
+        DriveTransaction? first = cloned;
         if (batch.HasRanges || transaction.ChangesState) { shard.Commit(batch, durable: false, Committed); }
         else { shard.Begin(batch, Committed); }
         Adopt();
 
-        void Committed(LogPosition at) => Tell(job, new(Status.Ok, answer) { At = at, Grown = grown });
+        void Committed(LogPosition at)
+        {
+            if (first is not null) { shard.Add(new(world, node, shard, first.Drive, first.State, first.Counters)); }
+            Tell(job, new(Status.Ok, answer) { At = at, Grown = grown });
+        }
     }
 
     private static Reservation Growth(Reservation before, in DriveCounters after) => new(
@@ -327,7 +353,7 @@ internal sealed class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBl
     /// <summary>Of the planted bug: what is used by what is committed.</summary>
     private DriveCounters Applied()
     {
-        Invariant.Check(DriveRecords.Load(Records, id, out _, out DriveCounters applied) == Status.Ok);
+        Invariant.Check(DriveRecords.Load(Records, Id, out _, out DriveCounters applied) == Status.Ok);
         return counters with { UsedBytes = applied.UsedBytes, UsedInodes = applied.UsedInodes };
     }
 

@@ -11,7 +11,7 @@ internal sealed partial class SimulatedNode
     private CopiedBlocks? copied;
 
     /// <summary>Stores a block under an id that the session was granted; Busy: it is not this node's to do.</summary>
-    public void WriteBlock(ShardId shard, SessionId session, BlockId block, int content, Action<DriveAnswer> answer)
+    public void WriteBlock(ShardId shard, SessionId session, BlockName block, int content, Action<DriveAnswer> answer)
     {
         if (!CanSubmit(shard) || TermOf(shard) is not { } term)
         {
@@ -19,7 +19,7 @@ internal sealed partial class SimulatedNode
             return;
         }
 
-        if (!GrantBlocks.Holds(session, block, ViewOf(shard)))
+        if (!GrantBlocks.Holds(session, block.Id, new StoredDriveView(disks[shard].Now.Records, [new(block.Owner, CowNumber.Head)])))
         {
             answer(new(Status.SessionExpired));
             return;
@@ -30,51 +30,47 @@ internal sealed partial class SimulatedNode
     }
 
     /// <summary>Drops blocks here, and has the other copies drop them.</summary>
-    public void DropBlocks(ShardId shard, ulong[] ids)
+    public void DropBlocks(ShardId shard, BlockName[] blocks)
     {
-        disks[shard].DropBlocks(ids);
+        disks[shard].DropBlocks(blocks);
         Reign reign = core!.Find(shard)!.Reign!;
         foreach (NodeId other in reign.Members.Where(node => node != Id))
         {
-            world.Network.Send(Id, other, node => node.DropOrdered(shard, reign.Epoch, ids));
+            world.Network.Send(Id, other, node => node.DropOrdered(shard, reign.Epoch, blocks));
         }
     }
 
-    /// <summary>Those of some blocks that are dead by the records here.</summary>
-    private List<ulong> FindUnknown(ShardId shard, IReadOnlyCollection<ulong> ids) => KnownBlocks.FindUnknown(ViewOf(shard), ids);
-
-    /// <summary>The newest records of a shard's drive.</summary>
-    private StoredDriveView ViewOf(ShardId shard) => new(disks[shard].Now.Records, [new(PoolWorld.DriveOf(shard), CowNumber.Head)]);
-
-    private void DropOrdered(ShardId shard, Epoch epoch, ulong[] ids)
+    private void DropOrdered(ShardId shard, Epoch epoch, BlockName[] blocks)
     {
-        if (MayCopy(shard, epoch)) { disks[shard].DropBlocks(ids); }
+        if (MayCopy(shard, epoch)) { disks[shard].DropBlocks(blocks); }
     }
 
     /// <summary>Looks which blocks this copy and the others that count have and no record knows, as <c>CopyComparer</c>: they are dead.</summary>
-    public void CompareBlocks(ShardId shard, ulong issued)
+    public void CompareBlocks(ShardId shard)
     {
+        Dictionary<DriveId, ulong> issued = served[shard].Drives.ToDictionary(static drive => drive.Id, static drive => drive.IssuedBlocks);
         DropUnknown(shard, issued, [.. disks[shard].Now.Blocks.Keys]);
         foreach (InSyncReplica copy in copied!.CopiesOf(shard)!.Counted)
         {
             world.Network.Send(Id, copy.Node, node =>
             {
-                ulong[] ids = [.. node.disks[shard].Now.Blocks.Keys];
-                world.Network.Send(node.Id, Id, back => back.DropUnknown(shard, issued, ids));
+                BlockName[] blocks = [.. node.disks[shard].Now.Blocks.Keys];
+                world.Network.Send(node.Id, Id, back => back.DropUnknown(shard, issued, blocks));
             });
         }
     }
 
-    /// <summary>That they died must be durable, and the records must have been the newest when they were read.</summary>
-    private void DropUnknown(ShardId shard, ulong issued, ulong[] ids)
+    /// <summary>That they died must be durable, and the records must have been the newest when they were read. Of a drive that is gone, all
+    /// are dead.</summary>
+    private void DropUnknown(ShardId shard, Dictionary<DriveId, ulong> issued, BlockName[] blocks)
     {
         if (!MayAnswer(shard)) { return; }
-        IEnumerable<ulong> unknown = world.Bug == PoolBug.DropGranted
-            ? ids.Where(id => !IsReferredTo(shard, id))
-            : FindUnknown(shard, ids);
-        ulong[] dead = [.. unknown.Where(id => id < issued)];
-        if (dead.Length == 0) { return; }
         ShardDisk disk = disks[shard].Now;
+        IEnumerable<BlockName> unknown = world.Bug == PoolBug.DropGranted
+            ? blocks.Where(block => !IsReferredTo(disk, block))
+            : disk.FindUnknown(blocks);
+        BlockName[] dead = [.. unknown.Where(block => !issued.TryGetValue(block.Owner, out ulong limit) || block.Id.Value < limit)];
+        if (dead.Length == 0) { return; }
         Sync(shard, disk.PositionOf(disk.Applied), status =>
         {
             if (status != Status.Ok || !MayAnswer(shard)) { return; }
@@ -83,14 +79,14 @@ internal sealed partial class SimulatedNode
         });
     }
 
-    private bool IsReferredTo(ShardId shard, ulong id)
+    private static bool IsReferredTo(ShardDisk disk, BlockName block)
     {
-        RecordKey key = RecordKey.Numbered(RecordKind.BlockLive, id);
-        return ViewOf(shard).TryGet(ref key, new ByteBuffer());
+        RecordKey key = RecordKey.Numbered(RecordKind.BlockLive, block.Id.Value);
+        return new StoredDriveView(disk.Records, [new(block.Owner, CowNumber.Head)]).TryGet(ref key, new ByteBuffer());
     }
 
-    private void AddBlock(ShardId shard, BlockId block, int content) =>
-        disks[shard].Change(disk => disk.Blocks = disk.Blocks.SetItem(block.Value, new(content)));
+    private void AddBlock(ShardId shard, BlockName block, int content) =>
+        disks[shard].Change(disk => disk.Blocks = disk.Blocks.SetItem(block, new(content)));
 
     private void AddShard(ShardId shard, LogShape log, LogIndex applied)
     {
@@ -120,7 +116,7 @@ internal sealed partial class SimulatedNode
         if (write.IsAnswered || TermOf(write.Shard) != write.Term) { return true; }
         if (copied!.CopiesOf(write.Shard) is not { } copies || !copies.Others.All(write.Has.Contains)) { return false; }
         write.IsAnswered = true;
-        served[write.Shard].Drive.OnStored(write.Block);
+        served[write.Shard].Find(write.Block.Owner)?.OnStored(write.Block.Id);
         write.Answer(new(Status.Ok));
         return true;
     }
@@ -161,20 +157,20 @@ internal sealed partial class SimulatedNode
     private void ListBlocks(NodeId from, BootId boot, ShardId shard)
     {
         if (copied!.BeginList(shard, from) is not { } token) { return; }
-        ImmutableSortedDictionary<ulong, StoredBlock> blocks = disks[shard].Now.Blocks;
-        ulong[] bad = [.. blocks.Where(static block => block.Value.IsBad).Select(static block => block.Key)];
-        foreach (ulong id in bad) { Mend(shard, id); }
+        ImmutableSortedDictionary<BlockName, StoredBlock> blocks = disks[shard].Now.Blocks;
+        BlockName[] bad = [.. blocks.Where(static block => block.Value.IsBad).Select(static block => block.Key)];
+        foreach (BlockName name in bad) { Mend(shard, name); }
 
         // What is bad here is to be had once it is mended, unless it is dead.
-        if (bad.Length > 0 && (!MayAnswer(shard) || FindUnknown(shard, bad).Count < bad.Length)) { return; }
+        if (bad.Length > 0 && (!MayAnswer(shard) || disks[shard].Now.FindUnknown(bad).Count < bad.Length)) { return; }
         blocks = blocks.RemoveRange(bad);
         world.Network.Send(Id, from, node => node.TakeBlocks(Id, boot, shard, token, blocks));
     }
 
-    private void TakeBlocks(NodeId from, BootId boot, ShardId shard, ulong token, ImmutableSortedDictionary<ulong, StoredBlock> blocks)
+    private void TakeBlocks(NodeId from, BootId boot, ShardId shard, ulong token, ImmutableSortedDictionary<BlockName, StoredBlock> blocks)
     {
         if (Boot != boot || TakesNothing || IsStuck || !disks.TryGetValue(shard, out SimulatedShardDisk? disk)) { return; }
-        KeyValuePair<ulong, StoredBlock>[] lacking = [.. blocks.Where(block => !disk.Now.Blocks.ContainsKey(block.Key))];
+        KeyValuePair<BlockName, StoredBlock>[] lacking = [.. blocks.Where(block => !disk.Now.Blocks.ContainsKey(block.Key))];
 
         if (lacking.Length > 0)
         {
@@ -194,13 +190,13 @@ internal sealed partial class SimulatedNode
     }
 
     /// <summary>A block on its way to the copies.</summary>
-    private sealed class BlockWrite(ShardId shard, SimulatedShard term, BlockId block, int content, Action<DriveAnswer> answer)
+    private sealed class BlockWrite(ShardId shard, SimulatedShard term, BlockName block, int content, Action<DriveAnswer> answer)
     {
         public ShardId Shard => shard;
 
         public SimulatedShard Term => term;
 
-        public BlockId Block => block;
+        public BlockName Block => block;
 
         public int Content => content;
 

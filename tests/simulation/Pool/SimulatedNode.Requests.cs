@@ -7,8 +7,8 @@ internal sealed partial class SimulatedNode
 {
     private readonly List<PendingAnswer> pending = [];
 
-    /// <summary>The shards that it serves, and their drives.</summary>
-    private readonly Dictionary<ShardId, (SimulatedShard Shard, SimulatedDrive Drive)> served = [];
+    /// <summary>The shards that it serves.</summary>
+    private readonly Dictionary<ShardId, SimulatedShard> served = [];
 
     /// <summary>Appends a value; the answer: true, and its place; or false: it did not happen; or null: nobody knows.</summary>
     public void Append(ShardId shard, long value, bool durable, Action<bool?, LogPosition> answer)
@@ -66,13 +66,14 @@ internal sealed partial class SimulatedNode
     }
 
     /// <summary>What a connection to a shard's drive ends with: its term; null: it is not served here.</summary>
-    public SimulatedShard? TermOf(ShardId shard) => served.GetValueOrDefault(shard).Shard;
+    public SimulatedShard? TermOf(ShardId shard) => served.GetValueOrDefault(shard);
 
-    /// <summary>Asks the drive of a shard for a change; Busy: it is not this node's to say.</summary>
-    public void Ask(ShardId shard, DriveRequest request, Action<DriveAnswer> answer)
+    /// <summary>Asks a drive of a shard for a change; Busy: it is not this node's to say; NotFound: there is no such drive.</summary>
+    public void Ask(ShardId shard, DriveId drive, DriveRequest request, Action<DriveAnswer> answer)
     {
-        if (served.TryGetValue(shard, out (SimulatedShard Shard, SimulatedDrive Drive) one) && CanSubmit(shard)) { one.Drive.Ask(request, answer); }
-        else { answer(DriveAnswer.Busy); }
+        if (!served.TryGetValue(shard, out SimulatedShard? begun) || !CanSubmit(shard)) { answer(DriveAnswer.Busy); }
+        else if (begun.Find(drive) is { } found) { found.Ask(request, answer); }
+        else { answer(Read(shard, request.Answered, static _ => new(Status.NotFound))); }
     }
 
     /// <summary>Reads the records of a shard's drive as they are at this moment; Busy: it is not this node's to say.</summary>
@@ -120,17 +121,18 @@ internal sealed partial class SimulatedNode
         return isTaken;
     }
 
-    /// <summary>The node has begun to serve a shard: with its drive, too.</summary>
+    /// <summary>The node has begun to serve a shard: with its drives, too.</summary>
     private void TakeUp(ShardId shard)
     {
         Drop(shard);
         SimulatedShard begun = new(world, this, shard, core!.Find(shard)!.Reign!.Epoch);
-        served.Add(shard, (begun, new(world, this, begun)));
+        served.Add(shard, begun);
+        begun.OpenDrives();
     }
 
     private void Drop(ShardId shard)
     {
-        if (served.Remove(shard, out (SimulatedShard Shard, SimulatedDrive Drive) one)) { one.Shard.LetGo(); }
+        if (served.Remove(shard, out SimulatedShard? begun)) { begun.LetGo(); }
     }
 
     private bool CanServe(ShardReplica replica) => world.Bug switch

@@ -2,13 +2,14 @@ using KvFs.Core;
 
 namespace KvFs.Simulation.Pool;
 
-/// <summary>A shard at its primary, in one term: orders the transactions of its drive, as <c>Shard</c> does. Who decides owns it, one after
+/// <summary>A shard at its primary, in one term: orders the transactions of its drives, as <c>Shard</c> does. Who decides owns it, one after
 /// the other, on top of what is in the log and not committed yet.</summary>
 internal sealed class SimulatedShard
 {
     private readonly PoolWorld world;
     private readonly SimulatedNode node;
     private readonly InFlightBatches inFlight = new();
+    private readonly SortedDictionary<UInt128, SimulatedDrive> drives = [];
 
     /// <summary>What waits for the shard to be nobody's.</summary>
     private readonly Queue<Action> waiting = new();
@@ -40,6 +41,29 @@ internal sealed class SimulatedShard
 
     /// <summary>Whether something may be decided now.</summary>
     public bool CanSubmit => node.CanSubmit(Id);
+
+    /// <summary>Its drives, by id.</summary>
+    public IEnumerable<SimulatedDrive> Drives => drives.Values;
+
+    public SimulatedDrive? Find(DriveId drive) => drives.GetValueOrDefault(drive.Value);
+
+    /// <summary>Goes on with the drives that there are; its own, which clones come of, is made when somebody asks for it.</summary>
+    public void OpenDrives()
+    {
+        foreach (DriveId drive in DriveCatalog.Read(Disk.Records).Entries.Select(static entry => entry.Drive).Append(PoolWorld.DriveOf(Id)).Distinct())
+        {
+            Add(new(world, node, this, drive));
+        }
+    }
+
+    public void Add(SimulatedDrive drive) => drives.Add(drive.Id.Value, drive);
+
+    /// <summary>A drive's records are gone.</summary>
+    public void Remove(SimulatedDrive drive)
+    {
+        drive.IsGone = true;
+        drives.Remove(drive.Id.Value);
+    }
 
     /// <summary>Nothing that waits is decided any more, and nothing that was is answered.</summary>
     public void LetGo()
