@@ -274,7 +274,7 @@ internal sealed class BlockCopyService(
     private bool IsUnknown(BlockName name)
     {
         ShardId home = HomeShard.Of(name.Owner, shardCount);
-        return blocks.SpreadOf(name.Owner) == 0 && blocks.FindUnknown(name.Owner, [name.Id.Value]).Count > 0 && !driver.HasLoss(home) && driver.HasCommitted(home);
+        return blocks.SpreadOf(name.Owner) == 0 && blocks.FindUnknown(name.Owner, [name.Id.Value]).Count > 0 && !driver.HasLoss(home) && driver.TellsWhatIsGone(home);
     }
 
     private ValueTask<V1.CopyReply> Complete(V1.CompleteRequest request, ServerCall call)

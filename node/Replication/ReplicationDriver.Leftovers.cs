@@ -39,6 +39,12 @@ public sealed partial class ReplicationDriver
         lock (gate) { return HasCommittedNow(shard); }
     }
 
+    /// <summary>As <see cref="ShardReplica.TellsWhatIsGone"/>, of this node's records.</summary>
+    internal bool TellsWhatIsGone(ShardId shard)
+    {
+        lock (gate) { return !hasFailed && Find(shard) is { } replica && replica.Core.TellsWhatIsGone(replica.Log.Applied, SuspendClock.Now); }
+    }
+
     private bool HasCommittedNow(ShardId shard) =>
         !hasFailed && Find(shard) is { } replica && replica.Core.CanServe(SuspendClock.Now) && replica.Log.Applied >= replica.Core.Committed;
 

@@ -78,6 +78,7 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
     [InlineData(164, "dead blocks stayed for ever at a copy that was primary whenever copies were compared")]
     [InlineData(700003, "a block that a power cut had left at one copy only was named after a takeover")]
     [InlineData(1000232, "a copy that the primary did not know as one yet told it that it had all blocks, and missed the next one")]
+    [InlineData(4000218, "a dead block that had rotted at the only copy left kept it from ever getting others, which it needs to serve")]
     [InlineData(1010010, "a dead block that had rotted kept other copies from ever counting")]
     public void A_seed_that_failed_once_passes(int seed, string found)
     {

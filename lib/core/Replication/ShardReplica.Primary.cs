@@ -40,6 +40,13 @@ public sealed partial class ShardReplica
     /// <summary>Whether this node may order something at a moment.</summary>
     public bool CanSubmit(TimeSpan now) => !isLeaving && CanServe(now);
 
+    /// <summary>Whether records tell for certain what is gone for good: a primary's that may answer, if they are all that was committed; and of
+    /// one that may not yet, if they are all that its log has, which it never cuts. Too few copies may be all that keeps it from answering,
+    /// and the others count only once they have every block that is not gone.</summary>
+    /// <param name="applied">The last entry that the records have.</param>
+    /// <param name="now">The time.</param>
+    public bool TellsWhatIsGone(LogIndex applied, TimeSpan now) => IsPrimary && (CanServe(now) ? applied >= Committed : applied == Last.Index);
+
     /// <summary>Takes the next place in the log for an entry, which the driver stores before it carries out the effects.
     /// </summary>
     /// <param name="now">The moment.</param>

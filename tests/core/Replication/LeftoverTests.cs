@@ -80,6 +80,31 @@ public sealed class LeftoverTests : IDisposable
         Assert.False(Primary([s_self, s_other], loss).IsWholeWithout(s_shard, s_stranger, new(6), Copies, At(30)));
     }
 
+    [Fact]
+    public void A_primary_that_serves_tells_what_is_gone_by_all_that_was_committed()
+    {
+        ShardReplica shard = Primary([s_self, s_other]).Find(s_shard)!;
+        Assert.True(shard.CanServe(At(30)));
+        Assert.True(shard.TellsWhatIsGone(shard.Committed, At(30)));
+        Assert.False(shard.TellsWhatIsGone(default, At(30)));
+    }
+
+    [Fact]
+    public void A_primary_that_may_not_serve_alone_tells_what_is_gone_by_all_of_its_log()
+    {
+        ReplicaNode node = new(Process(s_self), 2, ReplicationTimes.Default, At(0));
+        LogShape log = new();
+        log.Append(new(5));
+        log.Append(new(5));
+        ShardReplica shard = node.AddShard(s_shard, log, new(1));
+        Assert.False(shard.TellsWhatIsGone(new(2), At(5)));
+        Tell(node, epoch: 6, primary: s_self, inSync: [s_self], learners: [s_other]);
+        Assert.True(shard.IsPrimary);
+        Assert.False(shard.CanServe(At(20)));
+        Assert.False(shard.TellsWhatIsGone(new(1), At(20)));
+        Assert.True(shard.TellsWhatIsGone(shard.Last.Index, At(20)));
+    }
+
     private ReplicaNode Primary(ImmutableArray<NodeId> inSync, ShardLoss? loss = null)
     {
         ReplicaNode node = new(Process(s_self), 2, ReplicationTimes.Default, At(0));

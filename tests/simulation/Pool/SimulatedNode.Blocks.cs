@@ -162,10 +162,12 @@ internal sealed partial class SimulatedNode
         foreach (BlockName name in bad) { Mend(shard, name); }
 
         // What is bad here is to be had once it is mended, unless it is dead.
-        if (bad.Length > 0 && (!MayAnswer(shard) || disks[shard].Now.FindUnknown(bad).Count < bad.Length)) { return; }
+        if (bad.Length > 0 && (!TellsWhatIsGone(shard) || disks[shard].Now.FindUnknown(bad).Count < bad.Length)) { return; }
         blocks = blocks.RemoveRange(bad);
         world.Network.Send(Id, from, node => node.TakeBlocks(Id, boot, shard, token, blocks));
     }
+
+    private bool TellsWhatIsGone(ShardId shard) => core!.Find(shard)!.TellsWhatIsGone(disks[shard].Now.Applied, Clock);
 
     private void TakeBlocks(NodeId from, BootId boot, ShardId shard, ulong token, ImmutableSortedDictionary<BlockName, StoredBlock> blocks)
     {
