@@ -13,6 +13,7 @@ public sealed class DelegationTests
     {
         await using PoolWorld world = await PoolWorld.StartAsync(3);
         await world.CreateDriveAsync("drive");
+        Assert.Equal(Status.Ok, (await world.Admin.ResizeDriveAsync("drive", 64 << 20, 0, CancellationToken.None)).Status);
         await using DriveClient one = await OpenAsync(world);
         await using DriveClient other = await OpenAsync(world);
         for (int round = 0; round < 3; round++)
@@ -27,7 +28,8 @@ public sealed class DelegationTests
             await world.StopAsync(primary);
 
             // In memory still, or committed where nobody has asked yet: whoever looks sees it.
-            byte[] late = Files.Bytes(5_000, 10 + round);
+            // More than was set aside under the primary before.
+            byte[] late = Files.Bytes(3_000_000, 10 + round);
             Assert.Equal(Reply.Ok(late.Length), await one.WriteAsync(file, (ulong)early.Length, late, default));
             Assert.Equal((byte[])[.. early, .. late], await Files.ReadAsync(other, $"f{round}"));
             PoolMemberNode next = await world.ServerOfAsync("drive");
@@ -35,7 +37,7 @@ public sealed class DelegationTests
 
             // Both have it open now: neither buffers.
             Assert.Equal(Reply.Ok(late.Length), await one.WriteAsync(file, 0, late, default));
-            Assert.Equal((byte[])[.. late, .. early[late.Length..], .. late], await Files.ReadAsync(other, $"f{round}"));
+            Assert.Equal((byte[])[.. late, .. late[^early.Length..]], await Files.ReadAsync(other, $"f{round}"));
             Assert.Equal(Status.Ok, await one.CloseAsync(file));
             await world.StartNodeAsync(number);
             await world.WholeAsync();

@@ -85,7 +85,19 @@ public sealed partial class RemoteDriveSession
     public ValueTask<Status> ReturnBlocksAsync(BlockId first, uint count) =>
         AskAsync(new() { ReturnBlocks = new() { First = first.Value, Count = count } });
 
-    public ValueTask<Status> ReserveAsync(Reservation reservation) => AskAsync(new() { Reserve = ToWire(reservation) });
+    /// <remarks>A new primary does not know for a moment what others have set aside: that is waited for as for the primary itself.</remarks>
+    public async ValueTask<Status> ReserveAsync(Reservation reservation)
+    {
+        Deadline deadline = connection.NewDeadline();
+        Pauses pauses = connection.NewPauses();
+        while (true)
+        {
+            Status status = (await connection.AskAsync(new() { Reserve = ToWire(reservation) }, deadline)).Status.ToCore();
+            if (status != Status.Busy) { return status; }
+            if (deadline.HasPassed) { return Status.Unavailable; }
+            await pauses.NextAsync(CancellationToken.None);
+        }
+    }
 
     /// <remarks>Nobody waits for the answer: whatever is asked after this is asked behind it.</remarks>
     public void Unreserve(Reservation reservation) =>

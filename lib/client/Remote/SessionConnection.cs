@@ -126,6 +126,9 @@ internal sealed class SessionConnection : IAsyncDisposable
     /// <summary>The deadline of a request that is asked for now.</summary>
     public Deadline NewDeadline() => Deadline.After(RequestTime, options.AwakeClock);
 
+    /// <summary>Pauses between attempts of somebody who asks for the same again.</summary>
+    public Pauses NewPauses() => new(options);
+
     public ValueTask<V1.Answer> AskAsync(V1.Request request) => AskAsync(request, NewDeadline());
 
     /// <summary>Asks, and waits for the answer across streams. TooLarge: no message can carry the request. When the deadline has passed, Unavailable:
