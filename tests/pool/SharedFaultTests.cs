@@ -14,7 +14,7 @@ public sealed class SharedFaultTests(ITestOutputHelper output)
     /// <summary>The machine of a mount that is cut off from all nodes.</summary>
     private const int ClientHost = Nodes + 1;
 
-    /// <summary>Locks a file, and writes number after number there until it is told that it cannot.</summary>
+    /// <summary>Locks a file, and writes number after number there, each synced, until it is told that it cannot.</summary>
     private const string Locker = """
         import errno, fcntl, os, sys
         fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
@@ -23,6 +23,7 @@ public sealed class SharedFaultTests(ITestOutputHelper output)
         try:
             for number in range(1_000_000):
                 assert os.pwrite(fd, (number + 1).to_bytes(4, 'little'), number * 4) == 4
+                os.fsync(fd)
                 print(number)
         except OSError as e: print(errno.errorcode[e.errno])
         """;
