@@ -140,6 +140,12 @@ public sealed class WriteDelegations
         lock (gate) { return !IsOthers(by, node) && returnedAt[Mark(node)] <= sample; }
     }
 
+    /// <summary>Whether a file is left with another session.</summary>
+    public bool HasOther(SessionId by, VNodeId node)
+    {
+        lock (gate) { return IsOthers(by, node); }
+    }
+
     /// <summary>Whether some of them are left with others.</summary>
     public bool HasOthers(SessionId by, IReadOnlyCollection<VNodeId> nodes)
     {
@@ -152,11 +158,7 @@ public sealed class WriteDelegations
     /// commit what it has.</returns>
     public Status Settle(SessionId by, IReadOnlyCollection<VNodeId> nodes)
     {
-        lock (gate)
-        {
-            if (owners.Count == 0 || !nodes.Any(node => IsOthers(by, node))) { return Status.Ok; }
-        }
-
+        if (!HasOthers(by, nodes)) { return Status.Ok; }
         return SettleFiles(by, () => nodes.Where(node => IsOthers(by, node)));
     }
 

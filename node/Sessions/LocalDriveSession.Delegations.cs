@@ -84,8 +84,15 @@ public sealed partial class LocalDriveSession
     }
 
     /// <summary>Has others give a VNode back before it is read at a version. Without the gate.</summary>
-    private Status Settle(VNodeId node, CowNumber at) =>
-        at != CowNumber.Head || t_isSettled || Volatile.Read(ref closed) != 0 ? Status.Ok : drive.Writes.Settle(Id, [node]);
+    private Status Settle(VNodeId node, CowNumber at)
+    {
+        bool isOwn = at != CowNumber.Head || t_isSettled || Volatile.Read(ref closed) != 0 || !drive.Writes.HasOther(Id, node);
+        return isOwn ? Status.Ok : drive.Writes.Settle(Id, [node]);
+    }
+
+    /// <summary>As <see cref="SettleFound(CowNumber, long, IReadOnlyCollection{VNodeId})"/>, of one.</summary>
+    private Status SettleFound(CowNumber at, long sample, VNodeId node) =>
+        at != CowNumber.Head || t_isSettled || drive.Writes.IsSettled(Id, node, sample) ? Status.Ok : SettleFound(at, sample, [node]);
 
     /// <summary>Whether VNodes that were found since a sample are as they are shown; if not, has others give them back.</summary>
     /// <returns>Ok: they are; Busy: look again; else as <see cref="WriteDelegations.Settle"/>.</returns>

@@ -19,7 +19,7 @@ public sealed partial class LocalDriveSession
         {
             long sample = drive.Writes.Sample();
             status = Read(at, FindByName, new NameArgument(parent, name), out info);
-            settled = status == Status.Ok ? SettleFound(at, sample, [info.Id]) : Status.Ok;
+            settled = status == Status.Ok ? SettleFound(at, sample, info.Id) : Status.Ok;
         }
         while (settled == Status.Busy);
         return Answer(settled == Status.Ok ? status : settled, info);
