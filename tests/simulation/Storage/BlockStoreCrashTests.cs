@@ -8,7 +8,7 @@ public sealed class BlockStoreCrashTests(ITestOutputHelper output)
     private const int StepsPerRun = 14;
 
     /// <summary>Runs of a normal test; the environment's KVFS_SEEDS asks for more.</summary>
-    private const int DefaultSeeds = 2000;
+    private const int DefaultSeeds = 1000;
 
     [Fact]
     public void Every_acknowledged_block_survives_a_crash_at_every_persistence_point()
