@@ -49,7 +49,7 @@ internal sealed partial class RemoteSession
         bool mayWait = request.IsChange() || request.OperationCase is Operation.Sync or Operation.ReadBlock or Operation.WriteBlock;
         if (isOrdered) { work.Execute(); }
         else if (isOwnThread && !mayWait && local.HasNoOthers) { LocalDriveSession.DoSettled(work); }
-        else { (IsOwed(request) ? owed : threads).Run(work); }
+        else { (request.IsOwed() ? owed : threads).Run(work); }
     }
 
     /// <summary>Answers a request that came without a stream.</summary>
@@ -130,10 +130,6 @@ internal sealed partial class RemoteSession
             return true;
         }
     }
-
-    /// <summary>What others may be waiting for, with all the threads that requests have.</summary>
-    private static bool IsOwed(V1.Request request) => request.OperationCase is Operation.Commit or Operation.WriteBlock or Operation.GrantBlocks
-        or Operation.ReturnBlocks or Operation.ReturnDelegations;
 
     private static bool Refuse(Status status, ref Begun begun)
     {

@@ -4,6 +4,7 @@ using KvFs.Core;
 using KvFs.Node.Drives;
 using KvFs.Node.Remote;
 using KvFs.Protocol;
+using static KvFs.Remote.Tests.SharedFiles;
 
 namespace KvFs.Remote.Tests;
 
@@ -157,31 +158,6 @@ public sealed class DelegationTests
     }
 
     private static WriteDelegations WritesOf(RemoteWorld world) => world.Node.Host.Find(RemoteWorld.Drive)!.Writes;
-
-    private static async Task<DriveClient> OpenAsync(RemoteWorld world) =>
-        new(SessionMemory.Around(await world.OpenAsync(SessionAccess.Shared), TimeProvider.System), new(), TimeProvider.System);
-
-    private static CreateRequest RequestFor(string name) => new()
-    {
-        Parent = VNodeId.Root, Name = Encoding.UTF8.GetBytes(name), Kind = VNodeKind.File, Mode = 0x1A4,
-    };
-
-    private static async Task<OpenFile> CreateAsync(DriveClient client, string name)
-    {
-        ValueTask<Reply<CreatedFile>> creating = client.CreateOpenAsync(RequestFor(name));
-        Reply<CreatedFile> created = await creating;
-        Assert.Equal(Status.Ok, created.Status);
-        return created.Value.File;
-    }
-
-    private static async Task<OpenFile> FindAsync(DriveClient client, string name)
-    {
-        Reply<NodeInfo> found = await client.LookupAsync(VNodeId.Root, Encoding.UTF8.GetBytes(name), CowNumber.Head);
-        Assert.Equal(Status.Ok, found.Status);
-        Reply<OpenFile> file = await client.OpenAsync(found.Value.Id, CowNumber.Head);
-        Assert.Equal(Status.Ok, file.Status);
-        return file.Value;
-    }
 
     private static async Task<byte[]> ReadAsync(DriveClient client, string name)
     {

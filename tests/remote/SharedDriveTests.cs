@@ -3,6 +3,7 @@ using System.Text;
 using KvFs.Client;
 using KvFs.Core;
 using KvFs.Protocol;
+using static KvFs.Remote.Tests.SharedFiles;
 
 namespace KvFs.Remote.Tests;
 
@@ -179,31 +180,6 @@ public sealed class SharedDriveTests
         Assert.Equal(Status.ReadOnly, (await reader.WriteAsync(read, 0, new byte[100_000], default)).Status);
         Assert.Equal(Reply.Ok(2), await writer.WriteAsync(file, 0, "hi"u8.ToArray(), default));
         Assert.Equal("hi", Encoding.UTF8.GetString(await ReadAsync(reader, read)));
-    }
-
-    private static async Task<DriveClient> OpenAsync(RemoteWorld world) =>
-        new(SessionMemory.Around(await world.OpenAsync(SessionAccess.Shared), TimeProvider.System), new(), TimeProvider.System);
-
-    private static CreateRequest RequestFor(string name) => new()
-    {
-        Parent = VNodeId.Root, Name = Encoding.UTF8.GetBytes(name), Kind = VNodeKind.File, Mode = 0x1A4,
-    };
-
-    private static async Task<OpenFile> CreateAsync(DriveClient client, string name)
-    {
-        ValueTask<Reply<CreatedFile>> creating = client.CreateOpenAsync(RequestFor(name));
-        Reply<CreatedFile> created = await creating;
-        Assert.Equal(Status.Ok, created.Status);
-        return created.Value.File;
-    }
-
-    private static async Task<OpenFile> FindAsync(DriveClient client, string name)
-    {
-        Reply<NodeInfo> found = await client.LookupAsync(VNodeId.Root, Encoding.UTF8.GetBytes(name), CowNumber.Head);
-        Assert.Equal(Status.Ok, found.Status);
-        Reply<OpenFile> file = await client.OpenAsync(found.Value.Id, CowNumber.Head);
-        Assert.Equal(Status.Ok, file.Status);
-        return file.Value;
     }
 
     private static async Task<byte[]> ReadAsync(DriveClient client, OpenFile file)

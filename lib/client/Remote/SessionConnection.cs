@@ -2,7 +2,6 @@ using KvFs.Core;
 using KvFs.Grpc;
 using KvFs.Protocol;
 using KvFs.Protocol.Wire;
-using Operation = KvFs.Protocol.V1.Request.OperationOneofCase;
 using V1 = KvFs.Protocol.V1;
 
 namespace KvFs.Client.Remote;
@@ -244,8 +243,7 @@ internal sealed class SessionConnection : IAsyncDisposable
         await run;
     }
 
-    private SemaphoreSlim PlacesOf(V1.Request request) => request.OperationCase is Operation.Commit or Operation.WriteBlock
-        or Operation.GrantBlocks or Operation.ReturnBlocks or Operation.ReturnDelegations or Operation.Unreserve ? owedRoom : room;
+    private SemaphoreSlim PlacesOf(V1.Request request) => request.IsOwed() ? owedRoom : room;
 
     private bool IsClosing
     {

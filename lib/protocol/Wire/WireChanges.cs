@@ -29,4 +29,13 @@ public static class WireChanges
         || request.OperationCase is Operation.Hold or Operation.Release or Operation.GrantBlocks or Operation.GrantVnodes
             or Operation.ReturnBlocks or Operation.Reserve or Operation.Unreserve or Operation.SetLock
             or Operation.UnlockAll or Operation.Delegate or Operation.ReturnDelegations;
+
+    /// <summary>Whether it commits, or gives back, what was answered from memory: others may be waiting for that, with all the places that other requests
+    /// have.</summary>
+    public static bool IsOwed(this V1.Request request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return request.OperationCase is Operation.Commit or Operation.WriteBlock or Operation.GrantBlocks or Operation.ReturnBlocks
+            or Operation.ReturnDelegations or Operation.Unreserve;
+    }
 }
