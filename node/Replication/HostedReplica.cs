@@ -22,6 +22,9 @@ internal sealed class HostedReplica(ReplicaLog log, ShardReplica core)
     /// <summary>Its log is being synced.</summary>
     public bool IsSyncing { get; set; }
 
+    /// <summary>The snapshot that is being put in the place of all that there was.</summary>
+    public ReceivedSnapshot? Installing { get; set; }
+
     /// <summary>It cannot go on: the store failed.</summary>
     public bool IsBroken { get; set; }
 
@@ -44,6 +47,7 @@ internal sealed class HostedReplica(ReplicaLog log, ShardReplica core)
     /// <summary>A snapshot took the place of all that there was.</summary>
     public void OnInstalled()
     {
+        Installing = null;
         ApplyUpTo = Log.Applied;
         Volatile.Write(ref published, Log.Applied.Value);
     }

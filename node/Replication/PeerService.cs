@@ -209,6 +209,6 @@ internal sealed class PeerConversation(InSyncReplica peer, ReplicationDriver dri
         if (!snapshots.TryGetValue(shard, out ReceivedSnapshot? snapshot) || snapshot.Message.At != at || !snapshot.TryAdd(part)) { return; }
         if (!part.IsLast) { return; }
         snapshots.Remove(shard);
-        using (snapshot) { driver.OnSnapshot(peer.Node, peer.Boot, snapshot); }
+        driver.OnSnapshot(peer.Node, peer.Boot, snapshot);
     }
 }

@@ -7,7 +7,7 @@ namespace KvFs.Node.Replication;
 
 /// <summary>The log of one shard on this node's disk, as one of several replicas has it, and the records that it led to.</summary>
 /// <remarks>
-/// Not thread safe: the replication driver's lock is held. Unlike <see cref="Shards.ShardJournal"/>, entries stay for a while
+/// Not thread safe: the replication driver's lock is held; while a snapshot is installed, only who does that uses it. Unlike <see cref="Shards.ShardJournal"/>, entries stay for a while
 /// after they were applied, because another replica may need them, and what is behind the applied ones may be cut. What is
 /// durable when: entries, cuts and installed snapshots are in the store's journal when their call returns, and on disk after the
 /// store's next SyncLog; applied records, the applied mark, and that entries were forgotten, with the store's next flush,
@@ -195,7 +195,9 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
     /// <param name="at">The entry that it shows.</param>
     /// <param name="endedBefore">The reigns that ended before it.</param>
     /// <param name="parts">Record batches of puts.</param>
-    public Status Install(LogPosition at, ImmutableArray<LogRun> endedBefore, IEnumerable<ReadOnlyMemory<byte>> parts)
+    /// <param name="cancellation">Ends it between two parts, as a crash would.</param>
+    public Status Install(
+        LogPosition at, ImmutableArray<LogRun> endedBefore, IEnumerable<ReadOnlyMemory<byte>> parts, CancellationToken cancellation)
     {
         Array.Clear(recent);
         steps.Clear();
@@ -206,6 +208,7 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
         foreach (ReadOnlyMemory<byte> part in parts)
         {
             if (status != Status.Ok) { return status; }
+            cancellation.ThrowIfCancellationRequested();
             batch.Clear();
             if (!LogChanges.TryTranslate(part.Span, batch)) { return Status.Corrupt; }
             status = store.Write(batch, logged: true);

@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using KvFs.Core;
 using KvFs.Node.Storage;
+using KvFs.Protocol;
 using KvFs.Protocol.Wire;
 using Microsoft.Extensions.Logging;
 using V1 = KvFs.Protocol.V1;
@@ -64,7 +65,9 @@ public sealed partial class ReplicationDriver
                 Require(cut.Shard, replicas[cut.Shard].Log.Cut(cut.After));
                 break;
             case InstallSnapshot install:
-                Install(install, snapshot!);
+                HostedReplica replaced = replicas[install.Shard];
+                replaced.Installing = snapshot;
+                installer.Add(replaced.Log, install, snapshot!);
                 break;
             case SyncLog sync:
                 replicas[sync.Shard].IsSyncing = true;
@@ -120,12 +123,23 @@ public sealed partial class ReplicationDriver
             stored.First, entries.Entries.Skip(entries.Entries.Count - count).Select(static entry => entry.Memory)));
     }
 
-    private void Install(InstallSnapshot install, ReceivedSnapshot snapshot)
+    private void OnInstalled(InstallSnapshot install, string? failure)
     {
-        HostedReplica replica = replicas[install.Shard];
-        Require(install.Shard, replica.Log.Install(install.At, install.EndedBefore, snapshot.Parts()));
-        replica.OnInstalled();
-        LogInstalled(logger, install.Shard, install.At);
+        lock (gate)
+        {
+            if (hasFailed) { return; }
+            if (failure is not null)
+            {
+                Fail(failure);
+                return;
+            }
+
+            LogInstalled(logger, install.Shard, install.At);
+            HostedReplica replica = replicas[install.Shard];
+            replica.OnInstalled();
+            replica.Core.OnInstalled(SuspendClock.Now, effects);
+            CarryOut(null);
+        }
     }
 
     /// <summary>What a decision relies on is not on the disk: the node takes no part any more. A full disk is no such case where

@@ -65,7 +65,8 @@ public sealed partial class ReplicationDriver
         lock (gate)
         {
             HostedReplica? hosted = Find(shard);
-            bool isSo = !hasFailed && core.MayForget(shard) && ReignOf(shard)!.Epoch == epoch && hosted?.IsSyncing != true;
+            bool isSo = !hasFailed && core.MayForget(shard) && ReignOf(shard)!.Epoch == epoch && hosted?.IsSyncing != true
+                && hosted?.Core.IsInstalling != true;
             if (!isSo || space.Check(RoomToForget, SpaceUse.Release) != Status.Ok || first.Write() != Status.Ok) { return false; }
             ReplicaLog log = hosted?.Log ?? new(store, shard, options.ShardCount);
             Status status = log.Forget(drives);

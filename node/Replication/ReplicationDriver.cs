@@ -46,6 +46,7 @@ public sealed partial class ReplicationDriver : IDisposable
     private readonly RecordedFirst first;
     private readonly LogSyncer syncer;
     private readonly SnapshotSender snapshots;
+    private readonly SnapshotInstaller installer;
     private readonly Thread clock;
     private readonly ManualResetEventSlim stopping = new();
     private TimeSpan diskLooked;
@@ -89,6 +90,7 @@ public sealed partial class ReplicationDriver : IDisposable
         first = new(store);
         syncer = new(store, first, OnSynced);
         snapshots = new(store, options, peers);
+        installer = new(OnInstalled);
         clock = new(RunClock) { Name = "kvfs-beacons", IsBackground = true, Priority = ThreadPriority.AboveNormal };
     }
 
@@ -164,15 +166,21 @@ public sealed partial class ReplicationDriver : IDisposable
         }
     }
 
-    /// <summary>A whole snapshot of a shard came.</summary>
+    /// <summary>A whole snapshot of a shard came. It is disposed of here.</summary>
     internal void OnSnapshot(NodeId from, BootId boot, ReceivedSnapshot snapshot)
     {
         lock (gate)
         {
-            if (hasFailed) { return; }
-            core.OnMessage(from, boot, snapshot.Message, SuspendClock.Now, effects);
-            CarryOut(null, snapshot);
+            if (!hasFailed)
+            {
+                core.OnMessage(from, boot, snapshot.Message, SuspendClock.Now, effects);
+                CarryOut(null, snapshot);
+            }
+
+            if (Find(snapshot.Message.Shard)?.Installing == snapshot) { return; }
         }
+
+        snapshot.Dispose();
     }
 
     /// <summary>Whether a node is there, as far as is known here.</summary>
@@ -202,7 +210,7 @@ public sealed partial class ReplicationDriver : IDisposable
             TimeSpan now = SuspendClock.Now;
             return new(
                 options.Process,
-                hasFailed || Find(shard) is not { IsBroken: false } replica ? null : replica.Core.Last,
+                hasFailed || Find(shard) is not { IsBroken: false, Core.IsInstalling: false } replica ? null : replica.Core.Last,
                 [.. core.Peers.Nodes.Where(node => core.Peers.BootOf(node).Value != 0 && !core.Peers.IsSilent(node, now))]);
         }
     }
@@ -261,6 +269,7 @@ public sealed partial class ReplicationDriver : IDisposable
         }
 
         snapshots.Dispose();
+        installer.Dispose();
         syncer.Dispose();
         events.Dispose();
         stopping.Dispose();
@@ -348,6 +357,7 @@ public sealed partial class ReplicationDriver : IDisposable
                 CarryOut(null);
                 foreach (HostedReplica replica in replicas.Values)
                 {
+                    if (replica.Core.IsInstalling) { continue; }
                     if (replica.Log.Applied < replica.ApplyUpTo) { Apply(replica); }
 
                     // Time alone may make something durable everywhere: when a copy is not waited for any more.

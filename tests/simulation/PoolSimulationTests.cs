@@ -97,6 +97,7 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
     [InlineData(nameof(PoolBug.KeepTail))]
     [InlineData(nameof(PoolBug.AnswerEarly))]
     [InlineData(nameof(PoolBug.SkipSnapshot))]
+    [InlineData(nameof(PoolBug.BelieveHalfSnapshot))]
     [InlineData(nameof(PoolBug.StartColdAtOnce))]
     [InlineData(nameof(PoolBug.ForgetReigns))]
     [InlineData(nameof(PoolBug.StopClockInSuspend))]

@@ -27,7 +27,9 @@ public sealed record StoreReignEntry(ShardId Shard, LogPosition Position) : Repl
 /// <summary>Remove all entries behind one; none of them was applied.</summary>
 public sealed record CutLog(ShardId Shard, LogIndex After) : ReplicationEffect;
 
-/// <summary>Put the snapshot of the message in hand in the place of all that there is of a shard, at once.</summary>
+/// <summary>Put the snapshot of the message in hand in the place of all that there is of a shard, make it durable, and tell <see
+/// cref="ShardReplica.OnInstalled"/>. It may take long, and other effects do not wait for it. A process that ends meanwhile leaves a shard
+/// of which nothing is there.</summary>
 public sealed record InstallSnapshot(ShardId Shard, LogPosition At, ImmutableArray<LogRun> EndedBefore) : ReplicationEffect;
 
 /// <summary>Make all that was stored of a shard's log durable, and tell <see cref="ShardReplica.OnSynced"/>.</summary>

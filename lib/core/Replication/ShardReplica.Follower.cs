@@ -9,12 +9,19 @@ public sealed partial class ShardReplica
     /// <summary>The place that <see cref="matched"/> names was compared with this primary's log.</summary>
     private bool hasMatched;
 
+    /// <summary>The snapshot that is being put in the place of all that there is.</summary>
+    private ShardSnapshot? installing;
+
+    /// <summary>A snapshot is being put in the place of all that there was: until <see cref="OnInstalled"/> the disk has nothing that
+    /// counts.</summary>
+    public bool IsInstalling => installing is not null;
+
     /// <summary>Entries of the primary's log, or only the question whether the place before them is there.</summary>
     public void OnEntries(NodeId from, AppendEntries message, List<ReplicationEffect> effects)
     {
         ArgumentNullException.ThrowIfNull(message);
         ArgumentNullException.ThrowIfNull(effects);
-        if (!IsSane(message) || !Follow(from, message.Epoch, effects)) { return; }
+        if (!IsSane(message) || !Follow(from, message.Epoch, effects) || IsInstalling) { return; }
 
         // Below what was forgotten nothing can be compared: where the logs part there, only a snapshot helps.
         bool isBelow = message.Previous.Index < log.Start.Index;
@@ -32,20 +39,42 @@ public sealed partial class ShardReplica
         Reply(effects);
     }
 
-    /// <summary>All that the primary has applied.</summary>
+    /// <summary>All that the primary has applied. Until it is in place nothing else is taken, and nothing said of what this node has.
+    /// </summary>
     public void OnSnapshot(NodeId from, ShardSnapshot message, List<ReplicationEffect> effects)
     {
         ArgumentNullException.ThrowIfNull(message);
         ArgumentNullException.ThrowIfNull(effects);
-        if (!Follow(from, message.Epoch, effects)) { return; }
-        if (!hasMatched || matched < message.At.Index)
+        if (!Follow(from, message.Epoch, effects) || IsInstalling) { return; }
+        if (hasMatched && matched >= message.At.Index)
         {
-            effects.Add(new InstallSnapshot(Shard, message.At, message.EndedBefore));
-            log.Restart(message.At, message.EndedBefore);
-            Committed = Applied = synced = syncTarget = matched = message.At.Index;
-            hasMatched = true;
+            Reply(effects);
+            return;
         }
 
+        installing = message;
+        effects.Add(new InstallSnapshot(Shard, message.At, message.EndedBefore));
+    }
+
+    /// <summary>What <see cref="InstallSnapshot"/> asked for is done, and on disk.</summary>
+    public void OnInstalled(TimeSpan now, List<ReplicationEffect> effects)
+    {
+        ArgumentNullException.ThrowIfNull(effects);
+        Invariant.Check(installing is not null);
+        ShardSnapshot whole = installing;
+        installing = null;
+        log.Restart(whole.At, whole.EndedBefore);
+        Committed = Applied = synced = syncTarget = whole.At.Index;
+        if (Reign is { } reign && IsMine(reign))
+        {
+            BeginReign(leasesOver, now, effects);
+            return;
+        }
+
+        // Another primary has what was applied, too, but its log is compared first.
+        if (whole.Epoch != seen) { return; }
+        matched = whole.At.Index;
+        hasMatched = true;
         Reply(effects);
     }
 
@@ -124,7 +153,7 @@ public sealed partial class ShardReplica
 
     private void Reply(List<ReplicationEffect> effects)
     {
-        if (!hasMatched) { return; }
+        if (!hasMatched || IsInstalling) { return; }
         LogIndex durable = synced < matched ? synced : matched;
         effects.Add(new SendMessage(leader, new AppendReply(Shard, seen, matched, durable)));
     }

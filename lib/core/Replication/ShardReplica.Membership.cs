@@ -6,6 +6,9 @@ public sealed partial class ShardReplica
     /// <summary>Entries that a node may lack when it is waited for from then on: a few milliseconds of them.</summary>
     private const ulong NearEntries = 512;
 
+    /// <summary>Who owes an answer for this part of <see cref="ReplicationTimes.Resend"/> is asked how far it is.</summary>
+    private const int QuestionParts = 5;
+
     private Reign? proposed;
     private LogIndex joinFrom;
     private TimeSpan leasesOver;
@@ -36,7 +39,7 @@ public sealed partial class ShardReplica
         Reign? last = Reign;
         bool isSuccession = last is not null && last.Epoch.Value + 1 == next.Epoch.Value;
         NoteLease(last, next, isSuccession);
-        bool isMine = next.Primary == self && next.Has(self, boot) && next.Epoch >= seen;
+        bool isMine = IsMine(next);
         Reign = next;
         if (next.Epoch > seen)
         {
@@ -54,7 +57,7 @@ public sealed partial class ShardReplica
         if (!IsPrimary || !isSuccession)
         {
             EndReign(effects);
-            BeginReign(leasesOver, now, effects);
+            if (!IsInstalling) { BeginReign(leasesOver, now, effects); }
             return;
         }
 
@@ -117,9 +120,10 @@ public sealed partial class ShardReplica
             {
                 SendAgain(node, follower, times.Resend, now, effects);
             }
-            else if (now - follower.SentAt >= times.Resend)
+            else if (now - follower.SentAt >= (follower.OwesSince is null ? times.Resend : times.Resend / QuestionParts))
             {
-                // Nothing is missing: it is told what is committed.
+                // Nothing is missing, and it is told what is committed; or it is asked, because all that is under way may be lost: a
+                // connection broke. Its answer says so.
                 SendMore(node, follower, now, effects, evenNothing: true);
             }
         }
@@ -136,6 +140,9 @@ public sealed partial class ShardReplica
         if (isLeaving && TrySignOver(now, effects)) { return; }
         if (!DropSilent(now, isVotedSilent, effects) && !DropUnfit(effects)) { TakeIn(now, effects); }
     }
+
+    /// <summary>Whether this process is the primary of a reign, and was told of no later one.</summary>
+    private bool IsMine(Reign reign) => reign.Primary == self && reign.Has(self, boot) && reign.Epoch >= seen;
 
     /// <summary>Until when the primaries before may have served, if this node was in sync with them.</summary>
     private void NoteLease(Reign? last, Reign next, bool isSuccession)

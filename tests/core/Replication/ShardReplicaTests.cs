@@ -55,9 +55,65 @@ public sealed class ShardReplicaTests
         effects.Clear();
         ImmutableArray<LogRun> ended = [default, new(new(1), new(1))];
         replica.OnSnapshot(s_primary, new(s_shard, new(2), new(new(2), new(2)), ended), effects);
-        Assert.Equal(new InstallSnapshot(s_shard, new(new(2), new(2)), ended), effects[0]);
+        Assert.Equal([new InstallSnapshot(s_shard, new(new(2), new(2)), ended)], effects);
+        effects.Clear();
+        replica.OnInstalled(At(0), effects);
+        Assert.Equal([new SendMessage(s_primary, new AppendReply(s_shard, new(2), new(2), new(2)))], effects);
         Assert.Equal(ended.AsEnumerable(), replica.EndedBefore(new(2)).AsEnumerable());
         Assert.Equal(2UL, replica.Applied.Value);
+    }
+
+    [Fact]
+    public void Until_a_snapshot_is_in_place_nothing_is_taken_and_nothing_said_of_what_is_there()
+    {
+        ShardReplica replica = Installing();
+        replica.OnEntries(s_primary, Entries(epoch: 2, previous: new(new(1), new(3)), 2) with { WantsDurable = new(4) }, effects);
+        replica.OnSnapshot(s_primary, new(s_shard, new(2), new(new(2), new(50)), []), effects);
+        Assert.Empty(effects);
+        Assert.True(replica.IsInstalling);
+
+        // A sync of what was there before says nothing of what comes in its place.
+        replica.OnInstalled(At(0), effects);
+        Assert.Equal([new SendMessage(s_primary, new AppendReply(s_shard, new(2), new(40), new(40)))], effects);
+        Assert.Equal((new(new(2), new(40)), new(40), false), (replica.Last, replica.Synced, replica.IsInstalling));
+    }
+
+    [Fact]
+    public void A_sync_that_began_before_a_snapshot_came_says_nothing_of_it()
+    {
+        ShardReplica replica = Replica(Log(1, 1, 1));
+        replica.OnEntries(s_primary, Entries(epoch: 1, previous: new(new(1), new(3)), 1, 1) with { WantsDurable = new(5) }, effects);
+        Assert.Contains(new SyncLog(s_shard), effects);
+        replica.OnSnapshot(s_primary, new(s_shard, new(2), new(new(2), new(4)), []), effects);
+        effects.Clear();
+        replica.OnInstalled(At(0), effects);
+        effects.Clear();
+        replica.OnSynced(At(0), effects);
+        Assert.Equal(4UL, replica.Synced.Value);
+        Assert.Equal([new SendMessage(s_primary, new AppendReply(s_shard, new(2), new(4), new(4)))], effects);
+    }
+
+    [Fact]
+    public void What_another_primary_sent_is_compared_with_this_ones_log_first()
+    {
+        ShardReplica replica = Installing();
+        replica.OnEntries(new(3), Entries(epoch: 3, previous: new(new(2), new(41)), 3), effects);
+        replica.OnInstalled(At(0), effects);
+        Assert.Empty(effects);
+        replica.OnEntries(new(3), Entries(epoch: 3, previous: new(new(2), new(40)), 3), effects);
+        Assert.Equal(new SendMessage(new(3), new AppendReply(s_shard, new(3), new(41), new(40))), effects[^1]);
+    }
+
+    [Fact]
+    public void Who_becomes_primary_meanwhile_begins_once_all_is_in_place()
+    {
+        ShardReplica replica = Installing();
+        replica.OnReign(new(s_shard, new(new(4), new(2), [new(new(2), new(2), new(1))], [new(3)], Enough: 1)), At(1), effects);
+        Assert.Empty(effects);
+        Assert.False(replica.IsPrimary);
+        replica.OnInstalled(At(2), effects);
+        Assert.Equal(new StoreReignEntry(s_shard, new(new(4), new(41))), effects[0]);
+        Assert.True(replica.IsPrimary);
     }
 
     [Fact]
@@ -179,7 +235,7 @@ public sealed class ShardReplicaTests
             NodeId from = new((uint)random.Next(1, 5));
             BootId boot = new((UInt128)random.Next(3));
             LogIndex committed = replica.Committed;
-            switch (random.Next(6))
+            switch (random.Next(7))
             {
                 case 0:
                     replica.OnEntries(from, new(
@@ -197,6 +253,9 @@ public sealed class ShardReplicaTests
                     break;
                 case 4 when !replica.IsPrimary:
                     replica.OnSnapshot(from, new(s_shard, Number(), Place(), []), made);
+                    break;
+                case 5 when replica.IsInstalling:
+                    replica.OnInstalled(At(step), made);
                     committed = default;
                     break;
                 default:
@@ -219,6 +278,16 @@ public sealed class ShardReplicaTests
         [new(new(1), new(1), new(1)), new(new(2), new(2), new(1)), new(new(3), new(3), new(1))],
         [],
         Enough: 2));
+
+    /// <summary>One that has entries of reign 1, and takes a snapshot of reign 2 up to entry 40.</summary>
+    private ShardReplica Installing()
+    {
+        ShardReplica replica = Replica(Log(1, 1, 1), applied: 3);
+        replica.OnSnapshot(s_primary, new(s_shard, new(2), new(new(2), new(40)), []), effects);
+        Assert.IsType<InstallSnapshot>(Assert.Single(effects));
+        effects.Clear();
+        return replica;
+    }
 
     private ShardReplica Replica(LogShape log, ulong applied = 0) =>
         new(s_shard, new(new(2), new(2), new(1)), 2, ReplicationTimes.Default, peers, log, new(applied));

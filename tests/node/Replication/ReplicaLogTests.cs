@@ -333,7 +333,7 @@ public sealed class ReplicaLogTests : IDisposable
         folder.Append(1, 5, epoch: 1);
         folder.Apply(5);
         Assert.Equal(Status.Ok, Log.Cut(new(5)));
-        Assert.Equal(Status.Ok, Log.Install(default, [], []));
+        Assert.Equal(Status.Ok, Log.Install(default, [], [], default));
         Assert.Empty(folder.Records(LogFolder.Drives));
         folder.Reopen();
         Assert.Equal((default, default), (folder.Shape.Last, Log.Applied));

@@ -21,7 +21,7 @@ public sealed class SnapshotInstallTests(ITestOutputHelper output) : IDisposable
     {
         MakeOld();
         string[] stranger = folder.Records(LogFolder.Stranger);
-        Assert.Equal(Status.Ok, Log.Install(s_at, [], Parts()));
+        Assert.Equal(Status.Ok, Log.Install(s_at, [], Parts(), default));
         AssertNew();
         folder.Crash();
         AssertNew();
@@ -44,14 +44,14 @@ public sealed class SnapshotInstallTests(ITestOutputHelper output) : IDisposable
     {
         MakeOld();
         ImmutableArray<LogRun> ended = [default, new(new(2), new(12)), new(new(5), new(499))];
-        Assert.Equal(Status.Ok, Log.Install(s_at, ended, Parts()));
+        Assert.Equal(Status.Ok, Log.Install(s_at, ended, Parts(), default));
         folder.Crash();
         Assert.Equal(ended.AsEnumerable(), folder.Shape.EndedBefore(s_at.Index).AsEnumerable());
         Assert.False(folder.Shape.Has(new(new(2), new(13))));
         Assert.True(folder.Shape.Has(new(new(5), new(13))));
 
         // What the next snapshot does not say is not known.
-        Assert.Equal(Status.Ok, Log.Install(s_at, [], Parts()));
+        Assert.Equal(Status.Ok, Log.Install(s_at, [], Parts(), default));
         folder.Crash();
         Assert.Empty(folder.Shape.EndedBefore(s_at.Index));
     }
@@ -60,7 +60,7 @@ public sealed class SnapshotInstallTests(ITestOutputHelper output) : IDisposable
     public void A_snapshot_of_nothing_leaves_nothing()
     {
         MakeOld();
-        Assert.Equal(Status.Ok, Log.Install(s_at, [], []));
+        Assert.Equal(Status.Ok, Log.Install(s_at, [], [], default));
         folder.Reopen();
         Assert.Empty(folder.Records(LogFolder.Drives));
         Assert.Equal((s_at, s_at, s_at.Index), (folder.Shape.Start, folder.Shape.Last, Log.Applied));
@@ -70,7 +70,7 @@ public sealed class SnapshotInstallTests(ITestOutputHelper output) : IDisposable
     public void A_snapshot_from_before_all_entries_can_be_opened_again()
     {
         MakeOld();
-        Assert.Equal(Status.Ok, Log.Install(default, [], []));
+        Assert.Equal(Status.Ok, Log.Install(default, [], [], default));
         Assert.Equal(default, Log.Applied);
         folder.Append(1, 3, epoch: 9);
         folder.Reopen();
@@ -86,7 +86,7 @@ public sealed class SnapshotInstallTests(ITestOutputHelper output) : IDisposable
         LogPosition first = new(new(8), new(1));
         Assert.Equal(Status.Ok, Log.Append(first.Index, first.Epoch, default, []));
         byte[] entry = Log.Read(first.Index).ToArray();
-        Assert.Equal(Status.Ok, Log.Install(first, [], Parts()));
+        Assert.Equal(Status.Ok, Log.Install(first, [], Parts(), default));
         folder.Append(2, 3, epoch: 9);
         folder.Reopen();
 
@@ -100,7 +100,7 @@ public sealed class SnapshotInstallTests(ITestOutputHelper output) : IDisposable
     public void A_part_that_is_no_batch_is_not_taken_for_a_whole_snapshot()
     {
         MakeOld();
-        Assert.Equal(Status.Corrupt, Log.Install(s_at, [], [Part(0), new byte[] { 1, 2, 3 }]));
+        Assert.Equal(Status.Corrupt, Log.Install(s_at, [], [Part(0), new byte[] { 1, 2, 3 }], default));
         folder.Reopen();
         AssertNothing();
     }
@@ -114,7 +114,7 @@ public sealed class SnapshotInstallTests(ITestOutputHelper output) : IDisposable
         List<string> images = [folder.Image()];
         int before = folder.Store.Steps;
         folder.Store.Done = _ => images.Add(folder.Image());
-        Assert.Equal(Status.Ok, Log.Install(s_at, [], Parts()));
+        Assert.Equal(Status.Ok, Log.Install(s_at, [], Parts(), default));
         output.WriteLine($"{folder.Store.Steps - before} writes and syncs");
         folder.Store.Done = null;
         Assert.InRange(images.Count, 6, 100);
@@ -149,7 +149,7 @@ public sealed class SnapshotInstallTests(ITestOutputHelper output) : IDisposable
                 folder.Use(CopyOf(image));
                 folder.Apply(12);
                 folder.Store.FailsAt = folder.Store.Steps + at;
-                status = Log.Install(s_at, [], Parts());
+                status = Log.Install(s_at, [], Parts(), default);
                 Assert.Contains(status, new[] { Status.Ok, Status.IoError });
                 folder.Store.FailsAt = 0;
                 if (crashes) { folder.Crash(); }
@@ -170,11 +170,11 @@ public sealed class SnapshotInstallTests(ITestOutputHelper output) : IDisposable
     {
         MakeOld();
         folder.Store.FailsAt = folder.Store.Steps + 3;
-        Assert.Equal(Status.IoError, Log.Install(s_at, [], Parts()));
+        Assert.Equal(Status.IoError, Log.Install(s_at, [], Parts(), default));
         folder.Store.FailsAt = 0;
         folder.Crash();
         AssertNothing();
-        Assert.Equal(Status.Ok, Log.Install(s_at, [], Parts()));
+        Assert.Equal(Status.Ok, Log.Install(s_at, [], Parts(), default));
         folder.Crash();
         AssertNew();
     }

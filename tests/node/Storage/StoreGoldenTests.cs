@@ -115,7 +115,7 @@ public sealed class StoreGoldenTests : IDisposable
             folder.Store.Done = null;
             Check("sys-installing-v1.txt", key, folder.Store);
         };
-        Assert.Equal(Status.Ok, folder.Log.Install(new(new(2), new(9)), [], []));
+        Assert.Equal(Status.Ok, folder.Log.Install(new(new(2), new(9)), [], [], default));
         Assert.Null(folder.Store.Done);
         Assert.False(folder.Store.TryGet(Family.System, key, new ByteBuffer()));
         Assert.Equal(9ul, folder.Log.Applied.Value);

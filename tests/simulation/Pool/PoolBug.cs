@@ -35,6 +35,9 @@ internal enum PoolBug
     /// <summary>A snapshot is told to be installed, and was not.</summary>
     SkipSnapshot,
 
+    /// <summary>A process that comes back takes what there is of a snapshot that never became whole for all of it.</summary>
+    BelieveHalfSnapshot,
+
     /// <summary>A disk that was in sync begins anew without waiting for the others.</summary>
     StartColdAtOnce,
 

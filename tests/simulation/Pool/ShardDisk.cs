@@ -57,6 +57,19 @@ internal sealed class ShardDisk
         Blocks = other.Blocks;
     }
 
+    /// <summary>Puts other contents in the place of all but the blocks.</summary>
+    public void Replace(LogPosition at, ImmutableArray<LogRun> endedBefore, IReadOnlyList<long> values, RecordTable records)
+    {
+        Start = at;
+        EndedBefore = endedBefore;
+        Entries.Clear();
+        Applied = at.Index;
+        long[] copy = [.. values];
+        Values.Clear();
+        Values.AddRange(copy);
+        Records = records;
+    }
+
     /// <summary>Those of some blocks that no record knows; of a drive that is gone, all.</summary>
     public List<BlockName> FindUnknown(IEnumerable<BlockName> blocks)
     {

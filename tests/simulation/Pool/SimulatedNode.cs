@@ -182,7 +182,7 @@ internal sealed partial class SimulatedNode
     /// <summary>How far its copy of a shard is, and whom it hears: what it would tell a person who asks.</summary>
     public CopyReport CopyOf(ShardId shard) => new(
         new(Id, PoolWorld.DiskOf(Id), Boot),
-        core!.Find(shard)?.Last,
+        core!.Find(shard) is { IsInstalling: false } replica ? replica.Last : null,
         [.. core.Peers.Nodes.Where(node => core.Peers.BootOf(node).Value != 0 && !core.Peers.IsSilent(node, Clock))]);
 
     public bool IsHealthy(ShardId shard) =>
@@ -356,20 +356,28 @@ internal sealed partial class SimulatedNode
 
     private void Install(InstallSnapshot install, ShardContents contents)
     {
-        world.Note("snapshot installed");
         SimulatedShardDisk disk = disks[install.Shard];
-        disk.Change(now =>
+        ReplicaNode? process = core;
+
+        // What a start finds before the snapshot is whole it removes: so nothing of it is there. With the planted bug it does not.
+        if (world.Bug != PoolBug.SkipSnapshot)
         {
-            now.Start = install.At;
-            now.EndedBefore = world.Bug == PoolBug.ForgetReigns ? [] : install.EndedBefore;
-            now.Entries.Clear();
-            now.Applied = install.At.Index;
-            if (world.Bug == PoolBug.SkipSnapshot) { return; }
-            now.Values.Clear();
-            now.Values.AddRange(contents.Values);
-            now.Records = contents.Records;
-        });
-        disk.SyncTo(disk.Mark);
+            disk.Change(static now => now.Replace(default, [], [], RecordTable.Empty));
+            if (world.Bug == PoolBug.BelieveHalfSnapshot) { disk.Change(now => now.Replace(install.At, install.EndedBefore, [], RecordTable.Empty)); }
+        }
+
+        world.After(world.Between(1, world.Random.Next(5) == 0 ? 2_000 : 40), () => WhenAwake(() =>
+        {
+            if (core != process) { return; }
+            world.Note("snapshot installed");
+            disk.Change(now =>
+            {
+                ShardContents whole = world.Bug == PoolBug.SkipSnapshot ? new([.. now.Values], now.Records) : contents;
+                now.Replace(install.At, world.Bug == PoolBug.ForgetReigns ? [] : install.EndedBefore, whole.Values, whole.Records);
+            });
+            disk.SyncTo(disk.Mark);
+            Step(now => core!.Find(install.Shard)!.OnInstalled(now, effects));
+        }));
     }
 
     private void Sync(ShardId shard)
