@@ -46,6 +46,10 @@ public sealed partial class PeerService(PoolId pool, ReplicationDriver driver, F
                 }
             }
         }
+        catch (OperationCanceledException) when (way.Ended.IsCancellationRequested)
+        {
+            // The other node stopped, or opens both ways anew.
+        }
         finally
         {
             await way.DisposeAsync();
@@ -76,7 +80,6 @@ public sealed partial class PeerService(PoolId pool, ReplicationDriver driver, F
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Refused a connection of node {Peer}: {Why}.")]
     private static partial void LogRefused(ILogger logger, NodeId peer, string why);
-
 }
 
 /// <summary>The ways on which one node says something: its stream, and beside it perhaps a quicker one.</summary>

@@ -27,7 +27,7 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
         "message lost", "message twice", "names lost", "node cut off", "node gone", "node replaced", "one way cut",
         "origin deleted before its clone", "pause", "polite stop", "pool split",
         "power cut", "power cut of all", "primary moved", "proposal refused", "proposal taken", "proposal unknown", "quota", "reign served", "reservation refused", "reserved",
-        "rolling restart", "session expired", "session goes on", "slow disk", "shard is new", "snapshot", "snapshot installed", "stuck disk", "suspend", "synced", "synced too late", "transaction",
+        "rolling restart", "session expired", "session goes on", "slow disk", "shard is new", "snapshot", "snapshot installed", "struck amid a snapshot", "stuck disk", "suspend", "synced", "synced too late", "transaction",
         "transaction refused", "unanswered and not done", "unknown blocks dropped",
     ];
 

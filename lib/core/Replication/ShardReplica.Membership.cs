@@ -6,7 +6,7 @@ public sealed partial class ShardReplica
     /// <summary>Entries that a node may lack when it is waited for from then on: a few milliseconds of them.</summary>
     private const ulong NearEntries = 512;
 
-    /// <summary>Who owes an answer for this part of <see cref="ReplicationTimes.Resend"/> is asked how far it is.</summary>
+    /// <summary>Who is waited for, and owes an answer for this part of <see cref="ReplicationTimes.Resend"/>, is asked how far it is.</summary>
     private const int QuestionParts = 5;
 
     private Reign? proposed;
@@ -120,10 +120,10 @@ public sealed partial class ShardReplica
             {
                 SendAgain(node, follower, times.Resend, now, effects);
             }
-            else if (now - follower.SentAt >= (follower.OwesSince is null ? times.Resend : times.Resend / QuestionParts))
+            else if (now - follower.SentAt >= (IsWaitedFor(node, follower) ? times.Resend / QuestionParts : times.Resend))
             {
-                // Nothing is missing, and it is told what is committed; or it is asked, because all that is under way may be lost: a
-                // connection broke. Its answer says so.
+                // Nothing is missing, and it is told what is committed; or it is asked, because all that is under way may be lost, as when
+                // a connection broke: its answer says so.
                 SendMore(node, follower, now, effects, evenNothing: true);
             }
         }
@@ -280,6 +280,10 @@ public sealed partial class ShardReplica
             return;
         }
     }
+
+    /// <summary>Whether nothing is committed until a node answers.</summary>
+    private bool IsWaitedFor(NodeId node, FollowerProgress follower) =>
+        follower.OwesSince is not null && (Reign!.Has(node, follower.Boot) || joining?.Node == node);
 
     private bool IsThere(InSyncReplica replica, TimeSpan now) =>
         followers.TryGetValue(replica.Node, out FollowerProgress? follower) && follower.Boot == replica.Boot

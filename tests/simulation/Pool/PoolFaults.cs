@@ -11,7 +11,7 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
 
     public void Start()
     {
-        if (cutsAll) { world.Noted = CutAllThen; }
+        world.Noted = StrikeThen;
         world.After(world.Between(200, 2_000), Next);
     }
 
@@ -172,6 +172,19 @@ internal sealed class PoolFaults(PoolWorld world, bool cutsAll)
     }
 
     /// <summary>The power goes where what is stored and what refers to it may part: now and then right behind it.</summary>
+    private void StrikeThen(string what, SimulatedNode? node)
+    {
+        if (cutsAll) { CutAllThen(what); }
+        if (what != "snapshot begun" || world.Random.Next(4) != 0) { return; }
+        world.After(world.Between(0, 40), () =>
+        {
+            if (isStopped || !node!.IsUp) { return; }
+            world.Note("struck amid a snapshot");
+            if (world.Random.Next(2) == 0) { CutPower(node); }
+            else { Kill(node); }
+        });
+    }
+
     private void CutAllThen(string what)
     {
         if (what is not ("block" or "blocks dropped") || world.Random.Next(what == "block" ? 15 : 3) != 0) { return; }

@@ -103,13 +103,13 @@ internal sealed class PoolWorld
         if (Trace is { } trace) { trace(string.Create(CultureInfo.InvariantCulture, $"{Now.TotalSeconds:F3} {FormattableString.Invariant(what)}")); }
     }
 
-    /// <summary>Is told of what is noted: faults come at the worst moments, too.</summary>
-    public Action<string>? Noted { get; set; }
+    /// <summary>Is told of what is noted, and of which node: faults come at the worst moments, too.</summary>
+    public Action<string, SimulatedNode?>? Noted { get; set; }
 
-    public void Note(string what)
+    public void Note(string what, SimulatedNode? node = null)
     {
         Reached[what] = Reached.GetValueOrDefault(what) + 1;
-        Noted?.Invoke(what);
+        Noted?.Invoke(what, node);
     }
 
     public void Run(TimeSpan until)

@@ -356,6 +356,7 @@ internal sealed partial class SimulatedNode
 
     private void Install(InstallSnapshot install, ShardContents contents)
     {
+        world.Note("snapshot begun", this);
         SimulatedShardDisk disk = disks[install.Shard];
         ReplicaNode? process = core;
 
