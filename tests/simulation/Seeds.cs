@@ -12,6 +12,9 @@ internal readonly record struct Seeds(int First, int Count)
 
     public int Last => First + Count - 1;
 
+    /// <summary>Whether more is wanted than a normal test does.</summary>
+    public static bool AreAsked => Number("KVFS_SEEDS") is not null;
+
     /// <param name="ofEach">Runs for each seed that is asked for: as many as take about as long as those of other simulations.</param>
     /// <param name="least">Runs of a normal test.</param>
     public static Seeds Asked(int ofEach, int least) => new(
