@@ -82,8 +82,9 @@ public sealed class NodeCrashTests(ITestOutputHelper output)
         NodeBug bug = Enum.Parse<NodeBug>(name);
         for (int seed = 1; seed <= PlantedSeeds; seed++)
         {
-            if (Run(Steps(seed), bug) is not { } failure) { continue; }
-            List<int> least = Shrink(Steps(seed), bug, ref failure);
+            List<int> steps = Steps(seed);
+            if (Run(ref steps, bug) is not { } failure) { continue; }
+            List<int> least = Shrink(steps, bug, ref failure);
             output.WriteLine($"{bug}, seed {seed}, {least.Count} steps:\n{Describe(failure)}");
             Assert.True(least.Count <= StepsPerRun / 2);
             return;
@@ -98,10 +99,13 @@ public sealed class NodeCrashTests(ITestOutputHelper output)
         return [.. Enumerable.Range(0, StepsPerRun).Select(_ => chance.Next())];
     }
 
-    private static CrashFailedException? Run(List<int> steps, NodeBug bug)
+    /// <summary>Runs a workload; what follows the step that fails is left out of it.</summary>
+    private static CrashFailedException? Run(ref List<int> steps, NodeBug bug)
     {
         using NodeSimulation run = new(bug);
-        return Run(run, steps);
+        CrashFailedException? failure = Run(run, steps);
+        if (failure is not null && run.Begun > 0) { steps = steps[..run.Begun]; }
+        return failure;
     }
 
     private static CrashFailedException? Run(NodeSimulation run, List<int> steps)
@@ -126,7 +130,7 @@ public sealed class NodeCrashTests(ITestOutputHelper output)
             for (int start = 0; start < steps.Count && runs < MaxShrinks; runs++)
             {
                 List<int> fewer = [.. steps.Take(start), .. steps.Skip(start + piece)];
-                if (Run(fewer, bug) is { } still)
+                if (Run(ref fewer, bug) is { } still)
                 {
                     steps = fewer;
                     failure = still;

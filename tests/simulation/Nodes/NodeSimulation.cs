@@ -55,6 +55,9 @@ internal sealed class NodeSimulation : IDisposable
     /// <summary>Crashes that were looked at.</summary>
     internal int Crashes { get; private set; }
 
+    /// <summary>Steps of the workload that were begun: the last of them is the one that failed, if one did.</summary>
+    internal int Begun { get; private set; }
+
     /// <summary>How often each kind of step was made, and clusters that were folded and blocks that were emptied on the way.
     /// </summary>
     internal SortedDictionary<string, long> Done { get; } = new(StringComparer.Ordinal);
@@ -68,7 +71,12 @@ internal sealed class NodeSimulation : IDisposable
         try
         {
             Live(told, Start);
-            foreach (int step in steps) { RunStep(step, told); }
+            foreach (int step in steps)
+            {
+                Begun++;
+                RunStep(step, told);
+            }
+
             Live(told, Stop);
         }
         catch (Exception failure) when (failure is not CrashFailedException)
