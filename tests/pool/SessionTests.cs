@@ -134,6 +134,62 @@ public sealed class SessionTests
     }
 
     [Fact]
+    public async Task A_file_without_a_name_whose_maker_waits_for_the_answer_is_still_there_under_the_next_primary()
+    {
+        await using PoolWorld world = await PoolWorld.StartAsync(3);
+        await world.CreateDriveAsync("drive");
+        PoolMemberNode primary = await world.ServerOfAsync("drive");
+        V1.Opened opened;
+        V1.Answer[] made = new V1.Answer[3];
+        using (GrpcChannel channel = world.ChannelTo(world.NumberOf(primary)))
+        {
+            opened = await channel.UnaryAsync(DriveMethods.Open, new() { Drive = "drive" }, new(), s_none);
+            for (uint slot = 0; slot < 3; slot++)
+            {
+                made[slot] = await channel.UnaryAsync(DriveMethods.Call, new() { Key = opened.Key, Request = Make(slot) }, new(), s_none);
+                Assert.Equal(V1.Status.Ok, made[slot].Status);
+            }
+        }
+
+        await world.StopAsync(primary);
+        using GrpcChannel next = world.ChannelTo(world.NumberOf(await world.ServerOfAsync("drive")));
+
+        // The answers of slots 0 and 1 did not come, for all that it says; of slot 2 it says nothing.
+        V1.Holdings told = new() { Epoch = made[2].Epoch, LogIndex = made[2].LogIndex, Opening = { Named(0), Named(1) } };
+        Assert.Equal(V1.Status.Ok, (await AskAsync(new() { TellHoldings = told })).Status);
+        await PoolWorld.UntilAsync(
+            async () => (await AskAsync(Get(2))).Status == V1.Status.Stale ? made : null, "what nobody holds any more is still there");
+        for (uint slot = 0; slot < 2; slot++)
+        {
+            Assert.Equal(made[slot].Node, (await AskAsync(Make(slot))).Node);
+            Assert.Equal(V1.Status.Ok, (await AskAsync(Get(slot))).Status);
+            Assert.Equal(V1.Status.Ok, (await AskAsync(Release(slot, 2))).Status);
+
+            // It held it once.
+            Assert.Equal(V1.Status.Invalid, (await AskAsync(Release(slot, 3))).Status);
+            Assert.Equal(V1.Status.Stale, (await AskAsync(Get(slot))).Status);
+        }
+
+        Task<V1.Answer> AskAsync(V1.Request request)
+        {
+            request.Session = opened.Key.Session;
+            return next.UnaryAsync(DriveMethods.Call, new() { Key = opened.Key, Request = request }, new(), s_none).AsTask();
+        }
+
+        V1.Request Make(uint slot)
+        {
+            V1.Create create = new() { Parent = new() { Id = VNodeId.Root.Value }, Kind = V1.VNodeKind.File, Opened = true, Nameless = true };
+            return new() { Session = opened.Key.Session, Id = 1, Slot = slot, Sequence = 1, Create = create };
+        }
+
+        V1.Request Get(uint slot) => new() { Get = new() { Id = made[slot].Node.Id } };
+
+        V1.Request Release(uint slot, ulong sequence) => new() { Slot = slot, Sequence = sequence, Release = new() { Id = made[slot].Node.Id } };
+
+        static V1.RequestName Named(uint slot) => new() { Slot = slot, Sequence = 1 };
+    }
+
+    [Fact]
     public async Task One_that_was_promised_what_is_not_there_is_told_so_and_one_whose_token_is_wrong_is_none()
     {
         await using PoolWorld world = await PoolWorld.StartAsync(3);

@@ -414,7 +414,7 @@ internal sealed class SessionConnection : IAsyncDisposable
             link = new(next.Via, next.Ended);
             if (next.WantsHoldings)
             {
-                foreach (V1.Holdings part in holdings.Tell())
+                foreach (V1.Holdings part in holdings.Tell(book.All()))
                 {
                     next.Send(new() { Request = new() { Session = Id.Value, Id = HoldingsId, TellHoldings = part } });
                 }

@@ -1,4 +1,5 @@
 using KvFs.Core;
+using KvFs.Protocol.Wire;
 using Operation = KvFs.Protocol.V1.Request.OperationOneofCase;
 using V1 = KvFs.Protocol.V1;
 
@@ -53,7 +54,8 @@ internal sealed class SessionHoldings
     }
 
     /// <summary>All of it, in as many parts as it takes.</summary>
-    public IEnumerable<V1.Holdings> Tell()
+    /// <param name="waiting">What was asked and not answered yet.</param>
+    public IEnumerable<V1.Holdings> Tell(IReadOnlyList<WaitingRequest> waiting)
     {
         ulong[][] parts = [.. held.Keys.Chunk(MaxPerMessage)];
         for (int at = 0; at < parts.Length - 1; at++) { yield return Part(parts[at], more: true); }
@@ -62,6 +64,12 @@ internal sealed class SessionHoldings
         last.ReservedInodes = reservedInodes;
         last.Epoch = newest.Epoch.Value;
         last.LogIndex = newest.Index.Value;
+        foreach (WaitingRequest each in waiting)
+        {
+            bool mayHaveOpened = each.WasSent && each.Request.MayOpen();
+            if (mayHaveOpened) { last.Opening.Add(new V1.RequestName { Slot = each.Request.Slot, Sequence = each.Request.Sequence }); }
+        }
+
         yield return last;
     }
 

@@ -15,6 +15,21 @@ public static class WireChanges
             or Operation.ChangeRange or Operation.CopyRange or Operation.Transact;
     }
 
+    /// <summary>Whether a request makes VNodes and holds them open: its answer tells which (<see cref="OpenedBy"/>).</summary>
+    public static bool MayOpen(this V1.Request request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return request.Create is { Opened: true } || (request.Transact?.Operations.Any(static each => each.Create is { Opened: true }) ?? false);
+    }
+
+    /// <summary>What a request that may open something has opened, by its answer, which is Ok.</summary>
+    public static IEnumerable<VNodeId> OpenedBy(this V1.Answer answer)
+    {
+        ArgumentNullException.ThrowIfNull(answer);
+        if (answer.Node is { } made) { return [new(made.Id)]; }
+        return answer.Transacted is { } done ? done.Opened.Select(static each => new VNodeId(each)) : [];
+    }
+
     /// <summary>The name of a request that has one.</summary>
     public static RequestId NameIn(this V1.Request request, SessionId session)
     {
