@@ -23,9 +23,9 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
         "block", "block lost", "block mended", "block rots", "block torn", "blocks dropped", "blocks fetched", "client cut off", "clone of a clone", "clone of a snapshot",
         "clone of the present", "copy dropped",
         "decided on what was not committed", "disk full",
-        "drive removed", "drive snapshot", "ids reserved", "kill", "learner added", "lock", "locked", "log cut",
+        "drive removed", "drive snapshot", "file without a name linked", "file without a name made", "ids reserved", "kill", "learner added", "lock", "locked", "log cut",
         "message lost", "message twice", "names lost", "node cut off", "node gone", "node replaced", "one way cut",
-        "origin deleted before its clone", "pause", "polite stop", "pool split",
+        "open file that others replace read", "open file unlinked", "open file without a name read", "origin deleted before its clone", "pause", "polite stop", "pool split",
         "power cut", "power cut of all", "primary moved", "proposal refused", "proposal taken", "proposal unknown", "quota", "reign served", "reservation refused", "reserved",
         "rolling restart", "session expired", "session goes on", "slow disk", "shard is new", "snapshot", "snapshot installed", "struck amid a snapshot", "stuck disk", "suspend", "synced", "synced too late", "transaction",
         "transaction refused", "unanswered and not done", "unknown blocks dropped",
@@ -80,6 +80,7 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
     [InlineData(1000232, "a copy that the primary did not know as one yet told it that it had all blocks, and missed the next one")]
     [InlineData(4000218, "a dead block that had rotted at the only copy left kept it from ever getting others, which it needs to serve")]
     [InlineData(1010010, "a dead block that had rotted kept other copies from ever counting")]
+    [InlineData(2017, "a file without a name was removed while who had made it waited for the answer, under the next primary")]
     public void A_seed_that_failed_once_passes(int seed, string found)
     {
         Exception? failure = Fails(new(seed));
@@ -116,6 +117,9 @@ public sealed class PoolSimulationTests(ITestOutputHelper output)
     [InlineData(nameof(PoolBug.IgnoreReserved), false, 34)]
     [InlineData(nameof(PoolBug.CountApplied))]
     [InlineData(nameof(PoolBug.ForgetPins))]
+    [InlineData(nameof(PoolBug.ForgetHolds))]
+    [InlineData(nameof(PoolBug.ForgetOpening))]
+    [InlineData(nameof(PoolBug.KeepOrphans))]
     public void A_planted_bug_is_found(string bug, bool showsWithoutPower = false, int? near = null)
     {
         // Some show only where all may lose their power at once: with every fourth seed. Of those that few seeds show, one that does is

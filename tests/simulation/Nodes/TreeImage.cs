@@ -54,6 +54,19 @@ internal abstract class TreeImage
         if (status != Status.Ok) { throw new BrokenPromiseException($"a read answers {status}"); }
     }
 
+    /// <summary>What the cells of a file show, as <see cref="ModelFile.Text"/> tells what they should.</summary>
+    protected string Cells(VNodeId id)
+    {
+        int[] cells = new int[ModelFile.CellCount];
+        for (uint cluster = 0; cluster < 2; cluster++)
+        {
+            ClusterMap map = GetCluster(id, cluster);
+            foreach (Slice run in map.Runs) { ReadRun(map, run, cluster, cells); }
+        }
+
+        return string.Join(',', cells);
+    }
+
     private void AddEntries(string path, VNodeId directory, List<(string Path, NodeInfo Info)> found)
     {
         ulong cookie = 0;
@@ -105,18 +118,6 @@ internal abstract class TreeImage
         }
 
         return text.ToString();
-    }
-
-    private string Cells(VNodeId id)
-    {
-        int[] cells = new int[ModelFile.CellCount];
-        for (uint cluster = 0; cluster < 2; cluster++)
-        {
-            ClusterMap map = GetCluster(id, cluster);
-            foreach (Slice run in map.Runs) { ReadRun(map, run, cluster, cells); }
-        }
-
-        return string.Join(',', cells);
     }
 
     private void ReadRun(ClusterMap map, Slice run, uint cluster, int[] cells)

@@ -17,6 +17,7 @@ internal sealed class DriveCaller(PoolWorld world, int number, ShardId shard, Dr
     private const int StallOneIn = 20;
 
     private readonly ulong[] sequences = new ulong[4];
+    private readonly SortedDictionary<VNodeId, uint> held = [];
 
     /// <summary>The newest term that it has asked.</summary>
     private Epoch newest;
@@ -44,6 +45,7 @@ internal sealed class DriveCaller(PoolWorld world, int number, ShardId shard, Dr
         Session = default;
         Answered = default;
         Reserved = default;
+        held.Clear();
         Array.Clear(sequences);
         SessionToken token = new(((UInt128)world.Random.NextInt64() << 64) | (uint)number);
         DriveRequest request = new(default, default, (drive, _, result) => drive.OpenSession(token, result));
@@ -65,7 +67,7 @@ internal sealed class DriveCaller(PoolWorld world, int number, ShardId shard, Dr
     {
         int slot = world.Random.Next(sequences.Length);
         RequestId name = new(Session, (ushort)slot, ++sequences[slot]);
-        DriveRequest request = new(name, Answered, change, Reserved);
+        DriveRequest request = new(name, Answered, change, Reserved, new SortedDictionary<VNodeId, uint>(held));
         Send((node, reply) => node.Ask(shard, id, request, reply), answer =>
         {
             Take(answer.Grown);
@@ -97,6 +99,26 @@ internal sealed class DriveCaller(PoolWorld world, int number, ShardId shard, Dr
         Change((at, _, _) => at.Unreserve(session, all), (answer, _) =>
         {
             Take(all);
+            then(answer.Status);
+        });
+    }
+
+    /// <summary>Holds a file open, which a change finds or makes, and answers first.</summary>
+    public void Hold(DriveChange finding, Action<DriveAnswer, VNodeId> then) => Change(finding, (answer, _) =>
+    {
+        VNodeId file = answer.Status == Status.Ok ? new(BitConverter.ToUInt64(answer.Result.Span)) : VNodeId.None;
+        if (file != VNodeId.None) { held[file] = held.GetValueOrDefault(file) + 1; }
+        then(answer, file);
+    });
+
+    /// <summary>Lets go of a file.</summary>
+    public void Release(VNodeId file, Action<Status> then)
+    {
+        SessionId session = Session;
+        Change((at, transaction, _) => at.Release(file, session, transaction), (answer, _) =>
+        {
+            if (held[file] > 1) { held[file]--; }
+            else { held.Remove(file); }
             then(answer.Status);
         });
     }

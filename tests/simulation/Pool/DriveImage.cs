@@ -10,6 +10,9 @@ internal sealed class DriveImage(DriveView view, IReadOnlyDictionary<BlockName, 
     private readonly PageSink sink = new();
     private readonly ClusterMap map = new();
 
+    /// <summary>What a file shows, whether it has a name or not; null: it is not there.</summary>
+    public string? Read(VNodeId file) => GetNode.Apply(view, file, out _) == Status.Ok ? Cells(file) : null;
+
     protected override NodeInfo Get(VNodeId id)
     {
         Require(GetNode.Apply(view, id, out NodeInfo info));

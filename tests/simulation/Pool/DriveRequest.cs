@@ -11,7 +11,9 @@ internal delegate Status DriveChange(SimulatedDrive drive, DriveTransaction tran
 /// <param name="Change">What to do.</param>
 /// <param name="Reserved">What its session has set aside, as far as answers told it: a primary that goes on with the session learns it so.
 /// </param>
-internal sealed record DriveRequest(RequestId Id, LogPosition Answered, DriveChange Change, Reservation Reserved = default);
+/// <param name="Held">What its session holds open, likewise.</param>
+internal sealed record DriveRequest(
+    RequestId Id, LogPosition Answered, DriveChange Change, Reservation Reserved = default, IReadOnlyDictionary<VNodeId, uint>? Held = null);
 
 /// <summary>What a drive answers.</summary>
 /// <param name="Status">Of the operation; Busy, StaleEpoch: ask again; Lost: what was answered once is gone.</param>

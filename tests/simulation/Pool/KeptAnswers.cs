@@ -18,21 +18,24 @@ internal sealed class KeptAnswers
         if (slots.TryGetValue((name.Session, name.Slot), out Slot? slot) && name.Sequence <= slot.Sequence)
         {
             if (name.Sequence < slot.Sequence) { return false; }
-            earlier = slot.Answer;
-            if (earlier is null) { slot.Waiting.Add(answer); }
-            return false;
+            if (!slot.IsRefused)
+            {
+                earlier = slot.Answer;
+                if (earlier is null) { slot.Waiting.Add(answer); }
+                return false;
+            }
         }
 
         slots[(name.Session, name.Slot)] = new(name.Sequence) { Waiting = { answer } };
         return true;
     }
 
-    /// <summary>Answers a request that was carried out; one that was not applied may be decided anew.</summary>
+    /// <summary>Answers a request that was carried out; one that was not applied may be decided anew, and none before it.</summary>
     public void End(RequestId name, DriveAnswer answer)
     {
         Slot slot = slots[(name.Session, name.Slot)];
         Invariant.Check(slot.Sequence == name.Sequence && slot.Answer is null);
-        if (answer.Status is Status.Busy) { slots.Remove((name.Session, name.Slot)); }
+        if (answer.Status is Status.Busy) { slot.IsRefused = true; }
         else { slot.Answer = answer; }
         foreach (Action<DriveAnswer> each in slot.Waiting) { each(answer); }
         slot.Waiting.Clear();
@@ -43,6 +46,9 @@ internal sealed class KeptAnswers
         public ulong Sequence => sequence;
 
         public DriveAnswer? Answer { get; set; }
+
+        /// <summary>It was not applied. What came before it in its slot stays answered, and may still be on its way here.</summary>
+        public bool IsRefused { get; set; }
 
         public List<Action<DriveAnswer>> Waiting { get; } = [];
     }

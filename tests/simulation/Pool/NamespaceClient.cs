@@ -84,8 +84,11 @@ internal sealed partial class NamespaceClient
 
         switch (world.Random.Next(world.HasQuota ? 28 : 24))
         {
-            case < 10:
+            case < 8:
                 ChangeTree();
+                break;
+            case 8 or 9:
+                UseOpen();
                 break;
             case 10:
                 MakeClone();
@@ -336,6 +339,7 @@ internal sealed partial class NamespaceClient
     {
         // What was not synced may be lost: a later sync says nothing of it.
         sharedUnsynced.Clear();
+        open.Clear();
         drive.Open(status =>
         {
             if (status == Status.NotFound)

@@ -86,6 +86,15 @@ internal enum PoolBug
     /// <summary>What others have set aside is given to who comes first.</summary>
     IgnoreReserved,
 
+    /// <summary>A new primary takes what nobody has told it to hold for free.</summary>
+    ForgetHolds,
+
+    /// <summary>A new primary does not know what was opened by a request whose answer its client waits for.</summary>
+    ForgetOpening,
+
+    /// <summary>What has no name, and was held open by sessions that are over, stays for ever.</summary>
+    KeepOrphans,
+
     /// <summary>A new primary does not know which versions clones see.</summary>
     ForgetPins,
 

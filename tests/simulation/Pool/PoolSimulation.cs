@@ -98,8 +98,13 @@ internal sealed class PoolSimulation
             && copy.Applied == copy.Last && copy.Last == last
             && !copy.Blocks.Values.Any(static block => block.IsBad)
             && copy.FindUnknown(copy.Blocks.Keys).Count == 0
-            && DriveCatalog.Read(copy.Records).Entries.Length <= 1);
+            && DriveCatalog.Read(copy.Records).Entries.Length <= 1
+            && !HasOrphans(copy, PoolWorld.DriveOf(reign.Shard)));
     }
+
+    /// <summary>Whether there are VNodes without a name: sessions end, and nobody holds them any more.</summary>
+    private static bool HasOrphans(ShardDisk copy, DriveId drive) =>
+        SimulatedDrive.HasOrphans(new StoredDriveView(copy.Records, [new(drive, CowNumber.Head)]));
 
     private void Check(int number)
     {
@@ -118,6 +123,7 @@ internal sealed class PoolSimulation
         Check(shard, disk.Values, [.. World.Clients.SelectMany(static client => client.Operations).Where(one => one.Shard == number)]);
         DriveId drive = PoolWorld.DriveOf(shard);
         DriveCheck.Run(disk.Records, drive);
+        if (HasOrphans(disk, drive)) { throw new PoolFailedException($"drive {drive} keeps files that have no name"); }
         if (DriveCatalog.Read(disk.Records).Entries is { Length: > 1 } drives)
         {
             throw new PoolFailedException($"drives {string.Join(", ", drives.Select(static one => $"{one.Drive} {one.Policy.Flags}"))} are there, and all clones were deleted");

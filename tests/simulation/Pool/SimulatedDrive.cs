@@ -4,7 +4,7 @@ namespace KvFs.Simulation.Pool;
 
 /// <summary>A drive of a shard at its primary, in one term: decides by the operations of core, as <c>HostedDrive</c> does,
 /// and puts what comes of them into the log.</summary>
-internal sealed partial class SimulatedDrive : INodeHolders, ISessionLiveness, IStoredBlocks
+internal sealed partial class SimulatedDrive : ISessionLiveness, IStoredBlocks
 {
     /// <summary>Ids of each sequence that one reservation covers: few, so that there are many.</summary>
     private const ulong ReservedIds = 64;
@@ -79,15 +79,17 @@ internal sealed partial class SimulatedDrive : INodeHolders, ISessionLiveness, I
     /// <summary>What will be once the whole log is applied.</summary>
     private StoredDriveView Newest => new(shard.Head, state!, CowNumber.Head);
 
-    /// <summary>Nobody holds anything open.</summary>
-    public ReadOnlySpan<SessionId> Holders(VNodeId id) => default;
-
     public bool IsLive(SessionId session) => heard.ContainsKey(session.Value);
 
     public void Ask(DriveRequest request, Action<DriveAnswer> answer)
     {
         if (IsLive(request.Id.Session)) { heard[request.Id.Session.Value] = node.Clock; }
-        if (node.Has(shard.Id, request.Answered) && absent.Remove(request.Id.Session)) { quota.Adopt(request.Id.Session, request.Reserved); }
+        if (node.Has(shard.Id, request.Answered) && absent.Remove(request.Id.Session))
+        {
+            quota.Adopt(request.Id.Session, request.Reserved);
+            holds.Settle(request.Id.Session, HeldWith(request));
+        }
+
         DriveAnswer? earlier = null;
         if (request.Id == default || kept.TryBegin(request.Id, answer, out earlier)) { shard.Enter(() => Decide(new(request, answer))); }
         else if (earlier is { } told && node.MayAnswer(shard.Id))
@@ -101,7 +103,9 @@ internal sealed partial class SimulatedDrive : INodeHolders, ISessionLiveness, I
     public Status Transact(SessionId session, IReadOnlyList<TransactOperation> operations, TransactResult done)
     {
         foreach (CommitOperation one in operations.OfType<CommitOperation>()) { one.Commit.Stored = world.Bug == PoolBug.TrustGrants ? null : this; }
-        return Core.Transact.Apply(new([], operations), session, this, transaction, done);
+        Status status = Core.Transact.Apply(new([], operations), session, holds, transaction, done);
+        if (status == Status.Ok) { NoteOpened(session, operations, done); }
+        return status;
     }
 
     /// <summary>A block is at every copy that counts.</summary>
@@ -172,10 +176,12 @@ internal sealed partial class SimulatedDrive : INodeHolders, ISessionLiveness, I
                 heard.Add(session.Value, node.Clock);
                 absent.Add(session);
                 quota.AddAbsent(session);
+                if (world.Bug != PoolBug.ForgetHolds) { holds.AddAbsent(session); }
             }
             else { Expire(session); }
         }
 
+        ReapOrphans.ListHeld(View, this, holds.MarkOrphan);
         if (world.Bug == PoolBug.ForgetLocks) { return; }
         LockRecords.Load(View, Locks);
     }
@@ -193,15 +199,8 @@ internal sealed partial class SimulatedDrive : INodeHolders, ISessionLiveness, I
         if (shard.IsOver || IsGone) { return; }
         if (shard.CanSubmit && state is not null)
         {
-            foreach (ulong late in heard.Where(one => node.Clock - one.Value > s_sessionLease).Select(static one => one.Key).ToArray())
-            {
-                world.Note("session expired");
-                heard.Remove(late);
-                absent.Remove(new(late));
-                quota.Remove(new(late));
-                Expire(new(late));
-            }
-
+            foreach (ulong late in heard.Keys.Where(IsLate)) { shard.EnterLater(() => End(late)); }
+            if (world.Bug != PoolBug.KeepOrphans && HasOrphans(View)) { Enqueue((_, transaction, _) => ReapOrphans.Apply(this, holds, ref nextOrphan, transaction, out bool _)); }
             Enqueue(static (_, transaction, _) => ReapHistory.Apply(transaction, out bool _));
             DropDeadBlocks();
             if (world.Bug != PoolBug.SkipCompare && Id == PoolWorld.DriveOf(shard.Id) && world.Random.Next(CompareOneIn) == 0) { node.CompareBlocks(shard.Id); }
@@ -250,7 +249,24 @@ internal sealed partial class SimulatedDrive : INodeHolders, ISessionLiveness, I
         return blocks;
     }
 
-    private void Expire(SessionId session) => Enqueue((drive, step, _) =>
+    private bool IsLate(ulong session) => heard.TryGetValue(session, out TimeSpan at) && node.Clock - at > s_sessionLease;
+
+    /// <summary>Ends a session, if nothing was heard of it meanwhile.</summary>
+    private void End(ulong late)
+    {
+        if (!IsLate(late) || !shard.CanSubmit) { return; }
+        world.Note("session expired");
+        SessionId session = new(late);
+        heard.Remove(late);
+        absent.Remove(session);
+        quota.Remove(session);
+        holds.RemoveSession(session, []);
+        Decide(Expiring(session));
+    }
+
+    private void Expire(SessionId session) => shard.EnterLater(() => Decide(Expiring(session)));
+
+    private static Job Expiring(SessionId session) => Own((drive, step, _) =>
     {
         drive.lockEffects.Clear();
         drive.Locks.Expire(session, drive.lockEffects);
@@ -259,7 +275,10 @@ internal sealed partial class SimulatedDrive : INodeHolders, ISessionLiveness, I
         return status;
     });
 
-    private void Enqueue(DriveChange change) => shard.EnterLater(() => Decide(new(new(default, default, change), static _ => { })));
+    private void Enqueue(DriveChange change) => shard.EnterLater(() => Decide(Own(change)));
+
+    /// <summary>A change that no client asked for.</summary>
+    private static Job Own(DriveChange change) => new(new(default, default, change), static _ => { });
 
     private void Decide(Job job)
     {
@@ -309,6 +328,7 @@ internal sealed partial class SimulatedDrive : INodeHolders, ISessionLiveness, I
         }
 
         result.Clear();
+        opened = VNodeId.None;
         cloned = null;
         if (name != default && !MayApply(job, name)) { return; }
         Reservation others = world.Bug == PoolBug.IgnoreReserved ? default : quota.ReservedByOthers(name.Session);
@@ -329,6 +349,7 @@ internal sealed partial class SimulatedDrive : INodeHolders, ISessionLiveness, I
         transaction.Build(batch);
         cloned?.Build(batch);
         DriveTransaction? first = cloned;
+        foreach (VNodeId orphan in transaction.Orphaned) { holds.MarkOrphan(orphan); }
         if (batch.HasRanges || transaction.ChangesState) { shard.Commit(batch, durable: false, Committed); }
         else { shard.Begin(batch, Committed); }
         Adopt();
@@ -346,7 +367,10 @@ internal sealed partial class SimulatedDrive : INodeHolders, ISessionLiveness, I
     /// <summary>Has the answer in the transaction: for whoever is primary when the request comes again.</summary>
     private void Keep(RequestId name, Reservation grown)
     {
-        byte[] answer = [.. BitConverter.GetBytes(grown.Bytes), .. BitConverter.GetBytes(grown.Inodes), .. result.Span];
+        byte[] answer =
+        [
+            .. BitConverter.GetBytes(grown.Bytes), .. BitConverter.GetBytes(grown.Inodes), .. BitConverter.GetBytes(opened.Value), .. result.Span,
+        ];
         Invariant.Check(RequestLedger.Keep(name, Status.Ok, answer, transaction) == Status.Ok);
     }
 
@@ -371,7 +395,7 @@ internal sealed partial class SimulatedDrive : INodeHolders, ISessionLiveness, I
                 world.Note("answer of another primary repeated");
                 Reservation grown = new(BitConverter.ToUInt64(result.Span), BitConverter.ToUInt64(result.Span[sizeof(ulong)..]));
                 quota.Return(name.Session, grown);
-                Confirm(job, status, [.. result.Span[(2 * sizeof(ulong))..]], grown);
+                Confirm(job, status, [.. result.Span[(3 * sizeof(ulong))..]], grown);
                 return false;
             case RequestVerdict.Outdated:
                 // Nobody waits for it.

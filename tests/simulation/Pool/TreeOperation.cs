@@ -100,13 +100,15 @@ internal sealed record WriteCell(ulong File, int Cell, int Token) : TreeOperatio
         return Status.Ok;
     }
 
-    public override TransactOperation ForCore(Func<ulong, VNodeId> find)
+    public override TransactOperation ForCore(Func<ulong, VNodeId> find) => new CommitOperation(find(File), ToCommit());
+
+    public FileCommit ToCommit()
     {
         FileCommit commit = new() { MinSize = ModelFile.EndOf(Cell + 1) };
         bool isInline = Block == default;
         if (isInline) { ModelFile.Fill(commit.Inline.Extend(ModelFile.CellBytes), Token); }
         commit.Runs.Add(new(ModelFile.OffsetOf(Cell), ModelFile.CellBytes, isInline ? SliceKind.Inline : SliceKind.Block, Block, 0));
-        return new CommitOperation(find(File), commit);
+        return commit;
     }
 }
 

@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
-using KvFs.Core;
 
-namespace KvFs.Node.Drives;
+namespace KvFs.Core;
 
 /// <summary>Which sessions hold which VNodes open, and which of these have lost their last name.</summary>
 /// <remarks>In memory. A session that outlived its primary holds everything here until its client has said what it holds
@@ -9,7 +8,7 @@ namespace KvFs.Node.Drives;
 /// has it.</remarks>
 public sealed class HoldTable : INodeHolders
 {
-    private readonly Dictionary<VNodeId, List<(SessionId Session, int Count)>> holds = [];
+    private readonly SortedDictionary<VNodeId, List<(SessionId Session, int Count)>> holds = [];
     private readonly HashSet<VNodeId> orphans = [];
     private readonly SortedSet<SessionId> absent = new(Comparer<SessionId>.Create(static (x, y) => x.Value.CompareTo(y.Value)));
     private SessionId[] holders = new SessionId[4];
@@ -25,7 +24,7 @@ public sealed class HoldTable : INodeHolders
         ArgumentNullException.ThrowIfNull(held);
         absent.Remove(session);
         foreach (List<(SessionId Session, int Count)> list in holds.Values) { list.RemoveAll(entry => entry.Session == session); }
-        foreach ((VNodeId id, uint count) in held) { EntriesOf(id).Add((session, (int)count)); }
+        foreach ((VNodeId id, uint count) in held.OrderBy(static hold => hold.Key)) { EntriesOf(id).Add((session, (int)count)); }
         foreach (VNodeId free in holds.Where(static hold => hold.Value.Count == 0).Select(static hold => hold.Key).ToList()) { holds.Remove(free); }
         if (absent.Count == 0) { orphans.RemoveWhere(orphan => !holds.ContainsKey(orphan)); }
     }
@@ -92,17 +91,16 @@ public sealed class HoldTable : INodeHolders
     {
         ArgumentNullException.ThrowIfNull(released);
         absent.Remove(session);
-        List<VNodeId> held = [];
+        List<VNodeId> own = [];
         foreach ((VNodeId id, List<(SessionId Session, int Count)> list) in holds)
         {
             foreach ((SessionId holder, _) in list)
             {
-                if (holder == session) { held.Add(id); }
+                if (holder == session) { own.Add(id); }
             }
         }
 
-        held.Sort();
-        foreach (VNodeId id in held)
+        foreach (VNodeId id in own)
         {
             List<(SessionId Session, int Count)> list = holds[id];
             list.RemoveAll(entry => entry.Session == session);
@@ -117,7 +115,12 @@ public sealed class HoldTable : INodeHolders
 
     private List<(SessionId Session, int Count)> EntriesOf(VNodeId id)
     {
-        ref List<(SessionId Session, int Count)>? list = ref CollectionsMarshal.GetValueRefOrAddDefault(holds, id, out _);
-        return list ??= new(1);
+        if (!holds.TryGetValue(id, out List<(SessionId Session, int Count)>? list))
+        {
+            list = new(1);
+            holds.Add(id, list);
+        }
+
+        return list;
     }
 }
