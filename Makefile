@@ -32,7 +32,7 @@ down: setup ## Unmount the drive and stop its node
 test: setup ## Run every test
 	@build/test.sh $(ONLY)
 
-check: ## Format, analyzers and every test: what .ci/run does
+check: ## Format, analyzers and every test, with the kvfs that `publish` makes: what .ci/run does
 	@build/check.sh
 
 sim: setup ## Run the simulation with many fresh seeds, and say what was reached (SEEDS=100, FIRST=seed to begin with)
@@ -51,12 +51,11 @@ fmt: setup ## Put the sources into the house's format
 	@dotnet format KvFs.sln --no-restore
 
 publish: setup ## Put a runnable kvfs into artifacts/publish
-	@dotnet publish cli/KvFs.Cli.csproj -c Release -r linux-x64 -p:KvFsPublish=true -v quiet -nologo \
-		-nodeReuse:false -p:UseSharedCompilation=false -o artifacts/publish
+	@build/publish.sh
 	@echo 'artifacts/publish/kvfs is ready'
 
-test-published: publish ## Run the tests of the command line against what `publish` makes, and not what `setup` builds
-	@KVFS_PROGRAM=$$PWD/artifacts/publish/kvfs build/test.sh cli integration pool
+test-published: setup ## Run the tests of the command line against what `publish` makes, and not what `setup` builds
+	@KVFS_PUBLISH=1 build/test.sh cli integration pool
 
 clean: ## Remove everything that was built here (not a drive's data)
 	@rm -rf artifacts

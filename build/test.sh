@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# test.sh [FOLDER...]: runs the test projects tests/FOLDER, or all of them, one after the other but for the simulations, as they
-# were last built by setup.sh. Goes on after a failing project. The last line is the sum over all: "N passed, N failed, N skipped".
+# test.sh [FOLDER...]: runs the test projects tests/FOLDER, or all of them, some side by side, as they were last built by
+# setup.sh. Goes on after a failing project. The last line is the sum over all: "N passed, N failed, N skipped".
 # Logs: artifacts/test/FOLDER.log, and FOLDER.trx beside it. Exit code 1 when a test failed, a test host crashed, or a
 # project that has tests ran none.
 #   KVFS_TEST_MINUTES  time one project may take (default 25)
+#   KVFS_PUBLISH       set: the tests that start kvfs start the one that publish.sh makes, and not what was built
 #   KVFS_HANG_MINUTES  time one single test may take before its host is stopped (default 10)
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -37,7 +38,7 @@ run() {
     return
   fi
   echo "== $folder"
-  timeout --kill-after=30 "${minutes}m" dotnet test "tests/$folder" -c Release --no-build -nologo \
+  env --default-signal=INT timeout --kill-after=30 "${minutes}m" dotnet test "tests/$folder" -c Release --no-build -nologo \
     --logger "trx;LogFileName=$folder.trx" --logger 'console;verbosity=normal' --results-directory "$PWD/$logs" \
     --blame-hang-timeout "${hang}m" --blame-hang-dump-type mini \
     >"$logs/$folder.log" 2>&1 </dev/null
@@ -51,17 +52,38 @@ run() {
   fi
 }
 
-# The simulations know no time but their own, and the tests of pools mostly wait for processes: these two go side by side, the
-# simulations behind everything else that wants a processor.
-rest=()
+# Makes the program that the tests start, if it is to be the published one.
+program() {
+  [ -n "${KVFS_PUBLISH:-}" ] || return 0
+  echo '== publishing kvfs'
+  if build/publish.sh >"$logs/publish.log" 2>&1; then
+    export KVFS_PROGRAM=$PWD/artifacts/publish/kvfs
+  elif grep -qE 'error NU(1[0-9]+|3[0-9]+)' "$logs/publish.log"; then
+    grep -m 3 'error NU' "$logs/publish.log"
+    echo '   its compiler cannot be had here: the tests start the kvfs that was built'
+  else
+    cat "$logs/publish.log"
+    echo "publish 1" >>"$logs/exits"
+  fi
+}
+
+# The simulations know no time but their own: they are behind everything that wants a processor. Pools mostly wait for their nodes:
+# all else goes beside them, behind what they want. (Also there a test may send Ctrl-C, which the shell has its children ignore.)
+front=()
+beside=()
 for folder in "${folders[@]}"; do
   case $folder in
     simulation) (renice -n 15 -p "$BASHPID" >/dev/null && run simulation "$minutes") & ;;
-    pool) rest=(pool "${rest[@]}") ;;
-    *) rest+=("$folder") ;;
+    pool) front+=(pool) ;;
+    *) beside+=("$folder") ;;
   esac
 done
-for folder in "${rest[@]}"; do run "$folder" "$hang_minutes"; done
+program
+(
+  renice -n 5 -p "$BASHPID" >/dev/null
+  for folder in "${beside[@]}"; do run "$folder" "$hang_minutes"; done
+) &
+for folder in "${front[@]}"; do run "$folder" "$hang_minutes"; done
 wait
 
 python3 build/sum-tests.py "$logs"
