@@ -21,6 +21,7 @@ public sealed class DriveHost
     /// <summary>By shard: all its drives are known. Under <see cref="Changes"/>.</summary>
     private readonly bool[] isOpen;
     private int takingUp;
+    private long moves;
     private ImmutableDictionary<DriveId, HostedDrive> drives = ImmutableDictionary<DriveId, HostedDrive>.Empty;
 
     public DriveHost(
@@ -124,11 +125,35 @@ public sealed class DriveHost
     /// <summary>Whether this node is primary of a shard in the newest pool map that it knows: it serves it, or will in a moment.</summary>
     public Func<ShardId, bool> IsToServe { get; set; } = static _ => false;
 
-    /// <summary>What is answered for a name that no drive here has. NotFound; StaleEpoch: it may be known in a moment.</summary>
-    public Status WhyNotFound => IsSettled ? Status.NotFound : Status.StaleEpoch;
+    /// <summary>A drive by its name, as <see cref="Find(string)"/>; if there is none, why: NotFound; StaleEpoch: it may be known in a moment.
+    /// </summary>
+    public HostedDrive? Find(string name, out Status why)
+    {
+        long? before = Settled();
+        HostedDrive? found = Find(name);
+        why = WhyNotFound(found, before);
+        return found;
+    }
+
+    /// <summary>The same, by its id.</summary>
+    public HostedDrive? Find(DriveId id, out Status why)
+    {
+        long? before = Settled();
+        HostedDrive? found = Find(id);
+        why = WhyNotFound(found, before);
+        return found;
+    }
 
     /// <summary>All drives that this node is to serve are known: what is not among them is not here.</summary>
-    public bool IsSettled => Volatile.Read(ref takingUp) == 0 && KnowsAll();
+    public bool IsSettled => Settled() is not null;
+
+    /// <summary>If all drives that this node is to serve are known: a number that changes when a shard comes or goes. What was looked for
+    /// between two that are the same, and was not there, is not here.</summary>
+    public long? Settled()
+    {
+        long now = Volatile.Read(ref moves);
+        return Volatile.Read(ref takingUp) == 0 && KnowsAll() && Volatile.Read(ref moves) == now ? now : null;
+    }
 
     /// <summary>Takes a drive up whose first transaction is committed. With <see cref="Changes"/> held, or with the gate of its
     /// shard, for one that was committed late.</summary>
@@ -169,8 +194,10 @@ public sealed class DriveHost
 
     /// <summary>What is answered to a session that is not known here. SessionExpired: there is none; StaleEpoch: it may be elsewhere,
     /// or here in a moment.</summary>
-    public Status WhyNoSession(DriveId drive) =>
-        !IsOneOfSeveral || (HomeOf(drive).CanServe && IsSettled) ? Status.SessionExpired : Status.StaleEpoch;
+    /// <param name="drive">Its drive.</param>
+    /// <param name="before">What <see cref="Settled"/> said before the session was looked for.</param>
+    public Status WhyNoSession(DriveId drive, long? before) =>
+        !IsOneOfSeveral || (HomeOf(drive).CanServe && IsStill(before)) ? Status.SessionExpired : Status.StaleEpoch;
 
     /// <summary>This node has become primary of a shard: opens its drives.</summary>
     /// <param name="shard">The shard.</param>
@@ -180,6 +207,7 @@ public sealed class DriveHost
     {
         ArgumentNullException.ThrowIfNull(shard);
         Interlocked.Increment(ref takingUp);
+        Interlocked.Increment(ref moves);
         try
         {
             lock (Changes) { Volatile.Write(ref shards[shard.Id.Value], shard); }
@@ -192,6 +220,11 @@ public sealed class DriveHost
             Interlocked.Decrement(ref takingUp);
         }
     }
+
+    private Status WhyNotFound(HostedDrive? found, long? before) =>
+        found is not null ? Status.Ok : IsStill(before) ? Status.NotFound : Status.StaleEpoch;
+
+    private bool IsStill(long? before) => before is not null && Settled() == before;
 
     private List<string> OpenDrivesOf(Shard shard, ShardLoss? loss)
     {
@@ -234,6 +267,7 @@ public sealed class DriveHost
     {
         ArgumentNullException.ThrowIfNull(refusing);
         HostedDrive[] gone;
+        Interlocked.Increment(ref moves);
         lock (Changes)
         {
             Volatile.Write(ref shards[refusing.Id.Value], refusing);

@@ -10,7 +10,7 @@ public sealed partial class LocalDriveAdmin
     public async ValueTask<Reply<SnapshotInfo>> CreateSnapshotAsync(
         string drive, string snapshot, CancellationToken cancellationToken)
     {
-        if (host.Find(drive) is not { } hosted) { return Reply.Failed<SnapshotInfo>(host.WhyNotFound); }
+        if (host.Find(drive, out Status why) is not { } hosted) { return Reply.Failed<SnapshotInfo>(why); }
         using IDisposable pause = hosted.Writes.Pause();
         Status status = await GatherAsync(hosted);
         work.RemoveOrphans(hosted, cancellationToken);
@@ -35,14 +35,14 @@ public sealed partial class LocalDriveAdmin
     public ValueTask<Reply<IReadOnlyList<SnapshotInfo>>> ListSnapshotsAsync(
         string drive, CancellationToken cancellationToken)
     {
-        if (host.Find(drive) is not { } hosted) { return Failed<IReadOnlyList<SnapshotInfo>>(host.WhyNotFound); }
+        if (host.Find(drive, out Status why) is not { } hosted) { return Failed<IReadOnlyList<SnapshotInfo>>(why); }
         Status status = hosted.ListSnapshots(out IReadOnlyList<SnapshotInfo> snapshots);
         return status == Status.Ok ? Done(snapshots) : Failed<IReadOnlyList<SnapshotInfo>>(status);
     }
 
     public ValueTask<Status> DeleteSnapshotAsync(string drive, string snapshot, CancellationToken cancellationToken)
     {
-        if (host.Find(drive) is not { } hosted) { return new(host.WhyNotFound); }
+        if (host.Find(drive, out Status why) is not { } hosted) { return new(why); }
         Status status = hosted.Transact(
             default,
             static (in string name, DriveTransaction transaction, out bool done) =>
@@ -61,7 +61,7 @@ public sealed partial class LocalDriveAdmin
     public async ValueTask<Reply<DriveInfo>> CloneAsync(
         string drive, string? snapshot, string clone, CancellationToken cancellationToken)
     {
-        if (host.Find(drive) is not { } origin) { return Reply.Failed<DriveInfo>(host.WhyNotFound); }
+        if (host.Find(drive, out Status why) is not { } origin) { return Reply.Failed<DriveInfo>(why); }
         using IDisposable pause = origin.Writes.Pause();
         Status flushed = snapshot is null ? await GatherAsync(origin) : Status.Ok;
         if (snapshot is null) { work.RemoveOrphans(origin, cancellationToken); }
@@ -72,7 +72,7 @@ public sealed partial class LocalDriveAdmin
         string drive, string snapshot, string path, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(path);
-        if (host.Find(drive) is not { } hosted) { return host.WhyNotFound; }
+        if (host.Find(drive, out Status why) is not { } hosted) { return why; }
         using IDisposable pause = hosted.Writes.Pause();
         Status status = await GatherAsync(hosted);
         if (status == Status.Ok) { status = DriveRestore.Run(hosted, snapshot, path, cancellationToken); }

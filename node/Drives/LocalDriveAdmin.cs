@@ -78,12 +78,12 @@ public sealed partial class LocalDriveAdmin(
     }
 
     public ValueTask<Reply<DriveInfo>> GetDriveAsync(string name, CancellationToken cancellationToken) =>
-        host.Find(name) is { } drive ? Done(Describe(drive)) : Failed<DriveInfo>(host.WhyNotFound);
+        host.Find(name, out Status why) is { } drive ? Done(Describe(drive)) : Failed<DriveInfo>(why);
 
     public ValueTask<Reply<DriveInfo>> ResizeDriveAsync(
         string name, ulong quotaBytes, ulong quotaInodes, CancellationToken cancellationToken)
     {
-        if (host.Find(name) is not { } drive) { return Failed<DriveInfo>(host.WhyNotFound); }
+        if (host.Find(name, out Status why) is not { } drive) { return Failed<DriveInfo>(why); }
         Status status = drive.Transact(
             default,
             static (in (ulong Bytes, ulong Inodes) quota, DriveTransaction transaction, out bool done) =>
@@ -102,7 +102,7 @@ public sealed partial class LocalDriveAdmin(
     {
         lock (host.Changes)
         {
-            if (host.Find(name) is not { } drive) { return new(host.WhyNotFound); }
+            if (host.Find(name, out Status why) is not { } drive) { return new(why); }
             if (drive.Sessions.Count > 0) { return new(Status.InUse); }
             Status status = drive.Transact(
                 default,
@@ -132,7 +132,7 @@ public sealed partial class LocalDriveAdmin(
     {
         lock (host.Changes)
         {
-            if (host.Find(drive) is not { } hosted) { return Reply.Failed<LocalDriveSession>(host.WhyNotFound); }
+            if (host.Find(drive, out Status why) is not { } hosted) { return Reply.Failed<LocalDriveSession>(why); }
             Status status = hosted.OpenSession(access, token, out SessionId id);
             return status == Status.Ok
                 ? Reply.Ok(NewSession(hosted, id, access))

@@ -139,9 +139,10 @@ public sealed partial class RemoteServices : IAsyncDisposable
         why = Status.SessionExpired;
         if (key is null || key.Drive.Length != DriveId.Size) { return null; }
         DriveId drive = DriveId.Read(key.Drive.Span);
+        long? settled = node.Host.Settled();
         if (!sessions.TryGetValue((drive, new(key.Session)), out RemoteSession? session))
         {
-            why = node.Host.WhyNoSession(drive);
+            why = node.Host.WhyNoSession(drive, settled);
             return null;
         }
 

@@ -7,6 +7,12 @@ namespace KvFs.Node.Remote;
 
 internal sealed partial class RemoteSession
 {
+    /// <summary>Its client says what it holds on one stream after the other, however many it has open for a moment.</summary>
+    private readonly Lock telling = new();
+
+    /// <summary>A primary before this one opened it.</summary>
+    private readonly bool isAdopted;
+
     /// <summary>What its client has said so far that it holds; null: nobody asked, or it has said it all.</summary>
     private Dictionary<VNodeId, uint>? holdings;
 
@@ -23,21 +29,29 @@ internal sealed partial class RemoteSession
     /// <returns>Ok; Invalid: nobody asked; Lost: what was answered is not in the log any more.</returns>
     private Status TakeHoldings(V1.Holdings told)
     {
+        lock (telling) { return TakeToldHoldings(told); }
+    }
+
+    private Status TakeToldHoldings(V1.Holdings told)
+    {
         Dictionary<VNodeId, uint> held;
         lock (gate)
         {
-            if (holdings is null || end is not null || told.Held.Any(static each => each.Count is 0 or > int.MaxValue)) { return Status.Invalid; }
+            if (!isAdopted || end is not null || told.Held.Any(static each => each.Count is 0 or > int.MaxValue)) { return Status.Invalid; }
             if (told.Opening.Count > RequestLedger.Slots) { return Status.Invalid; }
-            held = holdings;
-            foreach (V1.Held each in told.Held) { held[new(each.Node)] = each.Count; }
+
+            // All was said on a stream before this one, which broke.
+            if (holdings is null) { return Status.Ok; }
+            foreach (V1.Held each in told.Held) { holdings[new(each.Node)] = each.Count; }
             if (told.More) { return Status.Ok; }
+            held = new(holdings);
             LogPosition answered = new(new(told.Epoch), new(told.LogIndex));
             isLost = answered != default && !local.Hosted.Shard.Has(answered);
             if (isLost) { return Status.Lost; }
         }
 
-        HashSet<RequestId> named = [];
-        foreach (V1.RequestName each in told.Opening) { AddOpened(each, named, held); }
+        HashSet<RequestId> named = [.. told.Opening.Select(each => new RequestId(Id, (ushort)Math.Min(each.Slot, ushort.MaxValue), each.Sequence))];
+        named.RemoveWhere(each => !TryAddOpened(each, held));
         local.Hosted.TakeHoldings(Id, held, new(told.ReservedBytes, told.ReservedInodes));
         lock (gate) { (holdings, opening) = (null, named); }
 
@@ -48,12 +62,12 @@ internal sealed partial class RemoteSession
 
     /// <summary>Adds what a request has opened under the primary before, whose answer its client waits for: what nobody holds may be gone by the
     /// time that it asks again.</summary>
-    private void AddOpened(V1.RequestName name, HashSet<RequestId> named, Dictionary<VNodeId, uint> held)
+    private bool TryAddOpened(RequestId name, Dictionary<VNodeId, uint> held)
     {
-        RequestId id = new(Id, (ushort)Math.Min(name.Slot, ushort.MaxValue), name.Sequence);
-        RequestVerdict verdict = NamedRequest.Find(local.Hosted, id, out V1.Answer? answer);
-        if (verdict != RequestVerdict.Repeat || answer is not { Status: V1.Status.Ok } || !named.Add(id)) { return; }
+        RequestVerdict verdict = NamedRequest.Find(local.Hosted, name, out V1.Answer? answer);
+        if (verdict != RequestVerdict.Repeat || answer is not { Status: V1.Status.Ok }) { return false; }
         foreach (VNodeId opened in answer.OpenedBy()) { held[opened] = held.GetValueOrDefault(opened) + 1; }
+        return true;
     }
 
     /// <summary>Looks for what a primary before this one kept of a change. What it opened is held here, too, if its client has not said that it

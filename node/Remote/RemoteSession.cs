@@ -80,7 +80,7 @@ internal sealed partial class RemoteSession : ISessionRecall, INodeKeeper
         this.token = new byte[SessionToken.Size];
         BinaryPrimitives.WriteUInt128BigEndian(this.token, token.Value);
         requests = new(local, keeps: life != SessionLife.OfThisPrimary);
-        bool isAdopted = life == SessionLife.OfPrimaryBefore;
+        isAdopted = life == SessionLife.OfPrimaryBefore;
         kept = new(isAdopted ? FindEarlier : null);
         holdings = isAdopted ? new() : null;
 
