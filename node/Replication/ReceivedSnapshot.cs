@@ -16,7 +16,10 @@ internal sealed class ReceivedSnapshot : IDisposable
     {
         Message = message;
         string path = Path.Combine(folder, $"kvfs-snapshot-{Guid.NewGuid():n}");
-        file = new(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, bufferSize: 1 << 16, FileOptions.DeleteOnClose);
+        file = new(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, bufferSize: 1 << 16);
+
+        // Whatever ends this process, the space comes back.
+        File.Delete(path);
     }
 
     public ShardSnapshot Message { get; }

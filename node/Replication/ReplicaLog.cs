@@ -50,6 +50,10 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
     /// <summary>The last entry whose records are applied.</summary>
     public LogIndex Applied { get; private set; }
 
+    /// <summary>A snapshot that was to take the place of all that there was never became whole: until another one does, nothing here
+    /// counts.</summary>
+    public bool LacksSnapshot { get; private set; }
+
     /// <summary>Finds out what the disk has. What a snapshot left that never became whole is removed.</summary>
     /// <returns>Which reign wrote which entry.</returns>
     /// <exception cref="StorageException">The mark or an entry is damaged, missing, or of a newer version; or there is no space.
@@ -61,7 +65,8 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
         steps.Clear();
         bytesOfStep = 0;
         Array.Clear(recent);
-        if (store.TryGet(Family.System, InstallingKey, value) && Remove(isInstalling: false, DrivesHere) is var removed && removed != Status.Ok)
+        LacksSnapshot = store.TryGet(Family.System, InstallingKey, value);
+        if (LacksSnapshot && Remove(isInstalling: true, DrivesHere) is var removed && removed != Status.Ok)
         {
             throw new StorageException(removed, $"What a snapshot of shard {shard} left cannot be removed: {removed}.");
         }
@@ -228,6 +233,7 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
         if (status == Status.Ok) { status = store.SyncLog(); }
         if (status != Status.Ok) { return status; }
         Applied = forgotten = at.Index;
+        LacksSnapshot = false;
         return Status.Ok;
     }
 
@@ -251,6 +257,7 @@ internal sealed class ReplicaLog(IKeyValueStore store, ShardId shard, int shardC
         steps.Clear();
         bytesOfStep = recentBytes = 0;
         Applied = forgotten = default;
+        LacksSnapshot = false;
         return status;
     }
 

@@ -129,7 +129,7 @@ public sealed partial class ReplicationDriver
             if (hasFailed) { return []; }
             return
             [
-                .. replicas.Where(one => ReignOf(one.Key)?.Members.Contains(Process.Node) == true && !one.Value.Core.IsInstalling)
+                .. replicas.Where(one => ReignOf(one.Key)?.Members.Contains(Process.Node) == true && one.Value.Core.HasCopy)
                     .Select(static one => (one.Key, one.Value.Core.Last)),
             ];
         }

@@ -137,7 +137,15 @@ public sealed partial class ReplicationDriver
             LogInstalled(logger, install.Shard, install.At);
             HostedReplica replica = replicas[install.Shard];
             replica.OnInstalled();
-            replica.Core.OnInstalled(SuspendClock.Now, effects);
+            try
+            {
+                replica.Core.OnInstalled(SuspendClock.Now, effects);
+            }
+            catch (InvariantException broken)
+            {
+                Fail(broken.Message);
+            }
+
             CarryOut(null);
         }
     }

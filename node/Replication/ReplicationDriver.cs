@@ -210,7 +210,7 @@ public sealed partial class ReplicationDriver : IDisposable
             TimeSpan now = SuspendClock.Now;
             return new(
                 options.Process,
-                hasFailed || Find(shard) is not { IsBroken: false, Core.IsInstalling: false } replica ? null : replica.Core.Last,
+                hasFailed || Find(shard) is not { IsBroken: false, Core.HasCopy: true } replica ? null : replica.Core.Last,
                 [.. core.Peers.Nodes.Where(node => core.Peers.BootOf(node).Value != 0 && !core.Peers.IsSilent(node, now))]);
         }
     }
@@ -334,7 +334,7 @@ public sealed partial class ReplicationDriver : IDisposable
     {
         ReplicaLog log = new(store, shard, options.ShardCount);
         LogShape shape = log.Open();
-        ShardReplica replica = core.AddShard(shard, shape, log.Applied);
+        ShardReplica replica = core.AddShard(shard, shape, log.Applied, lacksSnapshot: log.LacksSnapshot);
         Host(log, replica, term: 0);
     }
 

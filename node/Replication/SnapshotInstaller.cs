@@ -56,12 +56,24 @@ internal sealed class SnapshotInstaller : IDisposable
     {
         try
         {
-            Status status = log.Install(install.At, install.EndedBefore, snapshot.Parts(), stop.Token);
+            Status status = log.Install(install.At, install.EndedBefore, Paced(snapshot.Parts()), stop.Token);
             return status == Status.Ok ? null : $"writing a snapshot of shard {install.Shard}: {status}";
         }
-        catch (Exception failed) when (failed is StorageException or IOException)
+        catch (Exception failed) when (failed is not OperationCanceledException)
         {
             return failed.Message;
+        }
+    }
+
+    /// <summary>Leaves as much time as each part takes to those who write for the other shards: the journal has room for some, and is emptied no
+    /// sooner than the disk can.</summary>
+    private IEnumerable<ReadOnlyMemory<byte>> Paced(IEnumerable<ReadOnlyMemory<byte>> parts)
+    {
+        foreach (ReadOnlyMemory<byte> part in parts)
+        {
+            long began = TimeProvider.System.GetTimestamp();
+            yield return part;
+            stop.Token.WaitHandle.WaitOne(TimeProvider.System.GetElapsedTime(began));
         }
     }
 }

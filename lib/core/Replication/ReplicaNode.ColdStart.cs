@@ -11,7 +11,7 @@ public sealed partial class ReplicaNode
     {
         foreach (ShardReplica shard in shards.Values)
         {
-            if (shard.Reign is not { } reign || !IsCold(reign) || shard.IsInstalling) { continue; }
+            if (shard.Reign is not { } reign || !IsCold(reign) || !shard.HasCopy) { continue; }
             ColdReport report = new(shard.Shard, reign.Epoch, shard.Last);
             foreach (InSyncReplica replica in reign.InSync)
             {
@@ -44,7 +44,7 @@ public sealed partial class ReplicaNode
         }
 
         bool isLate = WaitedFor(reign, now) >= times.ColdStartWait;
-        if (proposals.ContainsKey(shard.Shard) || shard.IsInstalling) { return; }
+        if (proposals.ContainsKey(shard.Shard) || !shard.HasCopy) { return; }
         coldDisks.TryGetValue(shard.Shard, out SortedDictionary<NodeId, ColdDisk>? disks);
         bool isBefore = false;
         foreach (InSyncReplica replica in reign.InSync)

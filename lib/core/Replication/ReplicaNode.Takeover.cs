@@ -57,7 +57,7 @@ public sealed partial class ReplicaNode
     /// <summary>Takes a shard over whose primary is gone, if this node is the next.</summary>
     private void TakeOver(ShardReplica shard, TimeSpan now, List<ReplicationEffect> effects)
     {
-        if (shard.Reign is not { } reign || reign.Primary == self || !reign.Has(self, boot) || shard.IsInstalling) { return; }
+        if (shard.Reign is not { } reign || reign.Primary == self || !reign.Has(self, boot) || !shard.HasCopy) { return; }
         InSyncReplica primary = reign.Replica(reign.Primary);
         if (proposals.ContainsKey(shard.Shard) || Peers.GoneSince(primary, now) is not { } since) { return; }
         if (!Peers.IsOver(primary) && !IsVotedGone(reign.Primary, now)) { return; }

@@ -79,9 +79,9 @@ public sealed partial class ReplicaNode
     public IEnumerable<ShardReplica> Shards => shards.Values;
 
     /// <summary>Adds a shard that the disk has, or that the pool map gives this node.</summary>
-    public ShardReplica AddShard(ShardId shard, LogShape log, LogIndex applied)
+    public ShardReplica AddShard(ShardId shard, LogShape log, LogIndex applied, bool lacksSnapshot = false)
     {
-        ShardReplica replica = new(shard, process, MinInSync, times, Peers, log, applied);
+        ShardReplica replica = new(shard, process, MinInSync, times, Peers, log, applied, lacksSnapshot);
         shards.Add(shard, replica);
         return replica;
     }

@@ -12,9 +12,14 @@ public sealed partial class ShardReplica
     /// <summary>The snapshot that is being put in the place of all that there is.</summary>
     private ShardSnapshot? installing;
 
-    /// <summary>A snapshot is being put in the place of all that there was: until <see cref="OnInstalled"/> the disk has nothing that
-    /// counts.</summary>
+    private bool lacksSnapshot;
+
+    /// <summary>A snapshot is being put in the place of all that there was, until <see cref="OnInstalled"/>.</summary>
     public bool IsInstalling => installing is not null;
+
+    /// <summary>Whether the disk has a copy of the shard, however old: not while a snapshot takes the place of what was there, nor, if that
+    /// never became whole, until another one does. What is no copy is no candidate for anything.</summary>
+    public bool HasCopy => !IsInstalling && !lacksSnapshot;
 
     /// <summary>Entries of the primary's log, or only the question whether the place before them is there.</summary>
     public void OnEntries(NodeId from, AppendEntries message, List<ReplicationEffect> effects)
@@ -22,6 +27,12 @@ public sealed partial class ShardReplica
         ArgumentNullException.ThrowIfNull(message);
         ArgumentNullException.ThrowIfNull(effects);
         if (!IsSane(message) || !Follow(from, message.Epoch, effects) || IsInstalling) { return; }
+
+        if (lacksSnapshot)
+        {
+            Mismatch(needsSnapshot: true, effects);
+            return;
+        }
 
         // Below what was forgotten nothing can be compared: where the logs part there, only a snapshot helps.
         bool isBelow = message.Previous.Index < log.Start.Index;
@@ -45,7 +56,7 @@ public sealed partial class ShardReplica
     {
         ArgumentNullException.ThrowIfNull(message);
         ArgumentNullException.ThrowIfNull(effects);
-        if (!Follow(from, message.Epoch, effects) || IsInstalling) { return; }
+        if (message.At.Epoch > message.Epoch || !Follow(from, message.Epoch, effects) || IsInstalling) { return; }
         if (hasMatched && matched >= message.At.Index)
         {
             Reply(effects);
@@ -63,6 +74,7 @@ public sealed partial class ShardReplica
         Invariant.Check(installing is not null);
         ShardSnapshot whole = installing;
         installing = null;
+        lacksSnapshot = false;
         log.Restart(whole.At, whole.EndedBefore);
         Committed = Applied = synced = syncTarget = whole.At.Index;
         if (Reign is { } reign && IsMine(reign))

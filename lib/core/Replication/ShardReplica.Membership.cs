@@ -57,7 +57,7 @@ public sealed partial class ShardReplica
         if (!IsPrimary || !isSuccession)
         {
             EndReign(effects);
-            if (!IsInstalling) { BeginReign(leasesOver, now, effects); }
+            if (HasCopy) { BeginReign(leasesOver, now, effects); }
             return;
         }
 

@@ -113,6 +113,9 @@ public sealed partial class ShardReplica
         if (message.Needs || shared < log.Start.Index)
         {
             follower.IsProbing = true;
+
+            // From there on it is asked, in a later reign, too: below what the snapshot shows it cannot tell what it has.
+            follower.SendFrom(log.Last.Index.Next);
             if (follower.SnapshotSentAt is { } before && now - before < times.Resend) { return; }
             follower.SnapshotSentAt = follower.SentAt = now;
             follower.OwesSince ??= now;

@@ -32,6 +32,7 @@ public sealed partial class ShardReplica
     /// <param name="peers">Who was heard.</param>
     /// <param name="log">What the disk has of the log, all of it durable.</param>
     /// <param name="applied">How far it is applied there.</param>
+    /// <param name="lacksSnapshot">A process before this one ended while it put a snapshot in the place of all that there was.</param>
     public ShardReplica(
         ShardId shard,
         InSyncReplica process,
@@ -39,7 +40,8 @@ public sealed partial class ShardReplica
         ReplicationTimes times,
         PeerTable peers,
         LogShape log,
-        LogIndex applied)
+        LogIndex applied,
+        bool lacksSnapshot = false)
     {
         ArgumentNullException.ThrowIfNull(log);
         Invariant.Check(applied <= log.Last.Index);
@@ -51,6 +53,7 @@ public sealed partial class ShardReplica
         this.times = times;
         this.peers = peers;
         this.log = log;
+        this.lacksSnapshot = lacksSnapshot;
         synced = log.Last.Index;
         Committed = Applied = applied;
     }

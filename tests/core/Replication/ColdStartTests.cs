@@ -41,6 +41,18 @@ public sealed class ColdStartTests
     }
 
     [Fact]
+    public void A_disk_that_lost_all_for_a_snapshot_that_never_became_whole_begins_nothing_and_reports_nothing()
+    {
+        ReplicaNode empty = new(new(s_self, new(1), s_later), 2, ReplicationTimes.Default, default);
+        empty.AddShard(s_shard, new(), default, lacksSnapshot: true);
+        Reign reign = new(s_shard, new(new(4), s_other, [Process(s_self), Process(s_other)], [], Enough: 2));
+        empty.OnView(new(1, [new(s_self, new(1)), new(s_other, new(2))], [reign]), default, effects);
+        for (TimeSpan at = default; at < s_wait + s_wait; at += s_step) { empty.Tick(at, effects); }
+        Assert.NotEmpty(effects);
+        Assert.DoesNotContain(effects, static effect => effect is ProposeReign or SendMessage { Message: ColdReport });
+    }
+
+    [Fact]
     public void Who_is_heard_again_is_waited_for_anew()
     {
         Pass(s_wait, s_listed);

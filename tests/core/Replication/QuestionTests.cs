@@ -10,6 +10,8 @@ public sealed class QuestionTests : PrimaryAmongOthers
     [Fact]
     public void Who_is_waited_for_is_asked_soon_and_who_is_not_is_not()
     {
+        // A copy that is better left out.
+        Peers.OnDisk(Third, DiskCondition.Full);
         ShardReplica primary = Primary([First, Self], [Third]);
         Assert.True(primary.TrySubmit(At(40), wantsDurable: false, effects, out _));
         Assert.Equal([First, Third], Asked());

@@ -79,6 +79,35 @@ public sealed class ShardReplicaTests
     }
 
     [Fact]
+    public void What_has_lost_all_for_a_snapshot_that_never_became_whole_takes_nothing_but_another_one()
+    {
+        ShardReplica replica = new(s_shard, new(new(2), new(2), new(1)), 2, ReplicationTimes.Default, peers, new(), default, lacksSnapshot: true);
+        Assert.False(replica.HasCopy);
+        replica.OnEntries(s_primary, Entries(epoch: 1, previous: default, 1, 1), effects);
+        AppendMismatch mismatch = Assert.IsType<AppendMismatch>(Assert.IsType<SendMessage>(Assert.Single(effects)).Message);
+        Assert.True(mismatch.Needs);
+
+        // Nor does it lead, whatever the map says: it would lead to nothing.
+        effects.Clear();
+        replica.OnReign(new(s_shard, new(new(2), new(2), [new(new(2), new(2), new(1))], [new(1)], Enough: 1)), At(1), effects);
+        Assert.Empty(effects);
+        replica.OnSnapshot(s_primary, new(s_shard, new(3), new(new(2), new(40)), []), effects);
+        Assert.False(replica.HasCopy);
+        replica.OnInstalled(At(2), effects);
+        Assert.True(replica.HasCopy);
+        Assert.Equal(new LogPosition(new(2), new(40)), replica.Last);
+    }
+
+    [Fact]
+    public void A_snapshot_that_shows_what_comes_after_its_reign_is_not_taken()
+    {
+        ShardReplica replica = Replica(Log(1, 1, 1), applied: 3);
+        replica.OnSnapshot(s_primary, new(s_shard, new(2), new(new(3), new(40)), []), effects);
+        Assert.Empty(effects);
+        Assert.False(replica.IsInstalling);
+    }
+
+    [Fact]
     public void A_sync_that_began_before_a_snapshot_came_says_nothing_of_it()
     {
         ShardReplica replica = Replica(Log(1, 1, 1));

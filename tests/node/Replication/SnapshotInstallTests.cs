@@ -166,6 +166,22 @@ public sealed class SnapshotInstallTests(ITestOutputHelper output) : IDisposable
     }
 
     [Fact]
+    public void What_never_became_whole_is_no_copy_however_often_it_is_opened_until_it_is_forgotten()
+    {
+        MakeOld();
+        Assert.False(Log.LacksSnapshot);
+        using CancellationTokenSource stop = new();
+        Assert.Throws<OperationCanceledException>(() => Log.Install(s_at, [], Stopping(stop), stop.Token));
+        folder.Crash();
+        AssertNothing();
+        folder.Reopen();
+        AssertNothing();
+        Assert.Equal(Status.Ok, Log.Forget([]));
+        folder.Crash();
+        Assert.False(Log.LacksSnapshot);
+    }
+
+    [Fact]
     public void What_is_left_after_a_failure_takes_the_snapshot_again()
     {
         MakeOld();
@@ -225,12 +241,14 @@ public sealed class SnapshotInstallTests(ITestOutputHelper output) : IDisposable
 
     private void AssertNothing()
     {
+        Assert.True(Log.LacksSnapshot);
         Assert.Equal((default, default, default), (folder.Shape.Start, folder.Shape.Last, Log.Applied));
         Assert.Empty(folder.Records(LogFolder.Drives));
     }
 
     private void AssertNew()
     {
+        Assert.False(Log.LacksSnapshot);
         Assert.Equal(s_at.Index, Log.Applied);
         Assert.Equal(NewRecords(), folder.Records(LogFolder.Drives));
         Assert.Throws<KvFs.Node.Storage.StorageException>(() => Log.Read(new(15)));
@@ -243,6 +261,15 @@ public sealed class SnapshotInstallTests(ITestOutputHelper output) : IDisposable
         Assert.Equal([.. left.OrderBy(static what => Array.IndexOf(["old", "nothing", "new"], what))], left);
 
     private static IEnumerable<ReadOnlyMemory<byte>> Parts() => [Part(0), Part(1), Part(2), Part(3)];
+
+    /// <summary>The parts; the node stops after the second of them.</summary>
+    private static IEnumerable<ReadOnlyMemory<byte>> Stopping(CancellationTokenSource stop)
+    {
+        yield return Part(0);
+        yield return Part(1);
+        stop.Cancel();
+        yield return Part(2);
+    }
 
     /// <summary>A part of the snapshot: records whose keys the old ones had, and others.</summary>
     private static ReadOnlyMemory<byte> Part(int number)

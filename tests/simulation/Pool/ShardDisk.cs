@@ -23,6 +23,9 @@ internal sealed class ShardDisk
 
     public LogIndex Applied { get; set; }
 
+    /// <summary>A snapshot that was to take the place of all that there was is not whole.</summary>
+    public bool LacksSnapshot { get; set; }
+
     /// <summary>The values of all applied entries, in order.</summary>
     public List<long> Values { get; } = [];
 
@@ -46,6 +49,7 @@ internal sealed class ShardDisk
 
     public void Restore(ShardDisk other)
     {
+        LacksSnapshot = other.LacksSnapshot;
         Start = other.Start;
         EndedBefore = other.EndedBefore;
         Entries.Clear();
@@ -58,8 +62,10 @@ internal sealed class ShardDisk
     }
 
     /// <summary>Puts other contents in the place of all but the blocks.</summary>
-    public void Replace(LogPosition at, ImmutableArray<LogRun> endedBefore, IReadOnlyList<long> values, RecordTable records)
+    public void Replace(
+        LogPosition at, ImmutableArray<LogRun> endedBefore, IReadOnlyList<long> values, RecordTable records, bool lacksSnapshot = false)
     {
+        LacksSnapshot = lacksSnapshot;
         Start = at;
         EndedBefore = endedBefore;
         Entries.Clear();

@@ -88,9 +88,9 @@ internal sealed partial class SimulatedNode
     private void AddBlock(ShardId shard, BlockName block, int content) =>
         disks[shard].Change(disk => disk.Blocks = disk.Blocks.SetItem(block, new(content)));
 
-    private void AddShard(ShardId shard, LogShape log, LogIndex applied)
+    private void AddShard(ShardId shard, LogShape log, LogIndex applied, bool lacksSnapshot = false)
     {
-        ShardReplica replica = core!.AddShard(shard, log, applied);
+        ShardReplica replica = core!.AddShard(shard, log, applied, lacksSnapshot);
         replica.HasBlocks = copy => world.Bug == PoolBug.SkipBlocks || copied!.HasAll(shard, copy);
     }
 

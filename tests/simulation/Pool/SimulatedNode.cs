@@ -83,7 +83,7 @@ internal sealed partial class SimulatedNode
             // What a start finds it makes durable, before it speaks of it.
             disk.SyncTo(disk.Mark);
             if (world.Bug == PoolBug.CutAtStart) { disk.Change(static one => one.Cut(one.Applied)); }
-            AddShard(shard, disk.Now.Shape(), disk.Now.Applied);
+            AddShard(shard, disk.Now.Shape(), disk.Now.Applied, disk.Now.LacksSnapshot);
         }
 
         Watch();
@@ -182,7 +182,7 @@ internal sealed partial class SimulatedNode
     /// <summary>How far its copy of a shard is, and whom it hears: what it would tell a person who asks.</summary>
     public CopyReport CopyOf(ShardId shard) => new(
         new(Id, PoolWorld.DiskOf(Id), Boot),
-        core!.Find(shard) is { IsInstalling: false } replica ? replica.Last : null,
+        core!.Find(shard) is { HasCopy: true } replica ? replica.Last : null,
         [.. core.Peers.Nodes.Where(node => core.Peers.BootOf(node).Value != 0 && !core.Peers.IsSilent(node, Clock))]);
 
     public bool IsHealthy(ShardId shard) =>
@@ -360,11 +360,17 @@ internal sealed partial class SimulatedNode
         SimulatedShardDisk disk = disks[install.Shard];
         ReplicaNode? process = core;
 
-        // What a start finds before the snapshot is whole it removes: so nothing of it is there. With the planted bug it does not.
-        if (world.Bug != PoolBug.SkipSnapshot)
+        // What a start finds before the snapshot is whole it removes, and knows that nothing is there: with the planted bugs it does not.
+        switch (world.Bug)
         {
-            disk.Change(static now => now.Replace(default, [], [], RecordTable.Empty));
-            if (world.Bug == PoolBug.BelieveHalfSnapshot) { disk.Change(now => now.Replace(install.At, install.EndedBefore, [], RecordTable.Empty)); }
+            case PoolBug.SkipSnapshot:
+                break;
+            case PoolBug.BelieveHalfSnapshot:
+                disk.Change(now => now.Replace(install.At, install.EndedBefore, [], RecordTable.Empty));
+                break;
+            default:
+                disk.Change(now => now.Replace(default, [], [], RecordTable.Empty, lacksSnapshot: true));
+                break;
         }
 
         world.After(world.Between(1, world.Random.Next(5) == 0 ? 2_000 : 40), () => WhenAwake(() =>
