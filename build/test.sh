@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# test.sh [FOLDER...]: runs the test projects tests/FOLDER, or all of them, some side by side, as they were last built by
+# test.sh [FOLDER...]: runs the test projects tests/FOLDER, or all of them, the simulations beside the others, as they were last built by
 # setup.sh. Goes on after a failing project. The last line is the sum over all: "N passed, N failed, N skipped".
 # Logs: artifacts/test/FOLDER.log, and FOLDER.trx beside it. Exit code 1 when a test failed, a test host crashed, or a
 # project that has tests ran none.
@@ -39,7 +39,7 @@ run() {
     return
   fi
   echo "== $folder"
-  env --default-signal=INT timeout --kill-after=30 "${minutes}m" dotnet test "tests/$folder" -c Release --no-build -nologo \
+  timeout --kill-after=30 "${minutes}m" dotnet test "tests/$folder" -c Release --no-build -nologo \
     --logger "trx;LogFileName=$folder.trx" --logger 'console;verbosity=normal' --results-directory "$PWD/$logs" \
     --blame-hang-timeout "${hang}m" --blame-hang-dump-type mini \
     >"$logs/$folder.log" 2>&1 </dev/null
@@ -53,41 +53,38 @@ run() {
   fi
 }
 
-# Makes the program that the tests start, if it is to be the published one.
-program() {
+# Makes the program that the tests start, if it is to be the published one; a failure counts.
+publish() {
   [ -n "${KVFS_PUBLISH:-}" ] || return 0
-  echo '== publishing kvfs'
-  if build/publish.sh >"$logs/publish.log" 2>&1; then
-    export KVFS_PROGRAM=$PWD/artifacts/publish/kvfs
-  elif [ "$KVFS_PUBLISH" = try ] && grep -qE 'error NU(1101|1102|1301)' "$logs/publish.log"; then
+  build/publish.sh >"$logs/publish.log" 2>&1 && return 0
+  if [ "$KVFS_PUBLISH" = try ] && grep -qE 'error NU(1101|1102|1301)' "$logs/publish.log"; then
     grep -m 3 'error NU' "$logs/publish.log"
-    echo '   its compiler cannot be had here: the tests start the kvfs that was built'
-  else
-    cat "$logs/publish.log"
-    echo "publish 1" >>"$logs/exits"
+    echo '   the compiler of the published kvfs cannot be had here: the tests start the one that was built'
+    return 1
   fi
+  cat "$logs/publish.log"
+  echo "publish 1" >>"$logs/exits"
+  return 1
 }
 
-# The simulations know no time but their own: they are behind everything that wants a processor. Pools mostly wait for their nodes:
-# all else goes beside them, behind what they want. (Also there a test may send Ctrl-C, which the shell has its children ignore.)
-front=()
-beside=()
+# The simulations know no time but their own: they go beside everything else and behind it, and so does the making of the program. Pools
+# of processes want the machine for themselves: they come when both are done, or nearly.
+in_process=()
+of_processes=()
 for folder in "${folders[@]}"; do
   case $folder in
     simulation) (renice -n 15 -p "$BASHPID" >/dev/null; run simulation "$minutes") & ;;
-    pool) front+=(pool) ;;
-    *) beside+=("$folder") ;;
+    pool | integration | cli) of_processes+=("$folder") ;;
+    *) in_process+=("$folder") ;;
   esac
 done
-program
-(
-  renice -n 5 -p "$BASHPID" >/dev/null
-  for folder in "${beside[@]}"; do
-    kill -0 "$$" 2>/dev/null || exit
-    run "$folder" "$hang_minutes"
-  done
-) &
-for folder in "${front[@]}"; do run "$folder" "$hang_minutes"; done
+if [ ${#of_processes[@]} != 0 ]; then
+  (renice -n 10 -p "$BASHPID" >/dev/null; publish) &
+  publishing=$!
+fi
+for folder in "${in_process[@]}"; do run "$folder" "$hang_minutes"; done
+if [ ${#of_processes[@]} != 0 ] && wait "$publishing" && [ -n "${KVFS_PUBLISH:-}" ]; then export KVFS_PROGRAM=$PWD/artifacts/publish/kvfs; fi
+for folder in "${of_processes[@]}"; do run "$folder" "$hang_minutes"; done
 wait
 
 python3 build/sum-tests.py "$logs"
